@@ -1,0 +1,32 @@
+//! The values of every topic, borrowed from their message where they are text. Fields stand in the order of their
+//! schema in schemas/avro, which documents each.
+
+mod kpi;
+mod order;
+mod profile;
+mod state;
+mod stitching;
+mod touchpoint;
+
+pub use kpi::{Change, Contribution, KpiBlock};
+pub use order::{Claim, ClaimKind, OrderState};
+pub use profile::{
+    Atom, AtomBody, ChannelActivity, IdentifierAtom, MinuteRun, OrderAtom, PassiveAtom, Profile, ProfileIdentifier, Refund,
+    SessionAtom, Trait,
+};
+pub use state::State;
+pub use stitching::{Identity, Link, Override, OverrideMessage, OverrideRange, Refusal, Session, Span};
+pub use touchpoint::{
+    Activity, Answer, Campaign, Consent, DeadLetter, Identifier, Order, OrderKind, OrderLine, ResolvedTouchpoint, Subject,
+    Touchpoint, identifier_flags,
+};
+
+/// States which schema a struct is of.
+macro_rules! message {
+    ($($name:ident = $schema:literal),* $(,)?) => {
+        $(impl crate::framing::Message for $name<'_> {
+            const SCHEMA: &'static str = $schema;
+        })*
+    };
+}
+use message;

@@ -1,0 +1,179 @@
+//! What stitching decides: links, identities, refusals, sessions and overrides.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use tributary_core::ids::{ProfileId, SessionId};
+use tributary_core::time::Timestamp;
+
+super::message!(
+    Link = "link", Identity = "identity", Refusal = "refusal", Session = "session", Override = "override",
+);
+
+/// One partition's whole knowledge of one link from one source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link<'a> {
+    /// The tenant.
+    pub workspace: &'a str,
+    /// Type of the identifier.
+    pub higher_type: &'a str,
+    /// Normalised value.
+    pub higher_value: &'a str,
+    /// Type of the identifier.
+    pub lower_type: &'a str,
+    /// Normalised value.
+    pub lower_value: &'a str,
+    /// The source that saw both on one event.
+    pub source: &'a str,
+    /// Whether that source may link.
+    pub may_link: bool,
+    /// The partition of the touchpoints that observed it; the only writer.
+    pub partition: i32,
+    /// Event time of the first event with both.
+    pub first_seen: Timestamp,
+    /// Its message id.
+    pub first_message_id: &'a str,
+    /// Last UTC day both were seen on one event, counted from 1970-01-01.
+    pub last_day: i32,
+}
+
+/// An identifier and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity<'a> {
+    /// The tenant.
+    pub workspace: &'a str,
+    /// Type.
+    pub identifier_type: &'a str,
+    /// Normalised value.
+    pub identifier_value: &'a str,
+    /// The profile id that this identifier alone would give; it resolves to the profile that holds the identifier.
+    pub own_profile_id: ProfileId,
+    /// The profile that holds the identifier.
+    pub profile_id: ProfileId,
+    /// Linked to too many persons to join any.
+    pub hub: bool,
+    /// Touching spans from 1970 to 2299; neighbours differ.
+    pub spans: Vec<Span>,
+    /// Grows with each change.
+    pub revision: i64,
+    /// No longer known.
+    pub gone: bool,
+}
+
+/// A half-open span of event time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// Who it belongs to in this span.
+    pub profile_id: ProfileId,
+    /// First moment.
+    pub valid_from: Timestamp,
+    /// First moment after.
+    pub valid_to: Timestamp,
+}
+
+/// A usable link that joins nobody, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal<'a> {
+    /// The tenant.
+    pub workspace: &'a str,
+    /// Type of the identifier.
+    pub higher_type: &'a str,
+    /// Normalised value.
+    pub higher_value: &'a str,
+    /// Type of the identifier.
+    pub lower_type: &'a str,
+    /// Normalised value.
+    pub lower_value: &'a str,
+    /// Hub, limit TYPE, separated or device bridge.
+    pub reason: &'a str,
+    /// Grows with each change.
+    pub revision: i64,
+    /// No longer refused.
+    pub gone: bool,
+}
+
+/// A session as known now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session<'a> {
+    /// The tenant.
+    pub workspace: &'a str,
+    /// Session id.
+    pub session_id: SessionId,
+    /// Whose it is; null for nobody.
+    pub profile_id: Option<ProfileId>,
+    /// Type of the identifier the event is filed under.
+    pub timeline_type: &'a str,
+    /// Its normalised value.
+    pub timeline_value: &'a str,
+    /// Event time of the first touchpoint.
+    pub started_at: Timestamp,
+    /// Event time of the last touchpoint.
+    pub ended_at: Timestamp,
+    /// Active touchpoints in it.
+    pub touchpoints: i64,
+    /// Page and screen views.
+    pub views: i64,
+    /// Of the first touchpoint.
+    pub channel: &'a str,
+    /// Of the first touchpoint.
+    pub traffic_source: &'a str,
+    /// Of the first touchpoint.
+    pub campaign: &'a str,
+    /// Of the first touchpoint.
+    pub store: &'a str,
+    /// Of the first touchpoint.
+    pub device_type: &'a str,
+    /// Of the first touchpoint.
+    pub source: &'a str,
+    /// Events of each goal.
+    #[serde(borrow)]
+    pub goals: BTreeMap<&'a str, i64>,
+    /// Grows with each change.
+    pub revision: i64,
+    /// No longer a session (its events are in others).
+    pub gone: bool,
+}
+
+/// Touchpoints of one page of a timeline that are decided otherwise than when they were received; replaces the page's earlier record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Override<'a> {
+    /// The tenant.
+    pub workspace: &'a str,
+    /// Type of the identifier the event is filed under.
+    pub timeline_type: &'a str,
+    /// Its normalised value.
+    pub timeline_value: &'a str,
+    /// Number of the timeline's page.
+    pub page: i64,
+    /// Grows with each change.
+    pub revision: i64,
+    /// Where the timeline has one line.
+    pub ranges: Vec<OverrideRange>,
+    /// Passive touchpoints, and where the timeline has several lines.
+    #[serde(borrow)]
+    pub messages: Vec<OverrideMessage<'a>>,
+}
+
+/// All active touchpoints, bots excepted, from one moment to another, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverrideRange {
+    /// First event time.
+    pub from: Timestamp,
+    /// Last event time.
+    pub to: Timestamp,
+    /// Session as known now.
+    pub session_id: Option<SessionId>,
+    /// Profile as known now.
+    pub profile_id: Option<ProfileId>,
+}
+
+/// One touchpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverrideMessage<'a> {
+    /// Message id.
+    pub message_id: &'a str,
+    /// Session as known now.
+    pub session_id: Option<SessionId>,
+    /// Profile as known now.
+    pub profile_id: Option<ProfileId>,
+}

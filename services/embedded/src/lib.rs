@@ -1,0 +1,1 @@
+//! A local Kafka broker and the ClickHouse engine behind its HTTP interface

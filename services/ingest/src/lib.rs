@@ -1,0 +1,1 @@
+//! Ingest: the Segment HTTP API in front of Kafka

@@ -1,0 +1,265 @@
+//! The sections of the configuration. What each key means, and its default, is written in
+//! `defaults.toml`; the comments here say only what a programmer needs besides.
+
+use super::values::{self, Keep, Properties, Secret};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Ports of everything that listens; 0 takes a free one.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ports {
+    /// Ingest's HTTP API.
+    pub ingest: u16,
+    /// The console.
+    pub console: u16,
+    /// `/metrics`, `/health`, `/ready`, `/settled`.
+    pub metrics: u16,
+    /// The local ClickHouse's HTTP interface.
+    pub clickhouse: u16,
+    /// The local Kafka's broker.
+    pub kafka: u16,
+    /// The local Kafka's controller.
+    pub kafka_controller: u16,
+}
+
+impl Ports {
+    /// Every port free: what `--ports auto` means.
+    pub const AUTO: Ports = Ports {
+        ingest: 0,
+        console: 0,
+        metrics: 0,
+        clickhouse: 0,
+        kafka: 0,
+        kafka_controller: 0,
+    };
+}
+
+/// How Kafka is reached.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kafka {
+    /// `host:port,host:port`; empty means the local broker of `tributary all`.
+    pub brokers: String,
+    /// What topic names, group ids and transactional ids begin with.
+    pub topic_prefix: String,
+    /// Of the topics that we create.
+    pub replication_factor: i32,
+    /// librdkafka properties for every client; they win over our own.
+    pub properties: Properties,
+}
+
+/// How ClickHouse is reached.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClickHouse {
+    /// Without credentials (they are moved to `user` and `password`) and without a trailing slash;
+    /// empty means the local engine of `tributary all`.
+    pub url: String,
+    /// The user's name.
+    pub user: String,
+    /// The user's password.
+    pub password: Secret,
+    /// The database of all tables and views.
+    pub database: String,
+    /// Of one statement, insert or answer.
+    #[serde(with = "values::duration")]
+    pub timeout: Duration,
+}
+
+/// A tenant.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Workspace {
+    /// Its name, which is part of every key and row.
+    pub name: String,
+    /// ISO 4217 code of amounts that come without one.
+    pub currency: String,
+    /// IANA name, for times that come without one.
+    pub time_zone: String,
+    /// ISO 3166 code for phone numbers without country code; empty when there is none.
+    pub phone_region: String,
+}
+
+/// Something that sends events.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// Unique within its workspace.
+    pub name: String,
+    /// The workspace that it belongs to.
+    pub workspace: String,
+    /// Any of them authenticates this source.
+    pub write_keys: Vec<Secret>,
+    /// Empty: by the SDK's library.
+    pub channel: String,
+    /// Times are taken as they are, and messages are known for as long as their touchpoints are kept.
+    pub historic: bool,
+    /// All its events are passive.
+    pub sync: bool,
+    /// Never empty after loading.
+    pub order_namespace: String,
+    /// Whether its events make links.
+    pub links: bool,
+    /// `*`, or origins such as `https://shop.example`.
+    pub allowed_origins: Vec<String>,
+}
+
+/// Compression of produced batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// Best on the loopback.
+    None,
+    /// Best on a network.
+    Lz4,
+    /// Smallest and dearest.
+    Zstd,
+}
+
+impl Compression {
+    /// The value of librdkafka's `compression.type`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Compression::None => "none",
+            Compression::Lz4 => "lz4",
+            Compression::Zstd => "zstd",
+        }
+    }
+}
+
+/// Limits of the ingest API.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ingest {
+    /// Of one event's JSON.
+    pub max_event_bytes: usize,
+    /// Of a request's body, before and after decompression.
+    pub max_batch_bytes: usize,
+    /// Of one batch request.
+    pub max_batch_events: usize,
+    /// From the connection, or the last answer, to the end of the headers.
+    #[serde(with = "values::duration")]
+    pub header_timeout: Duration,
+    /// From the headers to the end of the body.
+    #[serde(with = "values::duration")]
+    pub body_timeout: Duration,
+    /// Further ones wait in the listen queue.
+    pub max_connections: usize,
+    /// Further ones are answered 429.
+    pub max_in_flight_requests: usize,
+    /// Of the touchpoints topic's producer.
+    pub compression: Compression,
+    /// librdkafka's `message.timeout.ms`.
+    #[serde(with = "values::duration")]
+    pub acks_timeout: Duration,
+    /// librdkafka's `linger.ms`.
+    #[serde(with = "values::duration")]
+    pub linger: Duration,
+}
+
+/// The stream processor.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Processor {
+    /// Time between two transactions' commits.
+    #[serde(with = "values::duration")]
+    pub commit_interval: Duration,
+    /// Input records of one transaction.
+    pub max_batch: usize,
+    /// Time between two writes of the local store.
+    #[serde(with = "values::duration")]
+    pub checkpoint_interval: Duration,
+    /// Block cache of the local store.
+    pub cache_bytes: u64,
+    /// Timelines held decoded.
+    pub cached_timelines: usize,
+    /// Profiles held decoded.
+    pub cached_profiles: usize,
+    /// Of the consumer group.
+    #[serde(with = "values::duration")]
+    pub session_timeout: Duration,
+    /// Of the transactional producer.
+    #[serde(with = "values::duration")]
+    pub transaction_timeout: Duration,
+}
+
+/// Who did what happened before and between logins on a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SharedDevices {
+    /// The last login before, else the first after.
+    Last,
+    /// Nobody, where one before and one after disagree.
+    Certain,
+}
+
+/// The rules of identity.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Identity {
+    /// Whether a device may join people.
+    pub device_bridges: bool,
+    /// Who owns what nobody logged in for.
+    pub shared_devices: SharedDevices,
+    /// An identifier with links to more values of one person type is a hub.
+    pub hub: u32,
+    /// Compared without case, for every type.
+    pub blocked_values: Vec<String>,
+    /// Identifiers of one profile, by type.
+    pub limits: BTreeMap<String, u32>,
+}
+
+/// KPIs.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kpi {
+    /// Who counts as a customer at a mark.
+    #[serde(with = "values::duration")]
+    pub customer_window: Duration,
+    /// How long marks are kept.
+    pub keep: Keep,
+    /// Further values of a dimension are `other`.
+    pub max_dimension_values: usize,
+    /// Event names by goal.
+    pub goals: BTreeMap<String, Vec<String>>,
+}
+
+/// The sink.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sink {
+    /// Rows of one insert.
+    pub max_rows: usize,
+    /// Bytes of one insert.
+    pub max_bytes: usize,
+    /// From an insert's first row to its sending.
+    #[serde(with = "values::duration")]
+    pub max_delay: Duration,
+    /// Of the consumer group.
+    #[serde(with = "values::duration")]
+    pub session_timeout: Duration,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Text on a terminal, else JSON.
+    Auto,
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// Logs.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Telemetry {
+    /// A level, or directives by module.
+    pub level: String,
+    /// How lines look.
+    pub format: LogFormat,
+}

@@ -1,0 +1,15 @@
+//! What every service stands on: configuration, telemetry, lifecycle, Kafka and ClickHouse adapters, state store.
+//!
+//! ```text
+//! config ──> telemetry ──> metrics ──> lifecycle ──> admin_http
+//!                              \
+//!                               kafka, clickhouse, state: the adapters that services are written against
+//! ```
+
+pub mod admin_http;
+pub mod config;
+pub mod endpoints;
+pub mod lifecycle;
+pub mod listen;
+pub mod metrics;
+pub mod telemetry;

@@ -1,0 +1,1 @@
+//! The processor: observe, once, profile, kpi

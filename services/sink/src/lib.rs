@@ -1,0 +1,1 @@
+//! The sink: Kafka into ClickHouse, once

@@ -1,0 +1,3 @@
+//! One binary: services and jobs.
+
+fn main() {}
