@@ -1,1 +1,3 @@
 //! The processor: observe, once, profile, kpi
+
+pub mod runtime;
