@@ -1,1 +1,4 @@
 //! A local Kafka broker and the ClickHouse engine behind its HTTP interface
+
+pub mod child;
+pub mod kafka;

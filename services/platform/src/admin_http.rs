@@ -69,7 +69,9 @@ pub struct Admin {
 
 impl fmt::Debug for Admin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Admin").field("readiness", &self.readiness).finish_non_exhaustive()
+        f.debug_struct("Admin")
+            .field("readiness", &self.readiness)
+            .finish_non_exhaustive()
     }
 }
 
@@ -94,7 +96,10 @@ impl Admin {
     }
 
     /// Answers GET of any other path with what `documents` has for it.
-    pub fn with_documents(mut self, documents: impl Fn(&str) -> Option<Document> + Send + Sync + 'static) -> Self {
+    pub fn with_documents(
+        mut self,
+        documents: impl Fn(&str) -> Option<Document> + Send + Sync + 'static,
+    ) -> Self {
         self.documents = Some(Arc::new(documents));
         self
     }
@@ -105,7 +110,10 @@ impl Admin {
         let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let admin = Arc::new(self);
         loop {
-            let slot = Arc::clone(&slots).acquire_owned().await.expect("never closed");
+            let slot = Arc::clone(&slots)
+                .acquire_owned()
+                .await
+                .expect("never closed");
             let stream = tokio::select! {
                 () = shutdown.requested() => return Ok(()),
                 accepted = listener.accept() => match accepted {
@@ -144,7 +152,10 @@ impl Admin {
 
     async fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return json_answer(StatusCode::METHOD_NOT_ALLOWED, &json!({ "error": "only GET is answered here" }));
+            return json_answer(
+                StatusCode::METHOD_NOT_ALLOWED,
+                &json!({ "error": "only GET is answered here" }),
+            );
         }
         match request.uri().path() {
             "/metrics" => respond(
@@ -170,7 +181,8 @@ impl Admin {
 
     async fn settled(&self) -> Response<Full<Bytes>> {
         let Some(settled) = &self.settled else {
-            let error = "this process does not see all stages; ask the one that runs processor and sink";
+            let error =
+                "this process does not see all stages; ask the one that runs processor and sink";
             return json_answer(StatusCode::NOT_FOUND, &json!({ "error": error }));
         };
         let Settled { settled, detail } = settled().await;
@@ -182,14 +194,20 @@ impl Admin {
     }
 
     fn document(&self, path: &str) -> Response<Full<Bytes>> {
-        let found = self.documents.as_ref().and_then(|documents| documents(path));
+        let found = self
+            .documents
+            .as_ref()
+            .and_then(|documents| documents(path));
         match found {
             Some(document) => respond(
                 StatusCode::from_u16(document.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
                 document.content_type,
                 document.body,
             ),
-            None => json_answer(StatusCode::NOT_FOUND, &json!({ "error_code": 404, "message": "no such page" })),
+            None => json_answer(
+                StatusCode::NOT_FOUND,
+                &json!({ "error_code": 404, "message": "no such page" }),
+            ),
         }
     }
 }
@@ -202,6 +220,9 @@ fn respond(status: StatusCode, content_type: &'static str, body: String) -> Resp
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
+    headers.insert(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static(content_type),
+    );
     response
 }

@@ -15,8 +15,8 @@ mod values;
 
 pub use load::{Error, Inputs};
 pub use sections::{
-    ClickHouse, Compression, Identity, Ingest, Kafka, Kpi, LogFormat, Ports, Processor, SharedDevices, Sink, Source,
-    Telemetry, Workspace,
+    ClickHouse, Compression, Identity, Ingest, Kafka, Kpi, LogFormat, Ports, Processor,
+    SharedDevices, Sink, Source, Telemetry, Workspace,
 };
 pub use values::{HIDDEN, Keep, Properties, Secret, WINDOWS, format_duration, parse_duration};
 
@@ -76,7 +76,9 @@ impl Config {
 
     /// The workspace of this name.
     pub fn workspace(&self, name: &str) -> Option<&Workspace> {
-        self.workspaces.iter().find(|workspace| workspace.name == name)
+        self.workspaces
+            .iter()
+            .find(|workspace| workspace.name == name)
     }
 
     /// What is in force, as TOML, with secrets hidden.
@@ -96,7 +98,10 @@ impl Config {
             order_namespace: validate::order_namespace(channel).to_owned(),
             ..self.source.clone()
         };
-        vec![source("default", "", false), source("history", "store", true)]
+        vec![
+            source("default", "", false),
+            source("history", "store", true),
+        ]
     }
 
     fn deserialize_table(table: toml::Table) -> Result<Self, toml::de::Error> {

@@ -124,7 +124,8 @@ mod tests {
     }
 
     fn folder(name: &str) -> PathBuf {
-        let folder = std::env::temp_dir().join(format!("tributary-endpoints-{name}-{}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("tributary-endpoints-{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).expect("the temporary folder is writable");
         folder
     }

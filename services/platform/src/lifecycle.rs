@@ -137,7 +137,10 @@ impl Scope {
             match inner.await {
                 Ok(result) => scope.ended(task, result.map_err(Into::into)),
                 Err(error) if error.is_cancelled() => {}
-                Err(_) => scope.ended(task, Err("panicked; its message is on standard error".into())),
+                Err(_) => scope.ended(
+                    task,
+                    Err("panicked; its message is on standard error".into()),
+                ),
             }
         });
     }
@@ -152,13 +155,18 @@ impl Scope {
         let task = task.into();
         let guard = self.running.enter(&task);
         let scope = self.clone();
-        std::thread::Builder::new().name(task.clone()).spawn(move || {
-            let _guard = guard;
-            match catch_unwind(AssertUnwindSafe(body)) {
-                Ok(result) => scope.ended(task, result.map_err(Into::into)),
-                Err(_) => scope.ended(task, Err("panicked; its message is on standard error".into())),
-            }
-        })?;
+        std::thread::Builder::new()
+            .name(task.clone())
+            .spawn(move || {
+                let _guard = guard;
+                match catch_unwind(AssertUnwindSafe(body)) {
+                    Ok(result) => scope.ended(task, result.map_err(Into::into)),
+                    Err(_) => scope.ended(
+                        task,
+                        Err("panicked; its message is on standard error".into()),
+                    ),
+                }
+            })?;
         Ok(())
     }
 
@@ -235,7 +243,11 @@ struct Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        let mut tasks = self.running.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tasks = self
+            .running
+            .tasks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         tasks.remove(&self.id);
         drop(tasks);
         self.running.count.send_modify(|count| *count -= 1);

@@ -48,7 +48,11 @@ pub fn bind(
         cause,
     };
     let listener = TcpListener::bind((address, port)).map_err(|cause| match cause.kind() {
-        io::ErrorKind::AddrInUse => Error::InUse { port, what, setting },
+        io::ErrorKind::AddrInUse => Error::InUse {
+            port,
+            what,
+            setting,
+        },
         _ => other(cause),
     })?;
     listener.set_nonblocking(true).map_err(other)?;
@@ -56,7 +60,12 @@ pub fn bind(
 }
 
 /// The port itself if it is free, or a free one for 0: for a child that binds it a moment later.
-pub fn reserve(address: IpAddr, port: u16, what: &'static str, setting: &'static str) -> Result<u16, Error> {
+pub fn reserve(
+    address: IpAddr,
+    port: u16,
+    what: &'static str,
+    setting: &'static str,
+) -> Result<u16, Error> {
     let other = |cause| Error::Other {
         address: SocketAddr::new(address, port),
         what,
@@ -64,8 +73,15 @@ pub fn reserve(address: IpAddr, port: u16, what: &'static str, setting: &'static
         cause,
     };
     match TcpListener::bind((address, port)) {
-        Ok(listener) => listener.local_addr().map(|address| address.port()).map_err(other),
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(Error::InUse { port, what, setting }),
+        Ok(listener) => listener
+            .local_addr()
+            .map(|address| address.port())
+            .map_err(other),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(Error::InUse {
+            port,
+            what,
+            setting,
+        }),
         Err(error) => Err(other(error)),
     }
 }
@@ -81,7 +97,11 @@ mod tests {
         let port = holder.local_addr().unwrap().port();
         let error = reserve(Ipv4Addr::LOCALHOST.into(), port, "ingest", "ingest").unwrap_err();
         let text = error.to_string();
-        for part in [port.to_string().as_str(), "`ports.ingest`", "TRIBUTARY__PORTS__INGEST"] {
+        for part in [
+            port.to_string().as_str(),
+            "`ports.ingest`",
+            "TRIBUTARY__PORTS__INGEST",
+        ] {
             assert!(text.contains(part), "{text}");
         }
     }

@@ -33,13 +33,14 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 /// Seconds from a tenth of a millisecond to ten seconds, for latencies.
 pub const LATENCY_SECONDS: &[f64] = &[
-    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    5.0, 10.0,
 ];
 
 /// The values of a label: an enum, so that there are never more series than variants.
@@ -94,40 +95,65 @@ impl Metrics {
     /// A counter for each value of a label.
     pub fn counters<L: Label>(&self, name: &str, help: &str, label: &str) -> ByLabel<IntCounter> {
         let vec = self.counter_vec(name, help, &[label]);
-        ByLabel(L::ALL.iter().map(|value| vec.with_label_values(&[value.as_str()])).collect())
+        ByLabel(
+            L::ALL
+                .iter()
+                .map(|value| vec.with_label_values(&[value.as_str()]))
+                .collect(),
+        )
     }
 
     /// A gauge for each value of a label.
     pub fn gauges<L: Label>(&self, name: &str, help: &str, label: &str) -> ByLabel<IntGauge> {
         let vec = self.gauge_vec(name, help, &[label]);
-        ByLabel(L::ALL.iter().map(|value| vec.with_label_values(&[value.as_str()])).collect())
+        ByLabel(
+            L::ALL
+                .iter()
+                .map(|value| vec.with_label_values(&[value.as_str()]))
+                .collect(),
+        )
     }
 
     /// A histogram for each value of a label.
-    pub fn histograms<L: Label>(&self, name: &str, help: &str, label: &str, buckets: &[f64]) -> ByLabel<Histogram> {
+    pub fn histograms<L: Label>(
+        &self,
+        name: &str,
+        help: &str,
+        label: &str,
+        buckets: &[f64],
+    ) -> ByLabel<Histogram> {
         let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
         let vec = HistogramVec::new(options, &[label]).expect("metric names are literals");
         let vec = self.register(vec);
-        ByLabel(L::ALL.iter().map(|value| vec.with_label_values(&[value.as_str()])).collect())
+        ByLabel(
+            L::ALL
+                .iter()
+                .map(|value| vec.with_label_values(&[value.as_str()]))
+                .collect(),
+        )
     }
 
     /// Counters whose label values are bounded by configuration (topics, sources); keep the handles.
     pub fn counter_vec(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
-        self.register(IntCounterVec::new(Opts::new(name, help), labels).expect("metric names are literals"))
+        self.register(
+            IntCounterVec::new(Opts::new(name, help), labels).expect("metric names are literals"),
+        )
     }
 
     /// Gauges whose label values are bounded by configuration (topics, partitions); keep the handles.
     pub fn gauge_vec(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
-        self.register(IntGaugeVec::new(Opts::new(name, help), labels).expect("metric names are literals"))
+        self.register(
+            IntGaugeVec::new(Opts::new(name, help), labels).expect("metric names are literals"),
+        )
     }
 
     /// All metrics in Prometheus' text format.
     pub fn render(&self) -> String {
         let mut text = Vec::new();
         let families = self.registry.gather();
-        TextEncoder::new()
-            .encode(&families, &mut text)
-            .expect("writing to memory does not fail, and families without series are not gathered");
+        TextEncoder::new().encode(&families, &mut text).expect(
+            "writing to memory does not fail, and families without series are not gathered",
+        );
         String::from_utf8(text).expect("the text format is UTF-8")
     }
 

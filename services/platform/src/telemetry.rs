@@ -9,7 +9,9 @@ use tracing_subscriber::fmt::MakeWriter;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// `telemetry.level` is neither a level nor a list of directives.
-    #[error("`telemetry.level`: `{level}` is no level; write error, warn, info, debug or trace, or \"info,module=debug\"")]
+    #[error(
+        "`telemetry.level`: `{level}` is no level; write error, warn, info, debug or trace, or \"info,module=debug\""
+    )]
     Level {
         /// What is configured.
         level: String,
@@ -32,7 +34,9 @@ where
     let filter = EnvFilter::try_new(&options.level).map_err(|_| Error::Level {
         level: options.level.clone(),
     })?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(writer);
     let text = match options.format {
         LogFormat::Auto => terminal,
         LogFormat::Text => true,
@@ -40,7 +44,11 @@ where
     };
     let result = match text {
         true => builder.with_ansi(terminal).try_init(),
-        false => builder.json().flatten_event(true).with_ansi(false).try_init(),
+        false => builder
+            .json()
+            .flatten_event(true)
+            .with_ansi(false)
+            .try_init(),
     };
     result.map_err(|_| Error::Twice)
 }

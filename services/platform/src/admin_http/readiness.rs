@@ -37,7 +37,10 @@ impl Readiness {
 
     /// From now on nothing is ready: the first step of a stop, so that no new work is sent here.
     pub fn stop(&self) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).stopping = true;
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .stopping = true;
     }
 
     /// Whether all checks are ready.
@@ -96,11 +99,20 @@ impl Check {
     }
 
     fn set(&self, status: Status) {
-        let mut state = self.readiness.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self
+            .readiness
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let old = state.checks.insert(self.name, status.clone());
         if old.as_ref().is_none_or(|old| *old != status) {
             let reason = status.reason.as_deref();
-            tracing::info!(check = self.name, ready = status.ready, reason, "readiness changed");
+            tracing::info!(
+                check = self.name,
+                ready = status.ready,
+                reason,
+                "readiness changed"
+            );
         }
     }
 }

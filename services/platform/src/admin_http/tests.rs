@@ -20,7 +20,10 @@ async fn ready_names_the_check_that_is_not_and_why() {
     assert_eq!(status, 503);
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(body["checks"]["kafka"]["ready"], true);
-    assert_eq!(body["checks"]["sink"]["reason"], "clickhouse does not answer");
+    assert_eq!(
+        body["checks"]["sink"]["reason"],
+        "clickhouse does not answer"
+    );
     sink.ready();
     assert_eq!(get(&admin, "/ready").await.0, 200);
     readiness.stop();

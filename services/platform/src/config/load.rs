@@ -113,7 +113,10 @@ fn find_file(inputs: &Inputs) -> Option<PathBuf> {
         return Some(here);
     }
     let from_environment = || {
-        let data = inputs.environment.iter().find(|(name, _)| name == "TRIBUTARY__DATA");
+        let data = inputs
+            .environment
+            .iter()
+            .find(|(name, _)| name == "TRIBUTARY__DATA");
         data.map(|(_, value)| PathBuf::from(value))
     };
     let data = inputs
@@ -133,7 +136,9 @@ struct Layers {
 impl Layers {
     fn defaults() -> Self {
         Layers {
-            table: DEFAULTS.parse().expect("defaults.toml is checked by a test"),
+            table: DEFAULTS
+                .parse()
+                .expect("defaults.toml is checked by a test"),
             last: "defaults".to_owned(),
         }
     }
@@ -143,10 +148,12 @@ impl Layers {
             path: path.to_owned(),
             cause,
         })?;
-        let table: Table = text.parse().map_err(|error: toml::de::Error| Error::Malformed {
-            path: path.to_owned(),
-            message: malformed(&text, &error),
-        })?;
+        let table: Table = text
+            .parse()
+            .map_err(|error: toml::de::Error| Error::Malformed {
+                path: path.to_owned(),
+                message: malformed(&text, &error),
+            })?;
         self.add(&path.display().to_string(), table)
     }
 

@@ -3,13 +3,23 @@ use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-fn load(file: &str, environment: &[(&str, &str)], flags: &[(&str, toml::Value)]) -> Result<Config, String> {
+fn load(
+    file: &str,
+    environment: &[(&str, &str)],
+    flags: &[(&str, toml::Value)],
+) -> Result<Config, String> {
     let folder = tempfile::tempdir().expect("the temporary folder is writable");
     std::fs::write(folder.path().join("tributary.toml"), file).expect("the folder is writable");
     let inputs = Inputs {
         folder: folder.path().to_owned(),
-        environment: environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
-        flags: flags.iter().map(|(k, v)| (format!("--{k}"), (*k).to_owned(), v.clone())).collect(),
+        environment: environment
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect(),
+        flags: flags
+            .iter()
+            .map(|(k, v)| (format!("--{k}"), (*k).to_owned(), v.clone()))
+            .collect(),
         ..Inputs::default()
     };
     Config::load(&inputs).map_err(|error| error.to_string())
@@ -31,7 +41,10 @@ fn the_defaults_are_those_of_the_specification() {
     assert_eq!(config.ingest.max_batch_bytes, 500 * 1024);
     assert_eq!(config.kpi.keep.window("1h"), 8 * DAY);
     assert_eq!(config.kpi.keep.window("24h"), 100 * DAY);
-    assert_eq!(config.kpi.keep.window("365d"), parse_duration("13mo").unwrap());
+    assert_eq!(
+        config.kpi.keep.window("365d"),
+        parse_duration("13mo").unwrap()
+    );
     assert_eq!(config.identity.limits["anonymous_id"], 100);
     assert_eq!(config.workspaces, [config.workspace.clone()]);
     assert!(config.sources.is_empty());
@@ -40,15 +53,24 @@ fn the_defaults_are_those_of_the_specification() {
 #[test]
 fn each_layer_wins_over_those_before() {
     let file = "[ports]\ningest = 1\nmetrics = 1\nkafka = 1\n";
-    let environment = [("TRIBUTARY__PORTS__METRICS", "2"), ("TRIBUTARY__PORTS__KAFKA", "2")];
+    let environment = [
+        ("TRIBUTARY__PORTS__METRICS", "2"),
+        ("TRIBUTARY__PORTS__KAFKA", "2"),
+    ];
     let config = load(file, &environment, &[("ports.kafka", 3.into())]).unwrap();
     let ports = config.ports;
-    assert_eq!((ports.ingest, ports.metrics, ports.kafka, ports.clickhouse), (1, 2, 3, 8123));
+    assert_eq!(
+        (ports.ingest, ports.metrics, ports.kafka, ports.clickhouse),
+        (1, 2, 3, 8123)
+    );
 }
 
 #[test]
 fn the_short_cuts_set_kafka_and_clickhouse() {
-    let environment = [("KAFKA_BROKERS", "a:1,b:2"), ("CLICKHOUSE_URL", "http://c:8123/")];
+    let environment = [
+        ("KAFKA_BROKERS", "a:1,b:2"),
+        ("CLICKHOUSE_URL", "http://c:8123/"),
+    ];
     let config = load("", &environment, &[]).unwrap();
     assert_eq!(config.kafka.brokers, "a:1,b:2");
     assert_eq!(config.clickhouse.url, "http://c:8123");
@@ -60,8 +82,14 @@ fn the_environment_can_hold_strings_that_look_like_numbers_lists_and_tables() {
         ("TRIBUTARY__CLICKHOUSE__PASSWORD", "12345"),
         ("TRIBUTARY__IDENTITY__DEVICE_BRIDGES", "true"),
         ("TRIBUTARY__KPI__KEEP", "40y"),
-        ("TRIBUTARY__KAFKA__PROPERTIES", r#"{ "security.protocol" = "SASL_SSL" }"#),
-        ("TRIBUTARY__SOURCES", r#"[{ name = "shop", write_keys = ["0123456789"] }]"#),
+        (
+            "TRIBUTARY__KAFKA__PROPERTIES",
+            r#"{ "security.protocol" = "SASL_SSL" }"#,
+        ),
+        (
+            "TRIBUTARY__SOURCES",
+            r#"[{ name = "shop", write_keys = ["0123456789"] }]"#,
+        ),
     ];
     let config = load("", &environment, &[]).unwrap();
     assert_eq!(config.clickhouse.password.expose(), "12345");
@@ -74,17 +102,41 @@ fn the_environment_can_hold_strings_that_look_like_numbers_lists_and_tables() {
 
 #[test]
 fn an_unknown_key_is_named_with_its_place_and_what_exists() {
-    check_error("[kafka]\nbrokrs = \"a:1\"\n", &[], &["tributary.toml", "`kafka", "brokrs", "brokers"]);
-    check_error("", &[("TRIBUTARY__INGEST__MAX_EVENTS", "1")], &["TRIBUTARY__INGEST__MAX_EVENTS", "max_events"]);
+    check_error(
+        "[kafka]\nbrokrs = \"a:1\"\n",
+        &[],
+        &["tributary.toml", "`kafka", "brokrs", "brokers"],
+    );
+    check_error(
+        "",
+        &[("TRIBUTARY__INGEST__MAX_EVENTS", "1")],
+        &["TRIBUTARY__INGEST__MAX_EVENTS", "max_events"],
+    );
 }
 
 #[test]
 fn a_wrong_value_is_named_with_its_key_and_the_fix() {
-    check_error("[sink]\nmax_delay = \"soon\"\n", &[], &["`sink.max_delay`", "`soon`", "\"30s\""]);
-    check_error("[kpi]\nkeep = { \"2h\" = \"1d\" }\n", &[], &["`kpi.keep`", "`2h`", "365d"]);
-    check_error("[ports]\ningest = 99999\n", &[], &["`ports.ingest`", "99999"]);
+    check_error(
+        "[sink]\nmax_delay = \"soon\"\n",
+        &[],
+        &["`sink.max_delay`", "`soon`", "\"30s\""],
+    );
+    check_error(
+        "[kpi]\nkeep = { \"2h\" = \"1d\" }\n",
+        &[],
+        &["`kpi.keep`", "`2h`", "365d"],
+    );
+    check_error(
+        "[ports]\ningest = 99999\n",
+        &[],
+        &["`ports.ingest`", "99999"],
+    );
     check_error("ports = [", &[], &["no TOML", "line 1"]);
-    check_error("[[sources]]\nname = \"till\"\n", &[], &["`sources.write_keys`", "`till`"]);
+    check_error(
+        "[[sources]]\nname = \"till\"\n",
+        &[],
+        &["`sources.write_keys`", "`till`"],
+    );
     check_error(
         "[[sources]]\nname = \"a\"\nworkspace = \"b\"\nwrite_keys = [\"0123456789\"]\n",
         &[],
@@ -129,16 +181,25 @@ fn entries_inherit_what_the_pattern_says() {
     assert_eq!(config.workspace("one").unwrap().currency, "CHF");
     assert_eq!(config.workspace("two").unwrap().currency, "USD");
     assert!(config.workspace("default").is_none());
-    let namespaces: Vec<_> = config.sources.iter().map(|s| (&*s.workspace, &*s.order_namespace)).collect();
+    let namespaces: Vec<_> = config
+        .sources
+        .iter()
+        .map(|s| (&*s.workspace, &*s.order_namespace))
+        .collect();
     assert_eq!(namespaces, [("one", "store"), ("one", "online")]);
 }
 
 #[test]
 fn credentials_are_taken_out_of_the_url() {
     let url = "https://bob:s%40cret@host:8443/?database=other";
-    let clickhouse = load("", &[("CLICKHOUSE_URL", url)], &[]).unwrap().clickhouse;
+    let clickhouse = load("", &[("CLICKHOUSE_URL", url)], &[])
+        .unwrap()
+        .clickhouse;
     assert_eq!(clickhouse.url, "https://host:8443");
-    assert_eq!((&*clickhouse.user, clickhouse.password.expose()), ("bob", "s@cret"));
+    assert_eq!(
+        (&*clickhouse.user, clickhouse.password.expose()),
+        ("bob", "s@cret")
+    );
     assert_eq!(clickhouse.database, "other");
 }
 
@@ -171,7 +232,15 @@ fn durations_read_and_print_in_the_largest_exact_unit() {
         assert_eq!(format_duration(parse_duration(text).unwrap()), text);
     }
     assert_eq!(parse_duration("2w").unwrap(), 14 * DAY);
-    for text in ["", "5", "s", "-1s", "1.5h", "5 parsecs", "99999999999999999y"] {
+    for text in [
+        "",
+        "5",
+        "s",
+        "-1s",
+        "1.5h",
+        "5 parsecs",
+        "99999999999999999y",
+    ] {
         assert!(parse_duration(text).is_err(), "{text}");
     }
 }
@@ -182,6 +251,16 @@ fn the_default_sources_are_one_for_sdks_and_one_for_files() {
     let [default, history] = sources.as_slice() else {
         panic!("two sources: {sources:?}")
     };
-    assert_eq!((default.historic, &*default.order_namespace), (false, "online"));
-    assert_eq!((history.historic, &*history.order_namespace, &*history.channel), (true, "store", "store"));
+    assert_eq!(
+        (default.historic, &*default.order_namespace),
+        (false, "online")
+    );
+    assert_eq!(
+        (
+            history.historic,
+            &*history.order_namespace,
+            &*history.channel
+        ),
+        (true, "store", "store")
+    );
 }

@@ -33,7 +33,8 @@ fn take_credentials(config: &mut Config) -> Result<(), String> {
     if clickhouse.url.is_empty() {
         return Ok(());
     }
-    let wrong = || "`clickhouse.url`: write http://host:8123 or https://user:password@host:8443".to_owned();
+    let wrong =
+        || "`clickhouse.url`: write http://host:8123 or https://user:password@host:8443".to_owned();
     let (scheme, rest) = clickhouse.url.split_once("://").ok_or_else(wrong)?;
     if !matches!(scheme, "http" | "https") {
         return Err(wrong());
@@ -87,11 +88,17 @@ fn check_workspaces(config: &Config) -> Result<(), String> {
         }
         let currency = &workspace.currency;
         if currency.len() != 3 || !currency.bytes().all(|b| b.is_ascii_uppercase()) {
-            return Err(format!("`workspace.currency`: `{currency}` is no ISO 4217 code; write one such as \"EUR\""));
+            return Err(format!(
+                "`workspace.currency`: `{currency}` is no ISO 4217 code; write one such as \"EUR\""
+            ));
         }
         let region = &workspace.phone_region;
-        if !region.is_empty() && (region.len() != 2 || !region.bytes().all(|b| b.is_ascii_uppercase())) {
-            return Err(format!("`workspace.phone_region`: `{region}` is no ISO 3166 code; write one such as \"FR\""));
+        if !region.is_empty()
+            && (region.len() != 2 || !region.bytes().all(|b| b.is_ascii_uppercase()))
+        {
+            return Err(format!(
+                "`workspace.phone_region`: `{region}` is no ISO 3166 code; write one such as \"FR\""
+            ));
         }
     }
     Ok(())
@@ -107,18 +114,30 @@ fn check_sources(config: &Config) -> Result<(), String> {
             return Err(format!("`sources`: two are called `{name}`; rename one"));
         }
         let workspace = &source.workspace;
-        if !config.workspaces.iter().any(|known| known.name == *workspace) {
-            return Err(format!("`sources.workspace`: source `{name}` is in workspace `{workspace}`, which does not exist; add [[workspaces]] name = \"{workspace}\""));
+        if !config
+            .workspaces
+            .iter()
+            .any(|known| known.name == *workspace)
+        {
+            return Err(format!(
+                "`sources.workspace`: source `{name}` is in workspace `{workspace}`, which does not exist; add [[workspaces]] name = \"{workspace}\""
+            ));
         }
         if source.write_keys.is_empty() {
-            return Err(format!("`sources.write_keys`: source `{name}` has none; add write_keys = [\"...\"]"));
+            return Err(format!(
+                "`sources.write_keys`: source `{name}` has none; add write_keys = [\"...\"]"
+            ));
         }
         for key in &source.write_keys {
             if key.expose().len() < 8 {
-                return Err(format!("`sources.write_keys`: a key of source `{name}` has fewer than 8 characters; use a longer one"));
+                return Err(format!(
+                    "`sources.write_keys`: a key of source `{name}` has fewer than 8 characters; use a longer one"
+                ));
             }
             if !keys.insert(key.expose()) {
-                return Err(format!("`sources.write_keys`: source `{name}` has a key that another one has, too; give each its own"));
+                return Err(format!(
+                    "`sources.write_keys`: source `{name}` has a key that another one has, too; give each its own"
+                ));
             }
         }
     }
@@ -130,7 +149,9 @@ fn check_name(key: &str, name: &str) -> Result<(), String> {
     let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     match !name.is_empty() && name.len() <= 64 && name.chars().all(fine) {
         true => Ok(()),
-        false => Err(format!("`{key}`: `{name}` must be 1 to 64 letters, digits, `_`, `-` or `.`")),
+        false => Err(format!(
+            "`{key}`: `{name}` must be 1 to 64 letters, digits, `_`, `-` or `.`"
+        )),
     }
 }
 
@@ -140,7 +161,10 @@ fn check_limits(config: &Config) -> Result<(), String> {
         ("ingest.max_event_bytes", ingest.max_event_bytes),
         ("ingest.max_batch_events", ingest.max_batch_events),
         ("ingest.max_connections", ingest.max_connections),
-        ("ingest.max_in_flight_requests", ingest.max_in_flight_requests),
+        (
+            "ingest.max_in_flight_requests",
+            ingest.max_in_flight_requests,
+        ),
         ("processor.max_batch", config.processor.max_batch),
         ("sink.max_rows", config.sink.max_rows),
         ("sink.max_bytes", config.sink.max_bytes),
@@ -149,11 +173,15 @@ fn check_limits(config: &Config) -> Result<(), String> {
         return Err(format!("`{key}`: must be at least 1"));
     }
     if ingest.max_batch_bytes < ingest.max_event_bytes {
-        return Err("`ingest.max_batch_bytes`: must not be less than ingest.max_event_bytes".to_owned());
+        return Err(
+            "`ingest.max_batch_bytes`: must not be less than ingest.max_event_bytes".to_owned(),
+        );
     }
     // An insert must stay one block of ClickHouse, or a retry would store part of it twice.
     if config.sink.max_rows > 1_000_000 || config.sink.max_bytes > 200_000_000 {
-        return Err("`sink`: max_rows may be at most 1000000 and max_bytes at most 200000000".to_owned());
+        return Err(
+            "`sink`: max_rows may be at most 1000000 and max_bytes at most 200000000".to_owned(),
+        );
     }
     if config.kafka.replication_factor < 1 {
         return Err("`kafka.replication_factor`: must be at least 1".to_owned());

@@ -77,16 +77,20 @@ pub struct Properties(BTreeMap<String, String>);
 impl Properties {
     /// All of them, secrets included, for the client's configuration.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+        self.0
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
     fn shown(&self) -> BTreeMap<&str, &str> {
         const SECRET: [&str; 5] = ["password", "secret", "pem", "token", "config"];
         self.iter()
-            .map(|(key, value)| match SECRET.iter().any(|word| key.contains(word)) {
-                true => (key, HIDDEN),
-                false => (key, value),
-            })
+            .map(
+                |(key, value)| match SECRET.iter().any(|word| key.contains(word)) {
+                    true => (key, HIDDEN),
+                    false => (key, value),
+                },
+            )
             .collect()
     }
 }
@@ -131,7 +135,10 @@ impl Keep {
 impl<'de> Deserialize<'de> for Keep {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        #[serde(untagged, expecting = "expected a duration such as \"40y\", or a table of durations by window")]
+        #[serde(
+            untagged,
+            expecting = "expected a duration such as \"40y\", or a table of durations by window"
+        )]
         enum Form {
             One(String),
             ByWindow(BTreeMap<String, String>),
@@ -140,9 +147,9 @@ impl<'de> Deserialize<'de> for Keep {
         match Form::deserialize(deserializer)? {
             Form::One(text) => Ok(Keep::all(parse(&text)?)),
             Form::ByWindow(mut texts) => {
-                let others = texts
-                    .remove("others")
-                    .ok_or_else(|| de::Error::custom("`others` is missing: add others = \"13mo\""))?;
+                let others = texts.remove("others").ok_or_else(|| {
+                    de::Error::custom("`others` is missing: add others = \"13mo\"")
+                })?;
                 if let Some(unknown) = texts.keys().find(|name| !WINDOWS.contains(&name.as_str())) {
                     let known = WINDOWS.join(", ");
                     return Err(de::Error::custom(format!(
@@ -191,7 +198,11 @@ const UNITS: [(&str, u64); 8] = [
 
 /// Reads `250ms`, `5s`, `30m`, `8h`, `8d`, `2w`, `13mo` or `40y`.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is no duration: write a whole number and ms, s, m, h, d, w, mo or y, such as \"30s\"");
+    let wrong = || {
+        format!(
+            "`{text}` is no duration: write a whole number and ms, s, m, h, d, w, mo or y, such as \"30s\""
+        )
+    };
     let text = text.trim();
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
@@ -226,11 +237,16 @@ pub(super) mod duration {
     use serde::{Deserialize, Deserializer, Serializer, de};
     use std::time::Duration;
 
-    pub(in super::super) fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(in super::super) fn serialize<S: Serializer>(
+        value: &Duration,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&format_duration(*value))
     }
 
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Duration, D::Error> {
         parse_duration(&String::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 }

@@ -30,11 +30,25 @@ async fn a_failing_task_a_failing_thread_and_a_panic_are_reported_with_their_nam
     let scope = lifecycle.component("work", BUDGET);
     scope.spawn("task", async { Err::<(), _>("no luck") });
     assert_eq!(lifecycle.failure().await.to_string(), "work: task: no luck");
-    scope.spawn_thread("thread", || Err::<(), _>("no luck either")).unwrap();
-    assert_eq!(lifecycle.failure().await.to_string(), "work: thread: no luck either");
-    scope.spawn("panic", async { if BUDGET.is_zero() { fine() } else { panic!("on purpose") } });
+    scope
+        .spawn_thread("thread", || Err::<(), _>("no luck either"))
+        .unwrap();
+    assert_eq!(
+        lifecycle.failure().await.to_string(),
+        "work: thread: no luck either"
+    );
+    scope.spawn("panic", async {
+        if BUDGET.is_zero() {
+            fine()
+        } else {
+            panic!("on purpose")
+        }
+    });
     let failure = lifecycle.failure().await;
-    assert_eq!((failure.component, failure.task.as_str()), ("work", "panic"));
+    assert_eq!(
+        (failure.component, failure.task.as_str()),
+        ("work", "panic")
+    );
     assert!(lifecycle.stop().await.is_empty());
 }
 
