@@ -69,10 +69,10 @@ pub struct SessionAtom<'a> {
     pub device_type: &'a str,
     /// Of the first touchpoint.
     pub source: &'a str,
-    /// Events of each goal.
+    /// Events of each configured goal, by the goal's name; goals without an event are left out.
     #[serde(borrow)]
     pub goals: BTreeMap<&'a str, i64>,
-    /// Active minutes by channel.
+    /// Active minutes, one entry for each (channel, store, device type), sorted by them.
     #[serde(borrow)]
     pub activity: Vec<ChannelActivity<'a>>,
     /// Traits stated in it.
@@ -80,12 +80,16 @@ pub struct SessionAtom<'a> {
     pub traits: Vec<Trait<'a>>,
 }
 
-/// When it was active on a channel.
+/// When it was active on a channel, in a store, with a device type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelActivity<'a> {
-    /// Channel.
+    /// Channel of these touchpoints.
     pub channel: &'a str,
-    /// Active minutes.
+    /// Store of these touchpoints; empty outside stores.
+    pub store: &'a str,
+    /// Device type of these touchpoints; empty where unknown.
+    pub device_type: &'a str,
+    /// Active minutes, ascending, no minute twice.
     pub minutes: Vec<MinuteRun>,
 }
 
@@ -114,6 +118,10 @@ pub struct Trait<'a> {
 /// Passive touchpoints of a timeline's page that belong to the profile.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PassiveAtom<'a> {
+    /// Type of the timeline.
+    pub timeline_type: &'a str,
+    /// Value of the timeline.
+    pub timeline_value: &'a str,
     /// How many.
     pub touchpoints: i64,
     /// Event time of the first.
