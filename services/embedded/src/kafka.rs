@@ -62,7 +62,9 @@ impl Options {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No `java` is found.
-    #[error("kafka needs Java 17 or later and no `java` is found: run `make setup`, or `apt-get install openjdk-17-jre-headless`")]
+    #[error(
+        "kafka needs Java 17 or later and no `java` is found: run `make setup`, or `apt-get install openjdk-17-jre-headless`"
+    )]
     NoJava,
     /// `java` is too old, or does not work.
     #[error("kafka needs Java 17 or later, and {} says: {found}; run `apt-get install openjdk-17-jre-headless`, or set JAVA_HOME to a newer one", java.display())]
@@ -81,7 +83,9 @@ pub enum Error {
         problem: String,
     },
     /// Another program has the port.
-    #[error("port {port}, wanted by kafka, is in use: stop the program that listens there, or choose another port with `ports.{setting}`, or start with --ports auto")]
+    #[error(
+        "port {port}, wanted by kafka, is in use: stop the program that listens there, or choose another port with `ports.{setting}`, or start with --ports auto"
+    )]
     PortInUse {
         /// The port.
         port: u16,
@@ -107,14 +111,14 @@ pub enum Error {
         output: String,
     },
     /// The broker ended by itself.
-    #[error("kafka ended with {status}; the end of its log, {}, says: {tail}", log.display())]
+    #[error("kafka ended with {status}; its log, {}, says: {errors}", log.display())]
     Ended {
         /// Exit code or signal.
         status: ExitStatus,
         /// The log file.
         log: PathBuf,
-        /// Its last lines.
-        tail: String,
+        /// Its last errors.
+        errors: String,
     },
 }
 
@@ -122,7 +126,11 @@ pub enum Error {
 ///
 /// Must be awaited on a thread that lives as long as the broker should ([`child::bind_to_parent`]): the main
 /// thread, or the only thread of a runtime.
-pub async fn run(options: Options, stop: impl Future<Output = ()>, ready: impl FnOnce()) -> Result<(), Error> {
+pub async fn run(
+    options: Options,
+    stop: impl Future<Output = ()>,
+    ready: impl FnOnce(),
+) -> Result<(), Error> {
     let java = java::find().await?;
     let class_path = jars::class_path(options.jars.as_deref())?;
     check_port(options.port, "kafka")?;
@@ -153,16 +161,24 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>, ready: impl F
     if let Some(pid) = pid {
         child::terminate(pid);
     }
-    if tokio::time::timeout(options.stop_within, broker.wait()).await.is_err() {
+    if tokio::time::timeout(options.stop_within, broker.wait())
+        .await
+        .is_err()
+    {
         tracing::warn!(budget = ?options.stop_within, "kafka did not stop in time and is killed; it recovers its log at the next start");
-        broker.kill().await.map_err(|cause| files.error("kill java", cause))?;
+        broker
+            .kill()
+            .await
+            .map_err(|cause| files.error("kill java", cause))?;
     }
     Ok(())
 }
 
 fn check_port(port: u16, setting: &'static str) -> Result<(), Error> {
     match TcpListener::bind(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(Error::PortInUse { port, setting }),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            Err(Error::PortInUse { port, setting })
+        }
         // Anything else the broker's log will tell.
         _ => Ok(()),
     }
@@ -176,6 +192,8 @@ struct Files {
     logging: PathBuf,
     /// Kafka's own log.
     log: PathBuf,
+    /// Its size when this broker starts: what follows is of this one.
+    log_begins: u64,
     /// What the JVM prints: only when it cannot even start.
     output: PathBuf,
     /// Kafka's data.
@@ -191,22 +209,29 @@ impl Files {
             cause,
         };
         std::fs::create_dir_all(folder).map_err(|cause| error("create the folder", cause))?;
-        let folder = folder.canonicalize().map_err(|cause| error("find the folder", cause))?;
+        let folder = folder
+            .canonicalize()
+            .map_err(|cause| error("find the folder", cause))?;
         let files = Files {
             properties: folder.join("server.properties"),
             logging: folder.join("log4j2.properties"),
+            log_begins: folder.join("kafka.log").metadata().map_or(0, |metadata| metadata.len()),
             log: folder.join("kafka.log"),
             output: folder.join("jvm.log"),
             data: folder.join("log"),
             folder,
         };
         files.write(&files.properties, &properties::server(options, &files.data))?;
-        files.write(&files.logging, include_str!("../runtime/kafka/log4j2.properties"))?;
+        files.write(
+            &files.logging,
+            include_str!("../runtime/kafka/log4j2.properties"),
+        )?;
         Ok(files)
     }
 
     fn write(&self, path: &Path, text: &str) -> Result<(), Error> {
-        std::fs::write(path, text).map_err(|cause| self.error("write the broker's configuration", cause))
+        std::fs::write(path, text)
+            .map_err(|cause| self.error("write the broker's configuration", cause))
     }
 
     fn error(&self, action: &'static str, cause: io::Error) -> Error {
@@ -223,7 +248,12 @@ impl Files {
         let mut command = std::process::Command::new(java);
         command
             // Small batches of short-lived objects on few cores: the serial collector costs the least.
-            .args(["-Xmx512m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError", "-XX:-UsePerfData"])
+            .args([
+                "-Xmx512m",
+                "-XX:+UseSerialGC",
+                "-XX:+ExitOnOutOfMemoryError",
+                "-XX:-UsePerfData",
+            ])
             .args(&class_path.options)
             .arg(property("log4j2.configurationFile", &self.logging))
             .arg(property("tributary.log", &self.log))
@@ -241,17 +271,32 @@ impl Files {
 
     fn ended(&self, status: ExitStatus) -> Error {
         let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
-        let text = match read(&self.output) {
-            output if output.trim().is_empty() => read(&self.log),
-            output => output,
+        let log = read(&self.log);
+        let new = usize::try_from(self.log_begins).ok().and_then(|begin| log.get(begin..));
+        let logged = lines_with_errors(new.unwrap_or(&log));
+        let errors = match logged.is_empty() {
+            // Not even the log could be set up: the JVM itself complains.
+            true => read(&self.output).trim().replace('\n', " | "),
+            false => logged.join(" | "),
         };
-        let lines: Vec<&str> = text.lines().collect();
         Error::Ended {
             status,
             log: self.log.clone(),
-            tail: lines[lines.len().saturating_sub(5)..].join(" | "),
+            errors,
         }
     }
+}
+
+/// The last few, without the stack traces that follow them.
+fn lines_with_errors(log: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = log
+        .lines()
+        .rev()
+        .filter(|line| line.contains(" ERROR ") || line.contains(" FATAL "))
+        .take(3)
+        .collect();
+    lines.reverse();
+    lines
 }
 
 /// What a JVM is given to find its classes, quickly.

@@ -6,7 +6,11 @@ use std::io::{self, Read};
 use std::path::Path;
 
 /// Formats a new folder and renames it into place: a kill in between leaves nothing half done.
-pub(super) async fn format_once(java: &Path, class_path: &ClassPath, files: &Files) -> Result<(), Error> {
+pub(super) async fn format_once(
+    java: &Path,
+    class_path: &ClassPath,
+    files: &Files,
+) -> Result<(), Error> {
     if files.data.join("meta.properties").is_file() {
         return Ok(());
     }
@@ -36,7 +40,10 @@ pub(super) async fn format_once(java: &Path, class_path: &ClassPath, files: &Fil
     if !status.success() {
         return Err(Error::Format {
             folder: files.folder.clone(),
-            output: fs::read_to_string(&files.output).unwrap_or_default().trim().to_owned(),
+            output: fs::read_to_string(&files.output)
+                .unwrap_or_default()
+                .trim()
+                .to_owned(),
         });
     }
     fs::rename(&unfinished, &files.data).map_err(error)?;

@@ -23,7 +23,9 @@ pub(super) fn class_path(folder: Option<&Path>) -> Result<ClassPath, Error> {
         match path.metadata().map(|metadata| metadata.len()) {
             Err(_) => return Err(unusable(format!("{name} is missing"))),
             Ok(found) if found != size => {
-                return Err(unusable(format!("{name} has {found} bytes instead of {size}")));
+                return Err(unusable(format!(
+                    "{name} has {found} bytes instead of {size}"
+                )));
             }
             Ok(_) => {}
         }
@@ -40,8 +42,13 @@ pub(super) fn class_path(folder: Option<&Path>) -> Result<ClassPath, Error> {
 
 /// `tributary/kafka` in `$XDG_CACHE_HOME`, or in `~/.cache`.
 fn cache() -> PathBuf {
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let cache = set("XDG_CACHE_HOME").unwrap_or_else(|| set("HOME").unwrap_or_default().join(".cache"));
+    let set = |name| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    let cache =
+        set("XDG_CACHE_HOME").unwrap_or_else(|| set("HOME").unwrap_or_default().join(".cache"));
     cache.join("tributary").join("kafka")
 }
 
@@ -60,7 +67,12 @@ fn class_archive(folder: &Path) -> Vec<OsString> {
         true => {
             let mut option = OsString::from("-XX:SharedArchiveFile=");
             option.push(archive);
-            vec![option, OsString::from("-Xshare:auto"), OsString::from("-Xlog:cds=off"), OsString::from("-Xlog:cds+dynamic=off")]
+            vec![
+                option,
+                OsString::from("-Xshare:auto"),
+                OsString::from("-Xlog:cds=off"),
+                OsString::from("-Xlog:cds+dynamic=off"),
+            ]
         }
         false => Vec::new(),
     }
@@ -75,7 +87,10 @@ mod tests {
     fn folder_of_jars() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         for (size, name) in locked() {
-            File::create(folder.path().join(name)).unwrap().set_len(size).unwrap();
+            File::create(folder.path().join(name))
+                .unwrap()
+                .set_len(size)
+                .unwrap();
         }
         folder
     }
@@ -85,7 +100,10 @@ mod tests {
         let folder = folder_of_jars();
         let class_path = class_path(Some(folder.path())).unwrap();
         let jars = class_path.jars.into_string().unwrap();
-        assert!(jars.contains("kafka_2.13-4.2.0.jar") && jars.contains("log4j-slf4j-impl"), "{jars}");
+        assert!(
+            jars.contains("kafka_2.13-4.2.0.jar") && jars.contains("log4j-slf4j-impl"),
+            "{jars}"
+        );
     }
 
     #[test]

@@ -75,7 +75,10 @@ mod tests {
         std::fs::write(&java, "#!/bin/sh\necho 'openjdk version \"11.0.2\"' >&2\n").unwrap();
         std::fs::set_permissions(&java, std::fs::Permissions::from_mode(0o755)).unwrap();
         let error = check(java).await.unwrap_err().to_string();
-        assert!(error.contains("11.0.2") && error.contains("apt-get install"), "{error}");
+        assert!(
+            error.contains("11.0.2") && error.contains("apt-get install"),
+            "{error}"
+        );
     }
 
     #[tokio::test]
