@@ -9,6 +9,7 @@
 pub mod admin_http;
 pub mod config;
 pub mod endpoints;
+pub mod kafka;
 pub mod lifecycle;
 pub mod listen;
 pub mod metrics;

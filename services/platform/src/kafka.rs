@@ -1,0 +1,9 @@
+//! Adapters for Kafka: each a small, blocking or polled port over librdkafka, with the settings that its guarantee
+//! needs written beside it.
+
+pub mod admin;
+pub mod connect;
+pub mod offsets;
+pub mod producer;
+pub mod transaction;
+pub mod topics;
