@@ -95,6 +95,6 @@ mod tests {
             assert!(!ids[..index].contains(id), "{id} twice");
             assert_eq!(id.0.get_version_num(), 5);
         }
-        assert_eq!(ids[0].to_string(), "REPLACE");
+        assert_eq!(ids[0].to_string(), "290f08d9-0fd7-5ffd-ad54-de92383fe733", "as other programs make it");
     }
 }

@@ -1,0 +1,43 @@
+//! Who is who: profiles as a pure function of the set of links and operations (the rules of IDENTITY.md).
+//!
+//! ```text
+//! observations ──> Graph (identifiers, links) ──settle──> each identifier's profile, hubs, refusals
+//!                     │  marks what is touched               │
+//!                     └── component by component, in the     └── returns what changed, so that whoever
+//!                         canonical order of `order`             depends on it decides again
+//! ```
+//!
+//! The result depends on the set alone: not on the order in which links arrived, nor on when an operation was entered.
+
+mod component;
+mod graph;
+mod rules;
+
+pub use graph::{Changes, Graph, LinkId, NodeId, Observation};
+pub use rules::{Rules, SharedDevices};
+
+use crate::identifier::IdentifierType;
+
+/// Why a usable link joins nobody; the first in this order is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Refusal {
+    /// One of its ends is linked to too many persons.
+    Hub,
+    /// The joint profile would hold too many identifiers of this type.
+    Limit(IdentifierType),
+    /// The joint profile would hold a pair that is to be kept separate.
+    Separated,
+    /// A device does not join two that hold a person each.
+    DeviceBridge,
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Hub => formatter.write_str("hub"),
+            Self::Limit(r#type) => write!(formatter, "limit {}", r#type.name()),
+            Self::Separated => formatter.write_str("separated"),
+            Self::DeviceBridge => formatter.write_str("device bridge"),
+        }
+    }
+}

@@ -1,0 +1,368 @@
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::component::Resolver;
+use super::{Refusal, Rules};
+use crate::identifier::Identifier;
+use crate::ids::ProfileId;
+use crate::time::Timestamp;
+
+/// An identifier in the graph. Numbers are given in the order of arrival, so nothing that comes out may depend on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub(super) u32);
+
+/// A link in the graph; see [`NodeId`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub(super) u32);
+
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) identifier: Identifier,
+    pub(super) links: Vec<LinkId>,
+    /// The identifier that gives this one's profile its id.
+    pub(super) root: NodeId,
+    pub(super) hub: bool,
+    pub(super) blocked: bool,
+    /// The latest decision on being stitched: when, and whether it was given. At equal times a refusal wins.
+    consent: Option<(Timestamp, bool)>,
+}
+
+#[derive(Debug)]
+pub(super) struct Link {
+    /// The higher identifier.
+    pub(super) higher: NodeId,
+    pub(super) lower: NodeId,
+    /// Over the sources that may link; none while only others have seen it.
+    pub(super) seen: Option<Seen>,
+    pub(super) pinned: bool,
+    pub(super) cut: bool,
+    pub(super) refusal: Option<Refusal>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    pub(super) first: Timestamp,
+    pub(super) last_day: i32,
+}
+
+/// That two identifiers were seen on one event, or on several.
+#[derive(Clone, Copy, Debug)]
+pub struct Observation {
+    /// Event time of the first.
+    pub first: Timestamp,
+    /// UTC day of the last.
+    pub last_day: i32,
+    /// Whether the source that saw it may link.
+    pub may_link: bool,
+}
+
+/// What [`Graph::settle`] changed.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Identifiers that are new, changed their profile, or became or ceased to be a hub.
+    pub identifiers: Vec<NodeId>,
+    /// Links whose refusal is another than before.
+    pub refusals: Vec<LinkId>,
+    /// How many identifiers came to another profile than the one they had: merges, renames and splits.
+    pub moved: usize,
+}
+
+/// The identifiers of one workspace, the links between them, and what follows.
+#[derive(Debug)]
+pub struct Graph {
+    workspace: String,
+    rules: Rules,
+    pub(super) nodes: Vec<Node>,
+    pub(super) links: Vec<Link>,
+    index: FxHashMap<Identifier, NodeId>,
+    pairs: FxHashMap<(NodeId, NodeId), LinkId>,
+    pub(super) separated: FxHashMap<NodeId, FxHashSet<NodeId>>,
+    touched: FxHashSet<NodeId>,
+    /// How many nodes the last settlement knew: those after are new.
+    settled: usize,
+    resolver: Resolver,
+}
+
+impl Graph {
+    /// An empty graph.
+    #[must_use]
+    pub fn new(workspace: &str, rules: Rules) -> Self {
+        Self {
+            workspace: workspace.to_owned(),
+            rules,
+            nodes: Vec::new(),
+            links: Vec::new(),
+            index: FxHashMap::default(),
+            pairs: FxHashMap::default(),
+            separated: FxHashMap::default(),
+            touched: FxHashSet::default(),
+            settled: 0,
+            resolver: Resolver::default(),
+        }
+    }
+
+    /// The rules that are in force.
+    #[must_use]
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// How many identifiers it knows.
+    #[must_use]
+    pub fn identifiers(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// How many links it knows, usable or not.
+    #[must_use]
+    pub fn links(&self) -> usize {
+        self.links.len()
+    }
+
+    /// The identifier's node, made where it is new.
+    pub fn intern(&mut self, identifier: &Identifier) -> NodeId {
+        if let Some(node) = self.index.get(identifier) {
+            return *node;
+        }
+        let node = NodeId(u32::try_from(self.nodes.len()).expect("memory ends long before four thousand million identifiers"));
+        self.nodes.push(Node {
+            identifier: identifier.clone(),
+            links: Vec::new(),
+            root: node,
+            hub: false,
+            blocked: self.rules.blocks(identifier),
+            consent: None,
+        });
+        self.index.insert(identifier.clone(), node);
+        self.touched.insert(node);
+        node
+    }
+
+    /// The identifier's node, if it was seen.
+    #[must_use]
+    pub fn find(&self, identifier: &Identifier) -> Option<NodeId> {
+        self.index.get(identifier).copied()
+    }
+
+    /// Takes in that two identifiers were seen together. Two of one person type are no link.
+    pub fn observe(&mut self, one: NodeId, other: NodeId, observation: Observation) {
+        let Some(link) = self.link(one, other) else { return };
+        if !observation.may_link {
+            return;
+        }
+        let link = &mut self.links[link.0 as usize];
+        let seen = match link.seen {
+            None => Seen { first: observation.first, last_day: observation.last_day },
+            Some(seen) => Seen { first: seen.first.min(observation.first), last_day: seen.last_day.max(observation.last_day) },
+        };
+        if link.seen.is_none_or(|before| (before.first, before.last_day) != (seen.first, seen.last_day)) {
+            link.seen = Some(seen);
+            self.touched.extend([link.higher, link.lower]);
+        }
+    }
+
+    /// Takes in a decision on being stitched, for one identifier.
+    pub fn consent(&mut self, node: NodeId, at: Timestamp, granted: bool) {
+        let consent = &mut self.nodes[node.0 as usize].consent;
+        // `false < true`, and at equal times the refusal wins.
+        if consent.is_none_or(|(before, given)| (before, !given) < (at, !granted)) {
+            *consent = Some((at, granted));
+            self.touch_around(node);
+        }
+    }
+
+    /// Cuts a link, or mends the cut.
+    pub fn cut(&mut self, one: NodeId, other: NodeId, cut: bool) {
+        if let Some(link) = self.link(one, other) {
+            self.links[link.0 as usize].cut = cut;
+            self.touched.extend([one, other]);
+        }
+    }
+
+    /// Pins two identifiers together, or takes the pin out. Any two can be pinned, also two of one person type.
+    pub fn pin(&mut self, one: NodeId, other: NodeId, pinned: bool) {
+        if one != other {
+            let link = self.link_of_any(one, other);
+            self.links[link.0 as usize].pinned = pinned;
+            self.touched.extend([one, other]);
+        }
+    }
+
+    /// Keeps two identifiers in separate profiles, or no longer.
+    pub fn separate(&mut self, one: NodeId, other: NodeId, separate: bool) {
+        for (node, partner) in [(one, other), (other, one)] {
+            let partners = self.separated.entry(node).or_default();
+            if separate {
+                partners.insert(partner);
+            } else {
+                partners.remove(&partner);
+            }
+            self.touched.insert(node);
+        }
+    }
+
+    /// Decides again whatever the changes since the last call can have touched.
+    pub fn settle(&mut self) -> Changes {
+        let mut changes = Changes::default();
+        if self.touched.is_empty() {
+            return changes;
+        }
+        let mut touched: Vec<NodeId> = self.touched.drain().collect();
+        touched.sort_unstable();
+        let mut around = Vec::new();
+        for node in &touched {
+            let hub = self.counts_as_hub(*node);
+            let known = &mut self.nodes[node.0 as usize];
+            if known.hub != hub {
+                known.hub = hub;
+                changes.identifiers.push(*node);
+                around.push(*node);
+            }
+        }
+        changes.identifiers.extend((self.settled..self.nodes.len()).map(|index| NodeId(index as u32)));
+        self.settled = self.nodes.len();
+        // A hub's neighbours were joined through it, or will be: their components are other ones now.
+        for hub in around {
+            touched.extend(self.nodes[hub.0 as usize].links.iter().map(|link| self.other_end(*link, hub)));
+        }
+        let mut resolver = std::mem::take(&mut self.resolver);
+        resolver.resolve(self, &touched, &mut changes);
+        self.resolver = resolver;
+        changes.identifiers.sort_unstable();
+        changes.identifiers.dedup();
+        changes.refusals.sort_unstable();
+        changes.refusals.dedup();
+        changes
+    }
+
+    /// The identifier of a node.
+    #[must_use]
+    pub fn identifier(&self, node: NodeId) -> &Identifier {
+        &self.nodes[node.0 as usize].identifier
+    }
+
+    /// The node whose identifier gives the profile of this one its id. Equal roots are one profile.
+    #[must_use]
+    pub fn root(&self, node: NodeId) -> NodeId {
+        self.nodes[node.0 as usize].root
+    }
+
+    /// The id of the profile that holds the identifier.
+    #[must_use]
+    pub fn profile(&self, node: NodeId) -> ProfileId {
+        ProfileId::of(&self.workspace, self.identifier(self.root(node)))
+    }
+
+    /// Whether the identifier is linked to too many persons to join any.
+    #[must_use]
+    pub fn is_hub(&self, node: NodeId) -> bool {
+        self.nodes[node.0 as usize].hub
+    }
+
+    /// Whether the identifier is taken from every event.
+    #[must_use]
+    pub fn is_blocked(&self, node: NodeId) -> bool {
+        self.nodes[node.0 as usize].blocked
+    }
+
+    /// Whether the two have a usable link; limits and refusals do not matter.
+    #[must_use]
+    pub fn has_usable_link(&self, one: NodeId, other: NodeId) -> bool {
+        self.pair(one, other).is_some_and(|link| self.is_usable(link))
+    }
+
+    /// The identifiers that were ever seen together with this one, by whatever source.
+    pub fn neighbours(&self, node: NodeId) -> impl Iterator<Item = NodeId> {
+        self.nodes[node.0 as usize].links.iter().map(move |link| self.other_end(*link, node))
+    }
+
+    /// The ends of a link, the higher first.
+    #[must_use]
+    pub fn ends(&self, link: LinkId) -> (NodeId, NodeId) {
+        let link = &self.links[link.0 as usize];
+        (link.higher, link.lower)
+    }
+
+    /// Why the link joins nobody, if so.
+    #[must_use]
+    pub fn refusal(&self, link: LinkId) -> Option<Refusal> {
+        self.links[link.0 as usize].refusal
+    }
+
+    /// All nodes, in the order of arrival.
+    pub fn all_nodes(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (0..self.nodes.len() as u32).map(NodeId)
+    }
+
+    /// All links, in the order of arrival.
+    pub fn all_links(&self) -> impl Iterator<Item = LinkId> + use<> {
+        (0..self.links.len() as u32).map(LinkId)
+    }
+
+    pub(super) fn is_usable(&self, link: LinkId) -> bool {
+        let link = &self.links[link.0 as usize];
+        let (higher, lower) = (&self.nodes[link.higher.0 as usize], &self.nodes[link.lower.0 as usize]);
+        let agrees = |node: &Node| match node.consent {
+            Some((_, granted)) => granted,
+            None => !self.rules.consent_required,
+        };
+        (link.pinned || (link.seen.is_some() && !link.cut))
+            && !(higher.blocked || lower.blocked)
+            && !self.separated.get(&link.higher).is_some_and(|partners| partners.contains(&link.lower))
+            && agrees(higher)
+            && agrees(lower)
+    }
+
+    pub(super) fn other_end(&self, link: LinkId, node: NodeId) -> NodeId {
+        let link = &self.links[link.0 as usize];
+        if link.higher == node { link.lower } else { link.higher }
+    }
+
+    fn link(&mut self, one: NodeId, other: NodeId) -> Option<LinkId> {
+        let (a, b) = (self.identifier(one).r#type, self.identifier(other).r#type);
+        let no_link = one == other || (a == b && a.is_person());
+        (!no_link).then(|| self.link_of_any(one, other))
+    }
+
+    fn pair(&self, one: NodeId, other: NodeId) -> Option<LinkId> {
+        self.pairs.get(&(one.min(other), one.max(other))).copied()
+    }
+
+    fn link_of_any(&mut self, one: NodeId, other: NodeId) -> LinkId {
+        if let Some(link) = self.pair(one, other) {
+            return link;
+        }
+        let link = LinkId(u32::try_from(self.links.len()).expect("memory ends long before four thousand million links"));
+        let (higher, lower) = if self.identifier(one) < self.identifier(other) { (one, other) } else { (other, one) };
+        self.links.push(Link { higher, lower, seen: None, pinned: false, cut: false, refusal: None });
+        self.pairs.insert((one.min(other), one.max(other)), link);
+        self.nodes[one.0 as usize].links.push(link);
+        self.nodes[other.0 as usize].links.push(link);
+        link
+    }
+
+    /// Linked to more different values of one person type than the rules allow. Pins that were never seen do not count.
+    fn counts_as_hub(&self, node: NodeId) -> bool {
+        let known = &self.nodes[node.0 as usize];
+        let above = self.rules.hub_above as usize;
+        if known.links.len() <= above || !self.rules.can_be_hub(known.identifier.r#type) {
+            return false;
+        }
+        let mut values = [0_usize; crate::identifier::BUILT_IN.len()];
+        known.links.iter().any(|link| {
+            let r#type = self.identifier(self.other_end(*link, node)).r#type;
+            if !r#type.is_person() || self.links[link.0 as usize].seen.is_none() || !self.is_usable(*link) {
+                return false;
+            }
+            values[usize::from(r#type.0)] += 1;
+            values[usize::from(r#type.0)] > above
+        })
+    }
+
+    fn touch_around(&mut self, node: NodeId) {
+        self.touched.insert(node);
+        for index in 0..self.nodes[node.0 as usize].links.len() {
+            let other = self.other_end(self.nodes[node.0 as usize].links[index], node);
+            self.touched.insert(other);
+        }
+    }
+}

@@ -1,0 +1,221 @@
+use std::collections::BTreeMap;
+
+use super::event::{Activity, Event};
+use super::line::{self, LineKey};
+use crate::identity::{Graph, NodeId, SharedDevices};
+use crate::time::{MINUTE, Timestamp};
+
+/// A gap longer than this ends a session.
+const GAP: i64 = 30 * MINUTE;
+
+/// Who owns a session or an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// The profile of this identifier, which gives it its id.
+    Profile(NodeId),
+    /// A profile of the timeline alone.
+    Alone,
+    /// Nobody: in no profile and no KPI.
+    Nobody,
+}
+
+/// What is decided about one event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// Index of its session in [`Decisions::sessions`]; none for passive events and bots.
+    pub session: Option<u32>,
+    /// Whose it is.
+    pub owner: Owner,
+}
+
+/// A session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionDecision {
+    /// Its line.
+    pub line: LineKey,
+    /// Whose it is.
+    pub owner: Owner,
+    /// Indices of its events, in order; never empty. The first gives the session its id.
+    pub events: Vec<u32>,
+    /// The profile that logged in in it, if one did.
+    pub anchored: Option<NodeId>,
+    /// Time of the first event.
+    pub start: Timestamp,
+    /// Time of the last event.
+    pub end: Timestamp,
+}
+
+/// A span of time in which the timeline's identifier belongs to one owner, from its start to the next one's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// First moment.
+    pub from: Timestamp,
+    /// Whose it is.
+    pub owner: Owner,
+}
+
+/// What is decided about a timeline.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decisions {
+    /// For each event, in the order given.
+    pub events: Vec<Decision>,
+    /// The sessions of all lines, in order of line and time.
+    pub sessions: Vec<SessionDecision>,
+    /// Whose the timeline's identifier is; empty where it is blocked.
+    pub spans: Vec<Span>,
+    /// Whether all events that have a session or an owner are on the timeline's own line.
+    pub single_line: bool,
+}
+
+/// Decides sessions and owners of a timeline.
+///
+/// `events` stand in order of (time, message id), without duplicates.
+#[must_use]
+pub fn decide(graph: &Graph, timeline: NodeId, events: &[Event<'_>]) -> Decisions {
+    debug_assert!(events.is_sorted_by_key(|event| (event.time, event.message)), "events stand in order");
+    let mut lines: BTreeMap<LineOrder<'_>, Line> = BTreeMap::new();
+    let own = (0, None);
+    lines.insert(own, Line::new(LineKey::Own));
+    for (index, event) in (0_u32..).zip(events) {
+        if event.activity == Activity::Nobody {
+            continue;
+        }
+        let anchor = line::anchor(graph, event.identifiers);
+        let key = line::line(graph, timeline, anchor, event.identifiers);
+        let order = match key {
+            LineKey::Own => own,
+            LineKey::Other(node) => (1, Some(graph.identifier(node))),
+            LineKey::Nothing => (2, None),
+        };
+        let member = Member { index, time: event.time, anchor };
+        let line = lines.entry(order).or_insert_with(|| Line::new(key));
+        if event.activity == Activity::Active { line.active.push(member) } else { line.passive.push(member) }
+    }
+    let mut decisions = Decisions {
+        events: vec![Decision { session: None, owner: Owner::Nobody }; events.len()],
+        single_line: lines.len() == 1,
+        ..Decisions::default()
+    };
+    for line in lines.values() {
+        let first = decisions.sessions.len();
+        line.decide(graph, timeline, &mut decisions);
+        if line.key == LineKey::Own && !graph.is_blocked(timeline) {
+            decisions.spans = spans(graph, timeline, &decisions.sessions[first..]);
+        }
+    }
+    decisions
+}
+
+/// Lines in an order that does not depend on the numbers of nodes.
+type LineOrder<'a> = (u8, Option<&'a crate::identifier::Identifier>);
+
+struct Line {
+    key: LineKey,
+    active: Vec<Member>,
+    passive: Vec<Member>,
+}
+
+#[derive(Clone, Copy)]
+struct Member {
+    index: u32,
+    time: Timestamp,
+    anchor: Option<NodeId>,
+}
+
+impl Line {
+    fn new(key: LineKey) -> Self {
+        Self { key, active: Vec::new(), passive: Vec::new() }
+    }
+
+    fn decide(&self, graph: &Graph, timeline: NodeId, decisions: &mut Decisions) {
+        let identifier = match self.key {
+            LineKey::Own if graph.is_blocked(timeline) => None,
+            LineKey::Own => Some(timeline),
+            LineKey::Other(node) => Some(node),
+            LineKey::Nothing => None,
+        };
+        let fallback = identifier.map_or(Owner::Nobody, |node| Owner::Profile(graph.root(node)));
+        let hub = identifier.is_some_and(|node| graph.is_hub(node));
+        let mut sessions = self.cut(graph);
+        own(&mut sessions, fallback, hub, graph.rules().shared_devices);
+
+        let first = decisions.sessions.len() as u32;
+        for (number, session) in (first..).zip(&sessions) {
+            for event in &session.events {
+                decisions.events[*event as usize] = Decision { session: Some(number), owner: session.owner };
+            }
+        }
+        for member in &self.passive {
+            let around = sessions.partition_point(|session| session.start <= member.time);
+            let owner = match member.anchor {
+                Some(anchor) => Owner::Profile(graph.root(anchor)),
+                None if around > 0 => sessions[around - 1].owner,
+                None => fallback,
+            };
+            decisions.events[member.index as usize] = Decision { session: None, owner };
+        }
+        decisions.sessions.extend(sessions);
+    }
+
+    /// Cuts the active events where the gap is too long or where the anchor of another profile appears. Events of equal
+    /// time are never cut apart, and the highest anchor among them counts.
+    fn cut(&self, graph: &Graph) -> Vec<SessionDecision> {
+        let mut sessions: Vec<SessionDecision> = Vec::new();
+        let mut last: Option<Timestamp> = None;
+        for moment in self.active.chunk_by(|one, other| one.time == other.time) {
+            let time = moment[0].time;
+            let anchor = moment.iter().filter_map(|member| member.anchor).min_by_key(|node| graph.identifier(*node));
+            let person = anchor.map(|anchor| graph.root(anchor));
+            let goes_on = last.is_some_and(|last| time.0 - last.0 <= GAP)
+                && sessions.last().is_some_and(|session| match (session.anchored, person) {
+                    (Some(before), Some(now)) => before == now,
+                    _ => true,
+                });
+            if !goes_on {
+                sessions.push(SessionDecision { line: self.key, owner: Owner::Nobody, events: Vec::new(), anchored: None, start: time, end: time });
+            }
+            let session = sessions.last_mut().expect("one was pushed unless the last goes on");
+            session.anchored = session.anchored.or(person);
+            session.end = time;
+            session.events.extend(moment.iter().map(|member| member.index));
+            last = Some(time);
+        }
+        sessions
+    }
+}
+
+/// Gives the sessions of a line their owners.
+fn own(sessions: &mut [SessionDecision], fallback: Owner, hub: bool, policy: SharedDevices) {
+    let mut after: Vec<Option<NodeId>> = vec![None; sessions.len()];
+    let mut next = None;
+    for (session, after) in sessions.iter().zip(&mut after).rev() {
+        *after = next;
+        next = session.anchored.or(next);
+    }
+    let mut before = None;
+    for (session, after) in sessions.iter_mut().zip(after) {
+        session.owner = match (session.anchored, before, after) {
+            (Some(person), _, _) => Owner::Profile(person),
+            (None, _, _) if hub => fallback,
+            (None, Some(before), Some(after)) if policy == SharedDevices::Certain && before != after => Owner::Alone,
+            (None, Some(person), _) | (None, None, Some(person)) => Owner::Profile(person),
+            (None, None, None) => fallback,
+        };
+        before = session.anchored.or(before);
+    }
+}
+
+/// The timeline's identifier changes owner at the first event of a session owned otherwise than the session before.
+fn spans(graph: &Graph, timeline: NodeId, sessions: &[SessionDecision]) -> Vec<Span> {
+    let mut spans: Vec<Span> = Vec::new();
+    for session in sessions {
+        if spans.last().is_none_or(|span| span.owner != session.owner) {
+            let from = if spans.is_empty() { Timestamp::MIN } else { session.start };
+            spans.push(Span { from, owner: session.owner });
+        }
+    }
+    if spans.is_empty() {
+        spans.push(Span { from: Timestamp::MIN, owner: Owner::Profile(graph.root(timeline)) });
+    }
+    spans
+}
