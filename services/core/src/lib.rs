@@ -10,6 +10,10 @@
 //! ```
 
 pub mod identifier;
+pub mod identity;
 pub mod ids;
+pub mod kpi;
 pub mod money;
+pub mod profile;
 pub mod time;
+pub mod timeline;

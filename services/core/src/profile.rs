@@ -1,0 +1,20 @@
+//! A profile as a fold of its atoms, and what each atom contributes to the KPIs.
+//!
+//! ```text
+//! atom before ─┐            ┌─> the profile's counts, traits, identifiers, first and last times
+//! atom after ──┴── [Fold] ──┤
+//!                           └─> differences of KPI sums
+//! ```
+//!
+//! A fold holds multisets, so an atom can be replaced or taken back as well as added, in any order, at a cost that does
+//! not grow with what else the profile holds.
+
+mod atom;
+mod contributions;
+mod fold;
+mod runs;
+
+pub use atom::{Activity, Atom, Facets, Identifier, Order, Passive, Refund, Session, Trait};
+pub use contributions::{Contributions, Difference, contribute_goals};
+pub use fold::Fold;
+pub use runs::Runs;
