@@ -1,7 +1,6 @@
 //! Adapters for Kafka: each a small, blocking or polled port over librdkafka, with the settings that its guarantee
 //! needs written beside it.
 
-pub mod admin;
 pub mod connect;
 pub mod offsets;
 pub mod producer;

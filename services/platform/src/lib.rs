@@ -13,4 +13,5 @@ pub mod kafka;
 pub mod lifecycle;
 pub mod listen;
 pub mod metrics;
+pub mod state;
 pub mod telemetry;
