@@ -1,1 +1,30 @@
-//! Integration, end-to-end and chaos tests on a real broker and the real engine
+//! What the tests of the running system stand on.
+//!
+//! ```text
+//! run(scenarios) ── System: one `tributary all` in a folder of its own, on free ports
+//!                      └── Tenant: a workspace of it, for each scenario; so they run side by side
+//!                             send(events) ─> settled() ─> query(sql)
+//! ```
+//!
+//! Nothing here sleeps for a fixed time: whatever takes time is awaited by its condition, and a wait that fails says
+//! what it waited for. The system is stopped also when a scenario fails, and its end is checked: no process is left.
+
+pub mod cdnow;
+pub mod client;
+pub mod process;
+mod runner;
+pub mod system;
+mod tenant;
+pub mod wait;
+
+pub use runner::{Scenario, run};
+pub use system::{Settings, System};
+pub use tenant::Tenant;
+
+/// A scenario whose name is that of its function, as a sentence.
+#[macro_export]
+macro_rules! scenarios {
+    ($($function:ident),+ $(,)?) => {
+        &[$($crate::Scenario { name: stringify!($function), body: $function }),+]
+    };
+}
