@@ -1,0 +1,470 @@
+//! The first stage, keyed by timeline: deduplicates, records links, keeps each timeline, cuts it into sessions and
+//! decides whose they are. Only this stage knows the graph.
+//!
+//! ```text
+//! touchpoints ──take──> reading ──> duplicate? ──> timeline (pages) ─┐
+//!                                     links.see ─┐                   │
+//! links log ──learn──> graph <───────── links.tell                   ├──flush──> deciding ──> resolved, sessions, atoms,
+//!                        └─ settle: who changed ──> dependents ──────┘                        claims, overrides
+//!                                        └───────────────────────────> identities ──────────> identities, refusals, atoms
+//! ```
+//!
+//! When it fails: a touchpoint that cannot be read goes to the dead letters, whole; everything else aborts the
+//! transaction, and the stage starts anew from what was committed.
+
+mod deciding;
+mod goals;
+mod identities;
+mod links;
+mod reading;
+mod sending;
+mod stored;
+mod workspaces;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rustc_hash::FxHashMap;
+use tributary_contracts::wire::{Activity, Link, OrderKind};
+use tributary_contracts::{framing, keys};
+use tributary_core::identifier::{Identifier, IdentifierType};
+use tributary_core::identity::{NodeId, Observation, Rules};
+use tributary_core::time::Timestamp;
+
+use self::goals::Goals;
+use self::links::{Observed, Sight};
+use self::reading::Reading;
+use self::sending::{Encoders, Sending};
+use self::stored::{Known, StoredEvent, StoredOrder, Timeline};
+use self::workspaces::Workspaces;
+use crate::runtime::stage::{Broken, Input, Outputs, Poison, Stage, Store};
+
+/// Where a partition's revision stands in its store.
+const REVISION_KEY: &[u8] = b"v";
+
+/// What the stage is told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The rules of identity.
+    pub rules: Rules,
+    /// Events of each goal, by the goal's slug.
+    pub goals: BTreeMap<String, Vec<String>>,
+    /// How many events of timelines are kept decoded in memory; the rest is read again from the store.
+    pub cached_events: usize,
+}
+
+/// What the stage counted; the runtime's metrics read it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Touchpoints that were new.
+    pub stored: u64,
+    /// Touchpoints that were known already, with the same content.
+    pub duplicates: u64,
+    /// Touchpoints whose message id was known with other content.
+    pub conflicts: u64,
+    /// Links told to the log.
+    pub links: u64,
+    /// Identifiers that came to another profile than the one they had.
+    pub moved: u64,
+    /// Links that are refused now and were not, less those that are no longer.
+    pub refusals: i64,
+    /// Identifiers in the graph.
+    pub identifiers: u64,
+}
+
+/// Where the counts go.
+pub type CountsSink = std::sync::Arc<dyn Fn(&Counts) + Send + Sync>;
+
+/// The stage.
+pub struct Observe {
+    goals: Goals,
+    cached_events: usize,
+    workspaces: Workspaces,
+    partitions: BTreeSet<i32>,
+    timelines: FxHashMap<Vec<u8>, Timeline>,
+    touched: BTreeSet<Vec<u8>>,
+    observed: Observed,
+    /// Timelines that depend on an identifier they have no link with: two of one person type on one event.
+    strangers: FxHashMap<(String, Identifier), BTreeSet<Vec<u8>>>,
+    revisions: BTreeMap<i32, i64>,
+    links_offset: i64,
+    /// The side input is still at what was decided before the start.
+    replaying: bool,
+    learned: bool,
+    flushes: u64,
+    encoders: Encoders,
+    counts: Counts,
+    report: CountsSink,
+    /// The store failed while an event was taken in: the next flush says so.
+    broken: Option<Broken>,
+    new_strangers: Vec<(i32, Stranger)>,
+}
+
+/// Workspace, rank and value of an identifier, and the key of a timeline that depends on it.
+type Stranger = (String, u8, String, Vec<u8>);
+
+impl Observe {
+    /// The stage before it has anything.
+    #[must_use]
+    pub fn new(settings: Settings, report: CountsSink) -> Self {
+        Self {
+            goals: Goals::new(settings.goals),
+            cached_events: settings.cached_events,
+            workspaces: Workspaces::new(settings.rules),
+            partitions: BTreeSet::new(),
+            timelines: FxHashMap::default(),
+            touched: BTreeSet::new(),
+            observed: Observed::default(),
+            strangers: FxHashMap::default(),
+            revisions: BTreeMap::new(),
+            links_offset: 0,
+            replaying: true,
+            learned: false,
+            flushes: 0,
+            encoders: Encoders::default(),
+            counts: Counts::default(),
+            report,
+            broken: None,
+            new_strangers: Vec::new(),
+        }
+    }
+
+    /// What was learned up to here was decided before: take it as given.
+    fn end_replay(&mut self) {
+        if std::mem::take(&mut self.replaying) {
+            self.workspaces.settle();
+        }
+    }
+
+    /// The timelines of this instance that may be decided otherwise now that these identifiers changed.
+    fn dependents(&mut self, workspace: &str, changed: &[NodeId], outputs: &dyn Outputs) -> Result<(), Broken> {
+        let partitions = outputs.partitions("touchpoints");
+        let mut candidates: BTreeSet<Vec<u8>> = BTreeSet::new();
+        let graph = self.workspaces.graph(workspace);
+        let key_of = |node: NodeId| {
+            let identifier = graph.identifier(node);
+            keys::timeline(workspace, identifier.r#type.name(), &identifier.value)
+        };
+        for node in changed {
+            candidates.insert(key_of(*node));
+            // A timeline depends on the persons on its events, and where its own identifier is blocked on all that is left.
+            let is_person = graph.identifier(*node).r#type.is_person();
+            candidates.extend(graph.neighbours(*node).filter(|other| is_person || graph.is_blocked(*other)).map(key_of));
+            if let Some(strangers) = self.strangers.get(&(workspace.to_owned(), graph.identifier(*node).clone())) {
+                candidates.extend(strangers.iter().cloned());
+            }
+        }
+        for key in candidates {
+            let partition = keys::partition(&key, partitions);
+            if !self.partitions.contains(&partition) || self.touched.contains(&key) {
+                continue;
+            }
+            if !self.timelines.contains_key(&key) {
+                if !stored::exists(partition, &key, outputs)? {
+                    continue;
+                }
+                if let Some(timeline) = Timeline::load(partition, &key, outputs)? {
+                    self.timelines.insert(key.clone(), timeline);
+                }
+            }
+            self.touched.insert(key);
+        }
+        Ok(())
+    }
+
+    /// Forgets the timelines that were not used for longest, once too many events are in memory.
+    fn evict(&mut self) {
+        let held: usize = self.timelines.values().map(Timeline::events).sum();
+        if held <= self.cached_events {
+            return;
+        }
+        let mut by_use: Vec<(u64, usize)> = self.timelines.values().map(|timeline| (timeline.used, timeline.events())).collect();
+        by_use.sort_unstable();
+        let mut excess = held - self.cached_events / 2;
+        let mut newest_evicted = 0;
+        for (used, events) in by_use {
+            if excess == 0 {
+                break;
+            }
+            excess = excess.saturating_sub(events);
+            newest_evicted = used;
+        }
+        self.timelines.retain(|_, timeline| timeline.used > newest_evicted);
+    }
+}
+
+impl Stage for Observe {
+    fn name(&self) -> &'static str {
+        "observe"
+    }
+
+    fn input(&self) -> &'static str {
+        "touchpoints"
+    }
+
+    fn changelog(&self) -> &'static str {
+        "observe_state"
+    }
+
+    fn side_input(&self) -> Option<&'static str> {
+        Some("links")
+    }
+
+    fn assigned(&mut self, partitions: &[i32], store: &dyn Store) -> Result<(), Broken> {
+        self.partitions = partitions.iter().copied().collect();
+        self.timelines.clear();
+        self.touched.clear();
+        self.strangers.clear();
+        self.revisions.clear();
+        for partition in partitions {
+            let revision = match store.get(*partition, REVISION_KEY)? {
+                Some(revision) => stored::decode(&revision)?,
+                None => 0,
+            };
+            self.revisions.insert(*partition, revision);
+            store.scan(*partition, b"x", &mut |_, record| {
+                let (workspace, rank, value, timeline): (String, u8, String, Vec<u8>) = stored::decode(record)?;
+                let stranger = (workspace, Identifier::new(IdentifierType(rank), &value));
+                self.strangers.entry(stranger).or_default().insert(timeline);
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    fn learn(&mut self, input: &Input<'_>, decided: bool) -> Result<(), Poison> {
+        if !decided {
+            self.end_replay();
+        }
+        self.links_offset = input.offset + 1;
+        let Some(value) = input.value else { return Ok(()) };
+        let unreadable = |detail: String| Poison { reason: "unreadable_link", detail };
+        let link: Link<'_> = framing::decode(value).map_err(|error| unreadable(error.to_string()))?;
+        let identifier = |r#type: &str, value: &str| {
+            let r#type = IdentifierType::named(r#type).ok_or_else(|| unreadable(format!("identifier type {} is unknown", r#type)))?;
+            Ok(Identifier::new(r#type, value))
+        };
+        let (higher, lower) = (identifier(link.higher_type, link.higher_value)?, identifier(link.lower_type, link.lower_value)?);
+        let graph = self.workspaces.graph(link.workspace);
+        let (higher, lower) = (graph.intern(&higher), graph.intern(&lower));
+        graph.observe(higher, lower, Observation { first: link.first_seen, last_day: link.last_day, may_link: link.may_link });
+        self.learned |= !decided;
+        Ok(())
+    }
+
+    fn take(&mut self, input: &Input<'_>, store: &dyn Store) -> Result<(), Poison> {
+        let Some(value) = input.value else { return Ok(()) };
+        let unreadable = |detail: String| Poison { reason: "unreadable_touchpoint", detail };
+        let reading: Reading<'_> = framing::decode(value).map_err(|error| unreadable(error.to_string()))?;
+        let identifiers = if reading.has_customer() { reading.identifiers()? } else { Vec::new() };
+        let identifier = if reading.has_customer() { Some(reading.timeline()?) } else { None };
+        if identifier.as_ref().is_some_and(|identifier| !identifiers.contains(identifier)) {
+            return Err(unreadable("timeline is none of the event's identifiers".to_owned()));
+        }
+        let key = keys::timeline(reading.workspace, reading.timeline_type, reading.timeline_value);
+        let content = reading.content();
+        let flush = self.flushes + 1;
+        let is_goal = self.goals.asks_for(reading.event);
+        let traits = traits(&reading);
+        let timeline = match opened(&mut self.timelines, input.partition, &key, &reading, store) {
+            Ok(timeline) => timeline,
+            Err(broken) => {
+                self.broken = Some(broken);
+                return Ok(());
+            }
+        };
+        timeline.used = flush;
+        match timeline.knows(reading.message_id, content) {
+            Known::New => {}
+            Known::Duplicate => {
+                self.counts.duplicates += 1;
+                return Ok(());
+            }
+            Known::Conflict => {
+                self.counts.conflicts += 1;
+                return Ok(());
+            }
+        }
+        let set = (!identifiers.is_empty()).then(|| timeline.set(&identifiers));
+        let event = StoredEvent {
+            time: reading.occurred_at.0,
+            message: reading.message_id.into(),
+            content,
+            activity: match (set, reading.activity) {
+                (None, _) => 2,
+                (_, Activity::Active) => 0,
+                (_, Activity::Passive) => 1,
+            },
+            view: matches!(reading.r#type, "page" | "screen"),
+            facts: timeline.facts(&reading),
+            set,
+            goal_event: is_goal.then(|| timeline.name(reading.event)),
+            traits: traits.into_iter().map(|(name, value)| (timeline.name(&name), value)).collect(),
+            order: set.and(reading.order.as_ref()).map(|order| {
+                Box::new(StoredOrder {
+                    kind: match order.kind {
+                        OrderKind::Placed => 0,
+                        OrderKind::Refunded => 1,
+                        OrderKind::Cancelled => 2,
+                    },
+                    namespace: reading.order_namespace.to_owned(),
+                    order_id: order.order_id.to_owned(),
+                    currency: order.currency.to_owned(),
+                    total: order.total.map(tributary_core::money::Amount::millionths),
+                    margin: order.margin.map(tributary_core::money::Amount::millionths),
+                    claimed: 0,
+                })
+            }),
+            received_session: None,
+            received_owner: None,
+            sent: None,
+            waiting: Some(timeline.waiting.len() as u32),
+            fresh: true,
+        };
+        timeline.insert(event);
+        timeline.waiting.push(value.to_vec());
+        if let Some(set) = set {
+            let sight = Sight {
+                partition: input.partition,
+                workspace: reading.workspace,
+                source: reading.source,
+                may_link: reading.may_link,
+                at: reading.occurred_at,
+                message: reading.message_id,
+            };
+            let learned = self.observed.see(&mut timeline.header.sets[set as usize], sight);
+            timeline.header_dirty |= learned;
+        }
+        if let Some(identifier) = identifier {
+            self.remember_strangers(input.partition, reading.workspace, &identifier, &identifiers, &key);
+        }
+        self.touched.insert(key);
+        self.counts.stored += 1;
+        Ok(())
+    }
+
+    fn due(&self, _now: Timestamp) -> bool {
+        self.learned
+    }
+
+    fn flush(&mut self, _now: Timestamp, outputs: &mut dyn Outputs) -> Result<bool, Broken> {
+        if let Some(broken) = self.broken.take() {
+            return Err(broken);
+        }
+        self.end_replay();
+        self.learned = false;
+        self.flushes += 1;
+        // One revision for the whole flush, above any that these partitions have used: a key has one writing partition.
+        let revision = self.revisions.values().copied().max().unwrap_or(0) + 1;
+        let mut encoders = std::mem::take(&mut self.encoders);
+        let mut sending = Sending {
+            outputs,
+            encoders: &mut encoders,
+            revision,
+            rules_version: self.workspaces.rules_version(),
+            links_offset: self.links_offset,
+        };
+        let result = self.send_all(&mut sending);
+        self.encoders = encoders;
+        result?;
+        self.evict();
+        (self.report)(&self.counts);
+        Ok(false)
+    }
+}
+
+impl Observe {
+    fn send_all(&mut self, sending: &mut Sending<'_>) -> Result<(), Broken> {
+        self.counts.links += self.observed.tell(&mut self.workspaces, sending)? as u64;
+        for key in &self.touched {
+            if let Some(timeline) = self.timelines.get_mut(key) {
+                timeline.intern(self.workspaces.graph(&timeline.header.workspace));
+            }
+        }
+        let changes = self.workspaces.settle();
+        for (workspace, changes) in &changes {
+            self.counts.moved += changes.moved as u64;
+            self.dependents(workspace, &changes.identifiers, &*sending.outputs)?;
+        }
+        let touched = std::mem::take(&mut self.touched);
+        for key in &touched {
+            let Some(timeline) = self.timelines.get_mut(key) else { continue };
+            let graph = self.workspaces.graph(&timeline.header.workspace);
+            timeline.intern(graph);
+            timeline.used = self.flushes;
+            let spans = deciding::settle(key, timeline, graph, &self.goals, sending)?;
+            if let Some(node) = timeline.node {
+                identities::tell(graph, &timeline.header.workspace, node, &spans, timeline.partition, sending)?;
+            }
+            timeline.save(key, sending)?;
+        }
+        let partitions = sending.outputs.partitions("touchpoints");
+        for (workspace, changes) in &changes {
+            let graph = self.workspaces.graph(workspace);
+            for node in &changes.identifiers {
+                let identifier = graph.identifier(*node);
+                let key = keys::timeline(workspace, identifier.r#type.name(), &identifier.value);
+                let partition = keys::partition(&key, partitions);
+                if self.partitions.contains(&partition) && !touched.contains(&key) {
+                    identities::tell(graph, workspace, *node, &[], partition, sending)?;
+                }
+            }
+            for link in &changes.refusals {
+                let higher = graph.identifier(graph.ends(*link).0);
+                let partition = keys::partition(&keys::timeline(workspace, higher.r#type.name(), &higher.value), partitions);
+                if self.partitions.contains(&partition) {
+                    self.counts.refusals += identities::tell_refusal(graph, workspace, *link, partition, sending)?;
+                }
+            }
+        }
+        for stranger in std::mem::take(&mut self.new_strangers) {
+            let (partition, record) = stranger;
+            let body = stored::encode(&record);
+            let key = [b"x", stored::encode(&(&record.1, &record.2, &record.3)).as_slice()].concat();
+            sending.put(partition, &key, Some(&body))?;
+        }
+        for (partition, revision) in &mut self.revisions {
+            *revision = sending.revision;
+            sending.put(*partition, REVISION_KEY, Some(&stored::encode(revision)))?;
+        }
+        self.counts.identifiers = self.workspaces.size().0 as u64;
+        Ok(())
+    }
+
+    /// Remembers that the timeline depends on identifiers of its own person type, with which it has no link.
+    fn remember_strangers(&mut self, partition: i32, workspace: &str, timeline: &Identifier, identifiers: &[Identifier], key: &[u8]) {
+        let strangers = identifiers.iter().filter(|other| timeline.r#type.is_person() && other.r#type == timeline.r#type && *other != timeline);
+        for stranger in strangers {
+            let timelines = self.strangers.entry((workspace.to_owned(), stranger.clone())).or_default();
+            if timelines.insert(key.to_vec()) {
+                self.new_strangers.push((partition, (workspace.to_owned(), stranger.r#type.0, stranger.value.to_string(), key.to_vec())));
+            }
+        }
+    }
+}
+
+/// The timeline of that key, from memory, from the store, or new.
+fn opened<'t>(
+    timelines: &'t mut FxHashMap<Vec<u8>, Timeline>,
+    partition: i32,
+    key: &[u8],
+    reading: &Reading<'_>,
+    store: &dyn Store,
+) -> Result<&'t mut Timeline, Broken> {
+    if !timelines.contains_key(key) {
+        let timeline = match Timeline::load(partition, key, store)? {
+            Some(timeline) => timeline,
+            None => Timeline::new(partition, reading.workspace, reading.timeline_type, reading.timeline_value),
+        };
+        timelines.insert(key.to_vec(), timeline);
+    }
+    Ok(timelines.get_mut(key).expect("it was inserted where it was missing"))
+}
+
+/// The traits that the event states of its customer, each as JSON text.
+fn traits(reading: &Reading<'_>) -> Vec<(String, String)> {
+    if reading.traits.is_empty() || reading.r#type == "group" {
+        return Vec::new();
+    }
+    let traits: BTreeMap<String, &serde_json::value::RawValue> = serde_json::from_str(reading.traits).unwrap_or_default();
+    traits.into_iter().map(|(name, value)| (name, value.get().to_owned())).collect()
+}

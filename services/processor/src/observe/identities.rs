@@ -1,0 +1,126 @@
+//! Whose each identifier is, and which links are refused: sent by the partition that the identifier's hash names.
+
+use serde::{Deserialize, Serialize};
+use tributary_contracts::keys;
+use tributary_contracts::wire::{AtomBody, Identity, IdentifierAtom, Refusal, Span as WireSpan};
+use tributary_core::identity::{Graph, LinkId, NodeId};
+use tributary_core::ids::ProfileId;
+use tributary_core::time::Timestamp;
+use tributary_core::timeline::{Owner, Span};
+use uuid::Uuid;
+
+use super::sending::Sending;
+use super::stored::{decode, encode};
+use crate::runtime::stage::Broken;
+
+/// An identifier's assignment as last sent.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Told {
+    profile: Uuid,
+    hub: bool,
+    spans: Vec<(Uuid, i64, i64)>,
+}
+
+/// Sends the identifier's assignment where it is another than last sent, and moves the identifier between profiles.
+/// `spans` are those of its timeline; without a timeline it has one span, its profile's.
+pub(super) fn tell(
+    graph: &Graph,
+    workspace: &str,
+    node: NodeId,
+    spans: &[Span],
+    partition: i32,
+    sending: &mut Sending<'_>,
+) -> Result<(), Broken> {
+    if graph.is_blocked(node) {
+        return Ok(());
+    }
+    let identifier = graph.identifier(node);
+    let profile = graph.profile(node);
+    let mut wire: Vec<WireSpan> = Vec::with_capacity(spans.len().max(1));
+    for span in spans {
+        let profile_id = match span.owner {
+            Owner::Profile(root) => graph.profile(root),
+            Owner::Alone => ProfileId::alone(workspace, identifier),
+            Owner::Nobody => profile,
+        };
+        if let Some(last) = wire.last_mut() {
+            last.valid_to = span.from;
+        }
+        wire.push(WireSpan { profile_id, valid_from: span.from, valid_to: Timestamp::MAX });
+    }
+    if wire.is_empty() {
+        wire.push(WireSpan { profile_id: profile, valid_from: Timestamp::MIN, valid_to: Timestamp::MAX });
+    }
+    let hub = graph.is_hub(node);
+    let now = Told {
+        profile: profile.0,
+        hub,
+        spans: wire.iter().map(|span| (span.profile_id.0, span.valid_from.0, span.valid_to.0)).collect(),
+    };
+    let (type_name, value) = (identifier.r#type.name(), &*identifier.value);
+    let key = [b"i", keys::timeline(workspace, type_name, value).as_slice()].concat();
+    let before: Option<Told> = match sending.outputs.get(partition, &key)? {
+        Some(before) => Some(decode(&before)?),
+        None => None,
+    };
+    if before.as_ref() == Some(&now) {
+        return Ok(());
+    }
+    let before = before.map(|before| ProfileId(before.profile));
+    if before != Some(profile) {
+        let atom_id = format!("identifier:{type_name}:{value}");
+        if let Some(before) = before {
+            sending.atom(workspace, before, &atom_id, None)?;
+        }
+        let body = AtomBody::IdentifierAtom(IdentifierAtom { r#type: type_name, value });
+        sending.atom(workspace, profile, &atom_id, Some(body))?;
+    }
+    let revision = sending.revision;
+    sending.identity(&Identity {
+        workspace,
+        identifier_type: type_name,
+        identifier_value: value,
+        own_profile_id: ProfileId::of(workspace, identifier),
+        profile_id: profile,
+        hub,
+        spans: wire,
+        revision,
+        gone: false,
+    })?;
+    sending.put(partition, &key, Some(&encode(&now)))
+}
+
+/// Sends the link's refusal where it is another than last sent; returns by how much the number of refusals grew.
+pub(super) fn tell_refusal(
+    graph: &Graph,
+    workspace: &str,
+    link: LinkId,
+    partition: i32,
+    sending: &mut Sending<'_>,
+) -> Result<i64, Broken> {
+    let (higher, lower) = graph.ends(link);
+    let (higher, lower) = (graph.identifier(higher), graph.identifier(lower));
+    let parts = [workspace, higher.r#type.name(), &higher.value, lower.r#type.name(), &lower.value];
+    let key = [b"r", keys::joined(&parts).as_slice()].concat();
+    let before: Option<String> = match sending.outputs.get(partition, &key)? {
+        Some(before) => Some(decode(&before)?),
+        None => None,
+    };
+    let now = graph.refusal(link).map(|reason| reason.to_string());
+    if before == now {
+        return Ok(0);
+    }
+    let revision = sending.revision;
+    sending.refusal(&Refusal {
+        workspace,
+        higher_type: higher.r#type.name(),
+        higher_value: &higher.value,
+        lower_type: lower.r#type.name(),
+        lower_value: &lower.value,
+        reason: now.as_deref().unwrap_or_default(),
+        revision,
+        gone: now.is_none(),
+    })?;
+    sending.put(partition, &key, now.as_ref().map(encode).as_deref())?;
+    Ok(i64::from(now.is_some()) - i64::from(before.is_some()))
+}

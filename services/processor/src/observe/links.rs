@@ -1,0 +1,167 @@
+//! This partition's knowledge of links: what it has told the links log, so that it tells each change once.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use tributary_contracts::keys;
+use tributary_contracts::wire::Link;
+use tributary_core::identifier::{Identifier, IdentifierType};
+use tributary_core::identity::Observation;
+use tributary_core::time::Timestamp;
+
+use super::sending::Sending;
+use super::stored::{IdentifierSet, SetSeen, decode, encode};
+use super::workspaces::Workspaces;
+use crate::runtime::stage::Broken;
+
+/// What a partition knows of one link from one source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Knowledge {
+    first: i64,
+    first_message: String,
+    last_day: i32,
+}
+
+/// The links observed since the last flush, by partition.
+#[derive(Debug, Default)]
+pub(super) struct Observed {
+    links: BTreeMap<ObservedKey, Knowledge>,
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct ObservedKey {
+    partition: i32,
+    workspace: String,
+    higher: Identifier,
+    lower: Identifier,
+    source: String,
+    may_link: bool,
+}
+
+/// One sight of a set of identifiers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sight<'a> {
+    pub(super) partition: i32,
+    pub(super) workspace: &'a str,
+    pub(super) source: &'a str,
+    pub(super) may_link: bool,
+    pub(super) at: Timestamp,
+    pub(super) message: &'a str,
+}
+
+impl Observed {
+    /// Takes in that the set was seen; returns whether its timeline learned something of it.
+    pub(super) fn see(&mut self, set: &mut IdentifierSet, sight: Sight<'_>) -> bool {
+        if set.identifiers.len() < 2 {
+            return false;
+        }
+        let day = sight.at.day();
+        match set.seen.iter_mut().find(|seen| seen.source == sight.source && seen.may_link == sight.may_link) {
+            Some(seen) => {
+                let earlier = (sight.at.0, sight.message) < (seen.first, seen.first_message.as_str());
+                if !earlier && day <= seen.last_day {
+                    return false;
+                }
+                if earlier {
+                    seen.first = sight.at.0;
+                    sight.message.clone_into(&mut seen.first_message);
+                }
+                seen.last_day = seen.last_day.max(day);
+            }
+            None => set.seen.push(SetSeen {
+                source: sight.source.to_owned(),
+                may_link: sight.may_link,
+                first: sight.at.0,
+                first_message: sight.message.to_owned(),
+                last_day: day,
+            }),
+        }
+        for (index, (rank, value)) in set.identifiers.iter().enumerate() {
+            for (other_rank, other_value) in &set.identifiers[index + 1..] {
+                if rank == other_rank && IdentifierType(*rank).is_person() {
+                    continue;
+                }
+                let higher = Identifier::new(IdentifierType(*rank), value);
+                let lower = Identifier::new(IdentifierType(*other_rank), other_value);
+                self.add(higher, lower, sight);
+            }
+        }
+        true
+    }
+
+    fn add(&mut self, higher: Identifier, lower: Identifier, sight: Sight<'_>) {
+        let key = ObservedKey {
+            partition: sight.partition,
+            workspace: sight.workspace.to_owned(),
+            higher,
+            lower,
+            source: sight.source.to_owned(),
+            may_link: sight.may_link,
+        };
+        let seen = Knowledge { first: sight.at.0, first_message: sight.message.to_owned(), last_day: sight.at.day() };
+        self.links.entry(key).and_modify(|known| known.join(&seen)).or_insert(seen);
+    }
+
+    /// Tells the log and the graphs what is new of it.
+    pub(super) fn tell(&mut self, workspaces: &mut Workspaces, sending: &mut Sending<'_>) -> Result<usize, Broken> {
+        let mut told = 0;
+        for (key, seen) in std::mem::take(&mut self.links) {
+            let stored_key = key.stored();
+            let mut known = seen.clone();
+            if let Some(before) = sending.outputs.get(key.partition, &stored_key)? {
+                let before: Knowledge = decode(&before)?;
+                known.join(&before);
+                if known == before {
+                    continue;
+                }
+            }
+            sending.put(key.partition, &stored_key, Some(&encode(&known)))?;
+            sending.link(&Link {
+                workspace: &key.workspace,
+                higher_type: key.higher.r#type.name(),
+                higher_value: &key.higher.value,
+                lower_type: key.lower.r#type.name(),
+                lower_value: &key.lower.value,
+                source: &key.source,
+                may_link: key.may_link,
+                partition: key.partition,
+                first_seen: Timestamp(known.first),
+                first_message_id: &known.first_message,
+                last_day: known.last_day,
+            })?;
+            // The set of links is what counts, so a link of one's own can be used before the log brings it back.
+            let graph = workspaces.graph(&key.workspace);
+            let (higher, lower) = (graph.intern(&key.higher), graph.intern(&key.lower));
+            let observation = Observation { first: Timestamp(known.first), last_day: known.last_day, may_link: key.may_link };
+            graph.observe(higher, lower, observation);
+            told += 1;
+        }
+        Ok(told)
+    }
+}
+
+impl ObservedKey {
+    fn stored(&self) -> Vec<u8> {
+        let may_link = if self.may_link { "1" } else { "0" };
+        let parts = [
+            self.workspace.as_str(),
+            self.higher.r#type.name(),
+            &self.higher.value,
+            self.lower.r#type.name(),
+            &self.lower.value,
+            &self.source,
+            may_link,
+        ];
+        [b"l", keys::joined(&parts).as_slice()].concat()
+    }
+}
+
+impl Knowledge {
+    fn join(&mut self, other: &Self) {
+        if (other.first, &other.first_message) < (self.first, &self.first_message) {
+            self.first = other.first;
+            self.first_message.clone_from(&other.first_message);
+        }
+        self.last_day = self.last_day.max(other.last_day);
+    }
+}

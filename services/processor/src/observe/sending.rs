@@ -1,0 +1,155 @@
+//! The messages of this stage, with their keys and partitions.
+
+use tributary_contracts::framing::{Encoder, Message};
+use tributary_contracts::keys;
+use tributary_contracts::wire::{Atom, AtomBody, Claim, Identity, Link, Override, Refusal, ResolvedTouchpoint, Session, State};
+use tributary_core::ids::{ProfileId, SessionId};
+
+use crate::runtime::stage::{Broken, Outputs};
+
+/// Encoders of all that this stage sends, and a buffer they share.
+pub(super) struct Encoders {
+    link: Encoder,
+    session: Encoder,
+    identity: Encoder,
+    refusal: Encoder,
+    r#override: Encoder,
+    claim: Encoder,
+    atom: Encoder,
+    state: Encoder,
+    buffer: Vec<u8>,
+}
+
+impl Default for Encoders {
+    fn default() -> Self {
+        Self {
+            link: Encoder::new(Link::SCHEMA),
+            session: Encoder::new(Session::SCHEMA),
+            identity: Encoder::new(Identity::SCHEMA),
+            refusal: Encoder::new(Refusal::SCHEMA),
+            r#override: Encoder::new(Override::SCHEMA),
+            claim: Encoder::new(Claim::SCHEMA),
+            atom: Encoder::new(Atom::SCHEMA),
+            state: Encoder::new(State::SCHEMA),
+            buffer: Vec::new(),
+        }
+    }
+}
+
+/// One flush's way out.
+pub(super) struct Sending<'a> {
+    pub(super) outputs: &'a mut dyn Outputs,
+    pub(super) encoders: &'a mut Encoders,
+    pub(super) revision: i64,
+    pub(super) rules_version: i64,
+    pub(super) links_offset: i64,
+}
+
+macro_rules! send {
+    ($sending:ident, $encoder:ident, $topic:literal, $partition:expr, $key:expr, $message:expr) => {{
+        let Encoders { $encoder: encoder, buffer, .. } = &mut *$sending.encoders;
+        buffer.clear();
+        encoder.encode($message, buffer).map_err(|error| Broken(format!(concat!("a message for ", $topic, " does not fit: {}"), error)))?;
+        $sending.outputs.send($topic, $partition, $key, buffer)
+    }};
+}
+
+impl Sending<'_> {
+    pub(super) fn link(&mut self, link: &Link<'_>) -> Result<(), Broken> {
+        let partition = link.partition.to_string();
+        let key = keys::joined(&[
+            link.workspace,
+            link.higher_type,
+            link.higher_value,
+            link.lower_type,
+            link.lower_value,
+            link.source,
+            if link.may_link { "1" } else { "0" },
+            &partition,
+        ]);
+        send!(self, link, "links", 0, &key, link)
+    }
+
+    pub(super) fn resolved(
+        &mut self,
+        partition: i32,
+        key: &[u8],
+        session: Option<SessionId>,
+        profile: Option<ProfileId>,
+        touchpoint: &[u8],
+    ) -> Result<(), Broken> {
+        let buffer = &mut self.encoders.buffer;
+        buffer.clear();
+        ResolvedTouchpoint::frame(session, profile, self.links_offset, touchpoint, buffer)
+            .map_err(|error| Broken(format!("a touchpoint {error}")))?;
+        let partition = partition % self.outputs.partitions("resolved") as i32;
+        self.outputs.send("resolved", partition, key, buffer)
+    }
+
+    pub(super) fn session(&mut self, partition: i32, session: &Session<'_>) -> Result<(), Broken> {
+        let partition = partition % self.outputs.partitions("sessions") as i32;
+        let key = keys::joined(&[session.workspace, &session.session_id.to_string()]);
+        send!(self, session, "sessions", partition, &key, session)
+    }
+
+    pub(super) fn overrides(&mut self, partition: i32, overrides: &Override<'_>) -> Result<(), Broken> {
+        let partition = partition % self.outputs.partitions("overrides") as i32;
+        let page = overrides.page.to_string();
+        let key = keys::joined(&[overrides.workspace, overrides.timeline_type, overrides.timeline_value, &page]);
+        send!(self, r#override, "overrides", partition, &key, overrides)
+    }
+
+    pub(super) fn claim(&mut self, claim: &Claim<'_>) -> Result<(), Broken> {
+        let key = keys::joined(&[claim.workspace, claim.order_namespace, claim.order_id]);
+        let partition = keys::partition(&key, self.outputs.partitions("claims"));
+        send!(self, claim, "claims", partition, &key, claim)
+    }
+
+    pub(super) fn identity(&mut self, identity: &Identity<'_>) -> Result<(), Broken> {
+        let key = keys::timeline(identity.workspace, identity.identifier_type, identity.identifier_value);
+        let partition = keys::partition(&key, self.outputs.partitions("identities"));
+        send!(self, identity, "identities", partition, &key, identity)
+    }
+
+    pub(super) fn refusal(&mut self, refusal: &Refusal<'_>) -> Result<(), Broken> {
+        let filed = keys::timeline(refusal.workspace, refusal.higher_type, refusal.higher_value);
+        let partition = keys::partition(&filed, self.outputs.partitions("refusals"));
+        let key = keys::joined(&[
+            refusal.workspace,
+            refusal.higher_type,
+            refusal.higher_value,
+            refusal.lower_type,
+            refusal.lower_value,
+        ]);
+        send!(self, refusal, "refusals", partition, &key, refusal)
+    }
+
+    /// Gives an atom to a profile, or with no body takes it from it.
+    pub(super) fn atom(&mut self, workspace: &str, owner: ProfileId, id: &str, body: Option<AtomBody<'_>>) -> Result<(), Broken> {
+        let profile = owner.to_string();
+        let key = keys::joined(&[workspace, &profile, id]);
+        let filed = &key[..workspace.len() + 1 + profile.len()];
+        let partition = keys::partition(filed, self.outputs.partitions("atoms"));
+        let atom = Atom { workspace, profile_id: owner, atom_id: id, revision: self.revision, body };
+        send!(self, atom, "atoms", partition, &key, &atom)
+    }
+
+    /// A record of the store, framed.
+    pub(super) fn state(&mut self, body: &[u8]) -> Result<Vec<u8>, Broken> {
+        let state = State { revision: self.revision, rules_version: self.rules_version, links_offset: self.links_offset, body };
+        let mut framed = Vec::with_capacity(body.len() + 32);
+        self.encoders.state.encode(&state, &mut framed).map_err(|error| Broken(format!("a record of the state does not fit: {error}")))?;
+        Ok(framed)
+    }
+
+    /// Writes a record of the store, or deletes it.
+    pub(super) fn put(&mut self, partition: i32, key: &[u8], body: Option<&[u8]>) -> Result<(), Broken> {
+        match body {
+            Some(body) => {
+                let framed = self.state(body)?;
+                self.outputs.put(partition, key, Some(&framed))
+            }
+            None => self.outputs.put(partition, key, None),
+        }
+    }
+}

@@ -1,0 +1,411 @@
+//! A timeline as this stage keeps it: a header with what its events share, and pages of events in order of time.
+//!
+//! A change writes the page it touches, never the whole timeline; a page that overflows is split.
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+use tributary_core::identifier::{Identifier, IdentifierType};
+use tributary_core::identity::{Graph, NodeId};
+use tributary_core::ids::{ProfileId, SessionId};
+use tributary_core::money::Amount;
+use tributary_core::time::Timestamp;
+use tributary_core::timeline::Activity;
+use uuid::Uuid;
+
+use super::reading::Reading;
+use super::sending::Sending;
+use crate::runtime::stage::{Broken, Store};
+
+/// Events on a page. Small, because a page is the least that a change writes; not smaller, because each costs a record.
+const PAGE: usize = 64;
+
+/// What an event shares with most others of its timeline.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Facts {
+    pub(super) channel: String,
+    pub(super) traffic_source: String,
+    pub(super) campaign: String,
+    pub(super) store: String,
+    pub(super) device_type: String,
+    pub(super) source: String,
+}
+
+/// A set of identifiers that came together, and when it was seen by a source.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct IdentifierSet {
+    pub(super) identifiers: Vec<(u8, String)>,
+    pub(super) seen: Vec<SetSeen>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct SetSeen {
+    pub(super) source: String,
+    pub(super) may_link: bool,
+    pub(super) first: i64,
+    pub(super) first_message: String,
+    pub(super) last_day: i32,
+}
+
+/// What the events of a timeline share.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Header {
+    pub(super) workspace: String,
+    pub(super) timeline_type: String,
+    pub(super) timeline_value: String,
+    pub(super) facts: Vec<Facts>,
+    pub(super) sets: Vec<IdentifierSet>,
+    /// Names of goals' events and of traits.
+    pub(super) names: Vec<String>,
+    pub(super) next_page: u32,
+}
+
+/// An order event, as claimed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct StoredOrder {
+    /// 0 placed, 1 refunded, 2 cancelled.
+    pub(super) kind: u8,
+    pub(super) namespace: String,
+    pub(super) order_id: String,
+    pub(super) currency: String,
+    pub(super) total: Option<i128>,
+    pub(super) margin: Option<i128>,
+    /// Hash of the claim last sent; 0 for none.
+    pub(super) claimed: u64,
+}
+
+/// A session as last sent, kept with its first event.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct SentSession {
+    pub(super) id: Uuid,
+    pub(super) owner: Option<Uuid>,
+    pub(super) events: u32,
+    pub(super) end: i64,
+}
+
+/// An event.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct StoredEvent {
+    pub(super) time: i64,
+    pub(super) message: Box<str>,
+    pub(super) content: u64,
+    /// 0 active, 1 passive, 2 nobody's.
+    pub(super) activity: u8,
+    pub(super) view: bool,
+    pub(super) facts: u32,
+    /// Its set of identifiers; none where it is nobody's.
+    pub(super) set: Option<u32>,
+    /// Its name, where a goal asks for it.
+    pub(super) goal_event: Option<u32>,
+    pub(super) traits: Vec<(u32, String)>,
+    pub(super) order: Option<Box<StoredOrder>>,
+    /// Session and owner under which it was sent to the sink, as places in the page's `ids`.
+    pub(super) received_session: Option<u32>,
+    pub(super) received_owner: Option<u32>,
+    /// The session that begins with it, as last sent.
+    pub(super) sent: Option<Box<SentSession>>,
+    /// Place of its bytes among those that wait to be sent.
+    #[serde(skip)]
+    pub(super) waiting: Option<u32>,
+    /// Taken since the last decision.
+    #[serde(skip)]
+    pub(super) fresh: bool,
+}
+
+/// Passive touchpoints of a page that belong to one profile, as last sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct SentPassive {
+    pub(super) owner: Uuid,
+    pub(super) hash: u64,
+}
+
+/// A run of events.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Page {
+    pub(super) number: u32,
+    pub(super) ids: Vec<Uuid>,
+    pub(super) events: Vec<StoredEvent>,
+    pub(super) passive: Vec<SentPassive>,
+    /// Hash of the overrides last sent; 0 for none.
+    pub(super) overrides: u64,
+    #[serde(skip)]
+    pub(super) dirty: bool,
+}
+
+/// A timeline in memory.
+#[derive(Debug)]
+pub(super) struct Timeline {
+    pub(super) partition: i32,
+    pub(super) header: Header,
+    pub(super) header_dirty: bool,
+    pub(super) pages: Vec<Page>,
+    /// The timeline's identifier in the graph; none while it only holds events of nobody.
+    pub(super) node: Option<NodeId>,
+    /// The nodes of each of the header's sets.
+    pub(super) nodes: Vec<Box<[NodeId]>>,
+    /// Framed touchpoints that wait to be sent with their decision.
+    pub(super) waiting: Vec<Vec<u8>>,
+    /// Hashes of message ids, against duplicates.
+    known: HashSet<u64, rustc_hash::FxBuildHasher>,
+    pub(super) used: u64,
+}
+
+/// What a message is to its timeline.
+pub(super) enum Known {
+    New,
+    Duplicate,
+    Conflict,
+}
+
+impl Page {
+    /// The place of an id in `ids`.
+    pub(super) fn place(&mut self, id: Uuid) -> u32 {
+        let place = self.ids.iter().rposition(|known| *known == id).unwrap_or_else(|| {
+            self.ids.push(id);
+            self.ids.len() - 1
+        });
+        place as u32
+    }
+
+    fn first(&self) -> (i64, &str) {
+        self.events.first().map_or((i64::MIN, ""), |event| (event.time, &event.message))
+    }
+}
+
+impl StoredEvent {
+    pub(super) fn activity(&self) -> Activity {
+        match self.activity {
+            0 => Activity::Active,
+            1 => Activity::Passive,
+            _ => Activity::Nobody,
+        }
+    }
+
+    pub(super) fn time(&self) -> Timestamp {
+        Timestamp(self.time)
+    }
+}
+
+impl StoredOrder {
+    pub(super) fn total(&self) -> Option<Amount> {
+        self.total.map(Amount::from_millionths)
+    }
+
+    pub(super) fn margin(&self) -> Option<Amount> {
+        self.margin.map(Amount::from_millionths)
+    }
+}
+
+impl Timeline {
+    pub(super) fn new(partition: i32, workspace: &str, timeline_type: &str, timeline_value: &str) -> Self {
+        let header = Header {
+            workspace: workspace.to_owned(),
+            timeline_type: timeline_type.to_owned(),
+            timeline_value: timeline_value.to_owned(),
+            ..Header::default()
+        };
+        Self::with(partition, header, Vec::new())
+    }
+
+    fn with(partition: i32, header: Header, pages: Vec<Page>) -> Self {
+        let known = pages.iter().flat_map(|page| &page.events).map(|event| message_hash(&event.message)).collect();
+        Self {
+            partition,
+            header,
+            header_dirty: false,
+            pages,
+            node: None,
+            nodes: Vec::new(),
+            waiting: Vec::new(),
+            known,
+            used: 0,
+        }
+    }
+
+    /// Reads the timeline of that key from the store.
+    pub(super) fn load(partition: i32, key: &[u8], store: &dyn Store) -> Result<Option<Self>, Broken> {
+        let Some(header) = store.get(partition, &header_key(key))? else { return Ok(None) };
+        let header: Header = decode(&header)?;
+        let mut pages: Vec<Page> = Vec::new();
+        store.scan(partition, &pages_prefix(key), &mut |_, page| {
+            pages.push(decode(page)?);
+            Ok(())
+        })?;
+        pages.retain(|page| !page.events.is_empty());
+        pages.sort_by(|one, other| one.first().cmp(&other.first()));
+        Ok(Some(Self::with(partition, header, pages)))
+    }
+
+    /// Gives the identifiers of the header their nodes.
+    pub(super) fn intern(&mut self, graph: &mut Graph) {
+        for set in &self.header.sets[self.nodes.len()..] {
+            let nodes = set.identifiers.iter().map(|(rank, value)| graph.intern(&Identifier::new(IdentifierType(*rank), value)));
+            self.nodes.push(nodes.collect());
+        }
+        if self.node.is_none() && !self.nodes.is_empty() {
+            self.node = self.identifier().map(|identifier| graph.intern(&identifier));
+        }
+    }
+
+    /// The timeline's identifier; none for the timeline of a source.
+    pub(super) fn identifier(&self) -> Option<Identifier> {
+        Some(Identifier::new(IdentifierType::named(&self.header.timeline_type)?, &self.header.timeline_value))
+    }
+
+    /// Whether the message was taken before, with the same content.
+    pub(super) fn knows(&self, message: &str, content: u64) -> Known {
+        if !self.known.contains(&message_hash(message)) {
+            return Known::New;
+        }
+        match self.pages.iter().flat_map(|page| &page.events).find(|event| &*event.message == message) {
+            None => Known::New,
+            Some(event) if event.content == content => Known::Duplicate,
+            Some(_) => Known::Conflict,
+        }
+    }
+
+    /// The number of the set of identifiers.
+    pub(super) fn set(&mut self, identifiers: &[Identifier]) -> u32 {
+        let is_it = |set: &IdentifierSet| {
+            set.identifiers.len() == identifiers.len()
+                && set.identifiers.iter().zip(identifiers).all(|((rank, value), other)| *rank == other.r#type.0 && *value == *other.value)
+        };
+        let number = self.header.sets.iter().rposition(is_it).unwrap_or_else(|| {
+            let identifiers = identifiers.iter().map(|identifier| (identifier.r#type.0, identifier.value.to_string())).collect();
+            self.header.sets.push(IdentifierSet { identifiers, seen: Vec::new() });
+            self.header_dirty = true;
+            self.header.sets.len() - 1
+        });
+        number as u32
+    }
+
+    /// The number of the event's facts.
+    pub(super) fn facts(&mut self, reading: &Reading<'_>) -> u32 {
+        let is_it = |facts: &Facts| {
+            facts.channel == reading.channel
+                && facts.traffic_source == reading.traffic_source
+                && facts.campaign == reading.campaign.name
+                && facts.store == reading.store
+                && facts.device_type == reading.device_type
+                && facts.source == reading.source
+        };
+        let number = self.header.facts.iter().rposition(is_it).unwrap_or_else(|| {
+            self.header.facts.push(Facts {
+                channel: reading.channel.to_owned(),
+                traffic_source: reading.traffic_source.to_owned(),
+                campaign: reading.campaign.name.to_owned(),
+                store: reading.store.to_owned(),
+                device_type: reading.device_type.to_owned(),
+                source: reading.source.to_owned(),
+            });
+            self.header_dirty = true;
+            self.header.facts.len() - 1
+        });
+        number as u32
+    }
+
+    /// The number of a name.
+    pub(super) fn name(&mut self, name: &str) -> u32 {
+        let number = self.header.names.iter().rposition(|known| known == name).unwrap_or_else(|| {
+            self.header.names.push(name.to_owned());
+            self.header_dirty = true;
+            self.header.names.len() - 1
+        });
+        number as u32
+    }
+
+    /// Files an event at its place.
+    pub(super) fn insert(&mut self, event: StoredEvent) {
+        self.known.insert(message_hash(&event.message));
+        let after = self.pages.partition_point(|page| page.first() <= (event.time, &event.message));
+        let mut index = after.saturating_sub(1);
+        let full = self.pages.get(index).is_none_or(|page| page.events.len() >= PAGE);
+        if full {
+            let at_the_end = self
+                .pages
+                .get(index)
+                .and_then(|page| page.events.last())
+                .is_none_or(|last| (last.time, &last.message) < (event.time, &event.message));
+            let number = self.header.next_page;
+            self.header.next_page += 1;
+            self.header_dirty = true;
+            let mut page = Page { number, ..Page::default() };
+            if at_the_end && index + 1 >= self.pages.len() {
+                self.pages.push(page);
+                index = self.pages.len() - 1;
+            } else {
+                let old = &mut self.pages[index];
+                page.events = old.events.split_off(PAGE / 2);
+                page.ids.clone_from(&old.ids);
+                page.dirty = true;
+                old.dirty = true;
+                let second = page.first() <= (event.time, &*event.message);
+                self.pages.insert(index + 1, page);
+                index += usize::from(second);
+            }
+        }
+        let page = &mut self.pages[index];
+        let place = page.events.partition_point(|other| (other.time, &other.message) < (event.time, &event.message));
+        page.events.insert(place, event);
+        page.dirty = true;
+    }
+
+    /// Writes what has changed.
+    pub(super) fn save(&mut self, key: &[u8], sending: &mut Sending<'_>) -> Result<(), Broken> {
+        if std::mem::take(&mut self.header_dirty) {
+            sending.put(self.partition, &header_key(key), Some(&encode(&self.header)))?;
+        }
+        for page in self.pages.iter_mut().filter(|page| page.dirty) {
+            page.dirty = false;
+            sending.put(self.partition, &page_key(key, page.number), Some(&encode(page)))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn events(&self) -> usize {
+        self.known.len()
+    }
+}
+
+/// The id of a profile or session in a page's list.
+pub(super) fn uuid_of(owner: Option<ProfileId>) -> Option<Uuid> {
+    owner.map(|owner| owner.0)
+}
+
+/// The same for sessions.
+pub(super) fn session_uuid(session: Option<SessionId>) -> Option<Uuid> {
+    session.map(|session| session.0)
+}
+
+fn message_hash(message: &str) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(message.as_bytes())
+}
+
+fn header_key(timeline: &[u8]) -> Vec<u8> {
+    [b"h", timeline].concat()
+}
+
+fn pages_prefix(timeline: &[u8]) -> Vec<u8> {
+    [b"p", timeline, b"\0"].concat()
+}
+
+fn page_key(timeline: &[u8], number: u32) -> Vec<u8> {
+    [b"p", timeline, b"\0", &number.to_be_bytes()[..]].concat()
+}
+
+/// Whether a timeline of that key is in the store.
+pub(super) fn exists(partition: i32, timeline: &[u8], store: &dyn Store) -> Result<bool, Broken> {
+    Ok(store.get(partition, &header_key(timeline))?.is_some())
+}
+
+/// A record of the store.
+pub(super) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    postcard::to_stdvec(value).expect("the records of this module have no type that postcard refuses")
+}
+
+/// The other way; the store holds framed [`State`](tributary_contracts::wire::State) records.
+pub(super) fn decode<T: for<'a> Deserialize<'a>>(stored: &[u8]) -> Result<T, Broken> {
+    let state: tributary_contracts::wire::State<'_> = tributary_contracts::framing::decode(stored)
+        .map_err(|error| Broken(format!("a record of the observe stage's state {error}")))?;
+    postcard::from_bytes(state.body).map_err(|error| Broken(format!("a record of the observe stage's state is malformed: {error}")))
+}
