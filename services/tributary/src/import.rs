@@ -152,7 +152,7 @@ pub(crate) fn run(options: &Options, config: &Config) -> Result<(), Failure> {
 }
 
 fn run_with(options: &Options, config: &Config, patience: Duration) -> Result<Summary, Error> {
-    let mapping = Mapping::read(&options.mapping, &config.workspace.time_zone)?;
+    let mapping = Mapping::read(&options.mapping, |source| target::time_zone(options, source, config))?;
     let survey = Survey::of(&options.file).map_err(|error| unreadable(&options.file, &error))?;
     let mut rows = Rows::open(&options.file, mapping.shape).map_err(|error| unreadable(&options.file, &error))?;
     let Some(builder) = probe(&mapping, &survey, &mut rows, &options.file)? else {
@@ -286,7 +286,7 @@ impl Import<'_> {
             lines: self.survey.lines,
             waiting: BTreeMap::new(),
             next: 0,
-            written: Instant::now(),
+            written: None,
             progress,
         };
         let client = Client::new(&target.ingest, &target.write_key);
@@ -408,7 +408,7 @@ struct Ledger<'a> {
     lines: u64,
     waiting: BTreeMap<u64, Done>,
     next: u64,
-    written: Instant,
+    written: Option<Instant>,
     progress: Progress,
 }
 
@@ -429,7 +429,8 @@ impl Ledger<'_> {
             (self.progress.lines, self.progress.bytes) = (done.end.lines, done.end.bytes);
         }
         self.display.at(self.progress.lines, self.lines, self.progress.rejected);
-        if self.written.elapsed() >= CHECKPOINT_EVERY {
+        // At once the first time: a folder that cannot be written is better known early.
+        if self.written.is_none_or(|written| written.elapsed() >= CHECKPOINT_EVERY) {
             self.write()?;
         }
         Ok(())
@@ -437,7 +438,7 @@ impl Ledger<'_> {
 
     /// The rejects first: the progress must not know more than is on disk.
     fn write(&mut self) -> Result<(), Error> {
-        self.written = Instant::now();
+        self.written = Some(Instant::now());
         self.progress.rejects_bytes = self.rejects.sync().map_err(|error| unwritable(self.rejects.path(), &error))?;
         self.checkpoint.write(&self.progress).map_err(|error| unwritable(self.checkpoint.path(), &error))
     }

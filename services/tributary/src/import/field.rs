@@ -118,7 +118,7 @@ pub(super) fn named(name: &str) -> Option<Known> {
     match name {
         "timestamp" => known(Place::Timestamp, Kind::Date, true),
         "event" => known(Place::Event, Kind::Text, true),
-        "store" => known(path(&["properties", "store"]), Kind::Text, false),
+        "store" => known(path(&["context", "store"]), Kind::Text, false),
         "group_id" => known(path(&["groupId"]), Kind::Text, true),
         "previous_id" => known(path(&["previousId"]), Kind::Text, true),
         "traits" => known(Place::Trait(None), Kind::AsIs, false),

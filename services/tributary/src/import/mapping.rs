@@ -122,14 +122,15 @@ fn point() -> String {
 }
 
 impl Mapping {
-    /// Reads and checks a mapping; `time_zone` is that of times without one where the mapping names none.
-    pub(super) fn read(path: &Path, time_zone: &str) -> Result<Self, Error> {
+    /// Reads and checks a mapping; `time_zone` tells that of the mapping's source, for times without one where the
+    /// mapping names none.
+    pub(super) fn read(path: &Path, time_zone: impl FnOnce(Option<&str>) -> String) -> Result<Self, Error> {
         let text = std::fs::read_to_string(path)
             .map_err(|error| Error::Usage(format!("cannot read the mapping {}: {error}", path.display())))?;
         Self::parse(&text, time_zone).map_err(|message| Error::Usage(format!("mapping {}: {message}", path.display())))
     }
 
-    pub(super) fn parse(text: &str, time_zone: &str) -> Result<Self, String> {
+    fn parse(text: &str, time_zone: impl FnOnce(Option<&str>) -> String) -> Result<Self, String> {
         let file: File = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
         let shape = shape(&file)?;
         if !TYPES.contains(&file.r#type.as_str()) {
@@ -140,7 +141,8 @@ impl Mapping {
             "," => ',',
             other => return Err(format!("`decimal`: `{other}` is neither \".\" nor \",\"")),
         };
-        let dates = Dates::new(&file.dates, file.time_zone.as_deref().unwrap_or(time_zone))?;
+        let zone = file.time_zone.clone().unwrap_or_else(|| time_zone(file.source.as_deref()));
+        let dates = Dates::new(&file.dates, &zone)?;
         let header = file.header.unwrap_or(shape != Shape::NdJson);
         let mut rules = file.fields.into_iter().map(|(name, spec)| rule(name, spec, shape, header)).collect::<Result<Vec<_>, _>>()?;
         // A whole object first, then the keys that others put into it.

@@ -3,7 +3,7 @@
 use super::{Error, Options};
 use std::collections::BTreeMap;
 use std::path::Path;
-use tributary_platform::config::Config;
+use tributary_platform::config::{Config, Source};
 use tributary_platform::endpoints::Endpoints;
 
 /// The source that files go to unless something else is said: its events are of the past.
@@ -38,23 +38,58 @@ impl Target {
     }
 }
 
-fn key(name: Option<&str>, config: &Config) -> Result<String, Error> {
-    let configured = config.sources.iter().filter_map(|source| {
-        let key = source.write_keys.first()?;
-        Some((source.name.clone(), key.expose().to_owned()))
-    });
-    let keys: BTreeMap<String, String> = match config.sources.as_slice() {
-        [] => read_keys(&config.data)?,
-        _ => configured.collect(),
+/// The time zone of the source's workspace, as far as the source is known here.
+pub(super) fn time_zone(options: &Options, source: Option<&str>, config: &Config) -> String {
+    let wanted = options.source.as_deref().or(source).unwrap_or(DEFAULT_SOURCE);
+    let is_meant = |source: &&Source| match &options.write_key {
+        Some(key) => source.write_keys.iter().any(|known| known.expose() == key),
+        None => source.name == wanted || format!("{}/{}", source.workspace, source.name) == wanted,
     };
+    let workspace = config.sources.iter().find(is_meant).and_then(|source| config.workspace(&source.workspace));
+    workspace.unwrap_or(&config.workspaces[0]).time_zone.clone()
+}
+
+fn key(name: Option<&str>, config: &Config) -> Result<String, Error> {
+    let sources = sources(config)?;
     let wanted = name.unwrap_or(DEFAULT_SOURCE);
-    keys.get(wanted).cloned().ok_or_else(|| {
-        let names: Vec<&str> = keys.keys().map(String::as_str).collect();
-        Error::Usage(format!(
-            "there is no source `{wanted}` with a write key; name one with --source ({}) or give its key with --write-key",
-            if names.is_empty() { "none is known here".to_owned() } else { names.join(", ") }
-        ))
-    })
+    let found: Vec<&Known> = sources.iter().filter(|source| source.name == wanted || source.full_name() == wanted).collect();
+    let names = |sources: &[&Known]| sources.iter().map(|source| source.full_name()).collect::<Vec<_>>().join(", ");
+    match found.as_slice() {
+        [source] => Ok(source.key.clone()),
+        [] => Err(Error::Usage(format!(
+            "there is no source `{wanted}` with a write key here; name one with --source ({}) or give its key with --write-key",
+            names(&sources.iter().collect::<Vec<_>>())
+        ))),
+        several => Err(Error::Usage(format!("several workspaces have a source `{wanted}`: write one of {}", names(several)))),
+    }
+}
+
+/// A source whose key is known.
+struct Known {
+    workspace: String,
+    name: String,
+    key: String,
+}
+
+impl Known {
+    fn full_name(&self) -> String {
+        format!("{}/{}", self.workspace, self.name)
+    }
+}
+
+/// Those that are configured, else those that `tributary all` has made.
+fn sources(config: &Config) -> Result<Vec<Known>, Error> {
+    let known = |workspace: &str, name: &str, key: &str| Known {
+        workspace: workspace.to_owned(),
+        name: name.to_owned(),
+        key: key.to_owned(),
+    };
+    if config.sources.is_empty() {
+        let keys = read_keys(&config.data)?;
+        return Ok(keys.iter().map(|(name, key)| known(&config.workspaces[0].name, name, key)).collect());
+    }
+    let sources = config.sources.iter();
+    Ok(sources.filter_map(|source| Some(known(&source.workspace, &source.name, source.write_keys.first()?.expose()))).collect())
 }
 
 fn read_keys(data: &Path) -> Result<BTreeMap<String, String>, Error> {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use server::{Behaviour, Ingest};
 use std::fs;
 use tempfile::TempDir;
+use tributary_platform::config::{Secret, Source, Workspace};
 
 const MAPPING: &str = r#"
 format = "csv"
@@ -153,11 +154,12 @@ store = "shop"
     let row = r#"{"at":"2024-05-01T10:00:00Z","what":"Order Completed","customer":{"id":17,"mail":"a@b.example","cards":["x","L9"]},"device":"d1","more":{"gift":true},"aisle":7,"city":"Lyon","campaign":"may","pieces":"3","sku":"s1","shop":"s-4"}"#;
     let expected = json!({
         "type": "track", "event": "Order Completed", "userId": "17", "timestamp": "2024-05-01T10:00:00Z",
-        "properties": {"gift": true, "aisle": 7, "store": "s-4", "products": [{"quantity": 3, "sku": "s1"}]},
+        "properties": {"gift": true, "aisle": 7, "products": [{"quantity": 3, "sku": "s1"}]},
         "context": {
             "traits": {"email": "a@b.example", "city": "Lyon"},
             "device": {"id": "d1"},
             "campaign": {"name": "may"},
+            "store": "s-4",
             "externalIds": [{"id": "L9", "type": "loyalty_card", "collection": "users", "encoding": "none"}],
         },
     });
@@ -311,6 +313,72 @@ fn a_wrong_separator_is_guessed_right() {
 #[test]
 fn a_file_of_which_no_row_fits_is_not_a_file_of_bad_rows() {
     usage(&MAPPING.replace("%d.%m.%Y", "%Y-%m-%d"), &rows(200), &["none of the first 100 rows", "timestamp", "%Y-%m-%d"]);
+}
+
+#[test]
+fn a_source_is_found_by_its_name_alone_only_where_that_is_enough() {
+    let source = |workspace: &str, name: &str| Source {
+        name: name.to_owned(),
+        workspace: workspace.to_owned(),
+        write_keys: vec![Secret::new(format!("{workspace}-{name}-key"))],
+        ..Config::default().source
+    };
+    let config = Config {
+        sources: vec![source("a", "till"), source("b", "till"), source("b", "history")],
+        ..Config::default()
+    };
+    let options = Options {
+        ingest: Some("http://127.0.0.1:1".to_owned()),
+        ..Options::default()
+    };
+    let find = |name: Option<&str>| Target::find(&options, name, &config).map(|target| target.write_key).map_err(|error| error.to_string());
+    assert_eq!(find(None).as_deref(), Ok("b-history-key"));
+    assert_eq!(find(Some("a/till")).as_deref(), Ok("a-till-key"));
+    let ambiguous = find(Some("till")).unwrap_err();
+    assert!(ambiguous.contains("a/till, b/till"), "{ambiguous}");
+    let unknown = find(Some("kiosk")).unwrap_err();
+    assert!(unknown.contains("`kiosk`") && unknown.contains("b/history"), "{unknown}");
+}
+
+#[test]
+fn a_time_without_zone_is_that_of_the_sources_workspace() {
+    let world = World::new(Behaviour::default());
+    let options = world.options(&MAPPING.replace("%d.%m.%Y", "%d.%m.%Y %H:%M"), "customer;day;sum\na;01.07.1998 12:00;1\n");
+    let zoned = Workspace {
+        name: "paris".to_owned(),
+        time_zone: "Europe/Paris".to_owned(),
+        ..Config::default().workspace
+    };
+    let config = Config {
+        data: world.folder.path().join("data"),
+        workspaces: vec![Config::default().workspace, zoned],
+        sources: vec![Source {
+            workspace: "paris".to_owned(),
+            write_keys: vec![Secret::new("a-key")],
+            ..Config::default().source
+        }],
+        ..Config::default()
+    };
+    run_with(&options, &config, Duration::ZERO).unwrap();
+    assert_eq!(world.ingest.events()[0]["timestamp"], "1998-07-01T10:00:00Z");
+}
+
+#[test]
+fn the_sources_that_were_made_are_found_in_the_data_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("keys.json"), r#"{"default": "d", "history": "h"}"#).unwrap();
+    let config = Config {
+        data: folder.path().to_owned(),
+        ..Config::default()
+    };
+    let options = Options {
+        ingest: Some("http://127.0.0.1:1".to_owned()),
+        ..Options::default()
+    };
+    assert_eq!(Target::find(&options, None, &config).unwrap().write_key, "h");
+    assert_eq!(Target::find(&options, Some("default"), &config).unwrap().write_key, "d");
+    let nothing_runs = Target::find(&Options::default(), None, &config).unwrap_err();
+    assert!(nothing_runs.to_string().contains("tributary all"), "{nothing_runs}");
 }
 
 #[test]
