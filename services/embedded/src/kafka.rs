@@ -215,7 +215,10 @@ impl Files {
         let files = Files {
             properties: folder.join("server.properties"),
             logging: folder.join("log4j2.properties"),
-            log_begins: folder.join("kafka.log").metadata().map_or(0, |metadata| metadata.len()),
+            log_begins: folder
+                .join("kafka.log")
+                .metadata()
+                .map_or(0, |metadata| metadata.len()),
             log: folder.join("kafka.log"),
             output: folder.join("jvm.log"),
             data: folder.join("log"),
@@ -272,7 +275,9 @@ impl Files {
     fn ended(&self, status: ExitStatus) -> Error {
         let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
         let log = read(&self.log);
-        let new = usize::try_from(self.log_begins).ok().and_then(|begin| log.get(begin..));
+        let new = usize::try_from(self.log_begins)
+            .ok()
+            .and_then(|begin| log.get(begin..));
         let logged = lines_with_errors(new.unwrap_or(&log));
         let errors = match logged.is_empty() {
             // Not even the log could be set up: the JVM itself complains.

@@ -86,6 +86,14 @@ impl Config {
         toml::to_string_pretty(self).expect("every section is made of TOML's types")
     }
 
+    /// What differs from the defaults, as `key = value` in TOML with secrets hidden: short enough for a log line.
+    pub fn summary(&self) -> Vec<String> {
+        let table = |config: &Config| toml::Table::try_from(config).expect("every section is made of TOML's types");
+        let mut lines = Vec::new();
+        differences("", &table(&Config::default()), &table(self), &mut lines);
+        lines
+    }
+
     /// The two sources of a system for which none is configured: `default`, whose channel is told by the SDK, and
     /// `history`, for files of the past from tills. Each gets its key from `write_key`.
     pub fn default_sources(&self, mut write_key: impl FnMut(&str) -> Secret) -> Vec<Source> {
@@ -106,5 +114,18 @@ impl Config {
 
     fn deserialize_table(table: toml::Table) -> Result<Self, toml::de::Error> {
         Config::deserialize(toml::Value::Table(table))
+    }
+}
+
+fn differences(path: &str, old: &toml::Table, new: &toml::Table, lines: &mut Vec<String>) {
+    for (key, value) in new {
+        let path = format!("{path}{key}");
+        match (old.get(key), value) {
+            (Some(old), new) if old == new => {}
+            (Some(toml::Value::Table(old)), toml::Value::Table(new)) => {
+                differences(&format!("{path}."), old, new, lines);
+            }
+            (_, value) => lines.push(format!("{path} = {value}")),
+        }
     }
 }

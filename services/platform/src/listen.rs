@@ -1,5 +1,6 @@
 //! Listening sockets, with an error that says which port, for what, and by which setting it is changed.
 
+use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 
@@ -59,6 +60,10 @@ pub fn bind(
     tokio::net::TcpListener::from_std(listener).map_err(other)
 }
 
+/// Below the ports that the system gives to outgoing connections: a connection that is opened between our choice and
+/// the child's listening cannot take it.
+const CHOICE: std::ops::Range<u16> = 20_000..32_000;
+
 /// The port itself if it is free, or a free one for 0: for a child that binds it a moment later.
 pub fn reserve(
     address: IpAddr,
@@ -66,24 +71,46 @@ pub fn reserve(
     what: &'static str,
     setting: &'static str,
 ) -> Result<u16, Error> {
-    let other = |cause| Error::Other {
-        address: SocketAddr::new(address, port),
-        what,
-        setting,
-        cause,
-    };
-    match TcpListener::bind((address, port)) {
-        Ok(listener) => listener
-            .local_addr()
-            .map(|address| address.port())
-            .map_err(other),
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(Error::InUse {
-            port,
+    let is_free = |port| match TcpListener::bind((address, port)) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(false),
+        Err(cause) => Err(Error::Other {
+            address: SocketAddr::new(address, port),
             what,
             setting,
+            cause,
         }),
-        Err(error) => Err(other(error)),
+    };
+    if port != 0 {
+        return match is_free(port)? {
+            true => Ok(port),
+            false => Err(Error::InUse {
+                port,
+                what,
+                setting,
+            }),
+        };
     }
+    for _ in 0..100 {
+        let port = random_choice();
+        if is_free(port)? {
+            return Ok(port);
+        }
+    }
+    Err(Error::InUse {
+        port: CHOICE.start,
+        what,
+        setting,
+    })
+}
+
+fn random_choice() -> u16 {
+    // The standard library's only source of randomness: each state has keys of its own.
+    let random = std::collections::hash_map::RandomState::new()
+        .build_hasher()
+        .finish();
+    let width = u64::from(CHOICE.end - CHOICE.start);
+    CHOICE.start + u16::try_from(random % width).expect("below the width of a range of u16")
 }
 
 #[cfg(test)]

@@ -1,3 +1,45 @@
 //! One binary: services and jobs.
+//!
+//! `main` reads the configuration, sets up logs and a runtime, runs one command and turns its end into an exit code.
+//! What a command is made of is in `compose`, and for everything on one machine in `all`.
 
-fn main() {}
+mod all;
+mod cli;
+mod compose;
+mod exit;
+mod import;
+
+use clap::Parser;
+use cli::{Cli, Command};
+use exit::Failure;
+use std::process::ExitCode;
+use tributary_platform::telemetry;
+
+fn main() -> ExitCode {
+    // Wrong usage exits with 2 and help with 0, both within.
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    let config = cli.common.load()?;
+    match cli.command {
+        Command::Config => {
+            print!("{}", config.to_toml());
+            Ok(())
+        }
+        Command::Kafka => {
+            telemetry::init(&config.telemetry)?;
+            compose::kafka::run(&config)
+        }
+        Command::Import(options) => import::run(&options, &config),
+        Command::ClickHouse => {
+            telemetry::init(&config.telemetry)?;
+            compose::clickhouse::run(&config)
+        }
+        Command::All(options) => all::run(&cli.common, &options, config),
+    }
+}

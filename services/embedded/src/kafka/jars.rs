@@ -1,6 +1,6 @@
 //! The jars in the user's cache folder, as `runtime/kafka/jars.lock` lists them.
 
-use super::{ClassPath, Error, property};
+use super::{ClassPath, Error};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 

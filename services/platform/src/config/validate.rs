@@ -129,10 +129,8 @@ fn check_sources(config: &Config) -> Result<(), String> {
             ));
         }
         for key in &source.write_keys {
-            if key.expose().len() < 8 {
-                return Err(format!(
-                    "`sources.write_keys`: a key of source `{name}` has fewer than 8 characters; use a longer one"
-                ));
+            if key.is_empty() {
+                return Err(format!("`sources.write_keys`: a key of source `{name}` is empty; write one"));
             }
             if !keys.insert(key.expose()) {
                 return Err(format!(

@@ -1,0 +1,246 @@
+//! A shop's three days: people who browse on several devices, log in, buy on line and at the till.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+const MINUTE: i64 = 60_000;
+const DAYS: i64 = 3;
+
+const PRODUCTS: [(&str, &str, u64); 6] = [
+    ("sku-101", "Espresso Cups", 2490),
+    ("sku-102", "Coffee Grinder", 8900),
+    ("sku-103", "House Blend 1 kg", 1990),
+    ("sku-104", "Milk Jug", 1750),
+    ("sku-105", "Moka Pot", 3490),
+    ("sku-106", "Descaler", 990),
+];
+const PAGES: [&str; 5] = ["/", "/coffee", "/machines", "/sale", "/stores"];
+const CITIES: [&str; 4] = ["paris", "lyon", "nantes", "lille"];
+
+/// Events by the source that sends them.
+#[derive(Debug, PartialEq)]
+pub(super) struct Shop {
+    /// Sites and apps.
+    pub(super) online: Vec<Value>,
+    /// Tills, whose events come with the till's own time.
+    pub(super) till: Vec<Value>,
+}
+
+/// What `customers` people did in the days up to `base`, a time in milliseconds.
+pub(super) fn three_days(customers: u64, base: i64) -> Shop {
+    let mut shop = Shop {
+        online: Vec::new(),
+        till: Vec::new(),
+    };
+    for number in 0..customers {
+        let mut person = Person::new(number, base);
+        for visit in 0..1 + person.dice.below(3) {
+            person.visit(visit, &mut shop.online);
+        }
+        if person.dice.chance(25) {
+            person.buys_at_the_till(&mut shop.till);
+        }
+    }
+    shop
+}
+
+struct Person {
+    number: u64,
+    base: i64,
+    dice: Dice,
+    events: u64,
+}
+
+impl Person {
+    fn new(number: u64, base: i64) -> Self {
+        Person {
+            number,
+            base,
+            dice: Dice(number),
+            events: 0,
+        }
+    }
+
+    fn user_id(&self) -> String {
+        format!("demo-customer-{}", self.number)
+    }
+
+    fn traits(&self) -> Value {
+        let number = self.number;
+        json!({ "email": format!("customer{number}@demo.example"), "plan": (["basic", "plus"])[usize::from(number % 3 == 0)] })
+    }
+
+    fn random_time(&mut self) -> i64 {
+        let span = DAYS * 24 * 60 - 90;
+        self.base - MINUTE * (90 + self.dice.below(span.unsigned_abs()).cast_signed())
+    }
+
+    /// A session on the site, or every third time in the app; some log in, some of those buy.
+    fn visit(&mut self, visit: u64, events: &mut Vec<Value>) {
+        let in_app = self.dice.chance(33);
+        let device = match in_app {
+            true => format!("demo-phone-{}", self.number),
+            // Cookies get lost.
+            false => format!("demo-browser-{}-{}", self.number, visit / 2),
+        };
+        let mut time = self.random_time();
+        let context = self.context(in_app);
+        for _ in 0..1 + self.dice.below(5) {
+            let page = PAGES[self.dice.index(PAGES.len())];
+            let (kind, name) = if in_app { ("screen", "name") } else { ("page", "path") };
+            let url = format!("https://shop.demo.example{page}");
+            let mut event = self.event(kind, time, &device, &context);
+            event[name] = json!(page);
+            event["properties"] = json!({ "path": page, "url": url });
+            events.push(event);
+            time += self.pause();
+        }
+        if !self.dice.chance(45) {
+            return;
+        }
+        let mut identify = self.event("identify", time, &device, &context);
+        identify["userId"] = json!(self.user_id());
+        identify["traits"] = self.traits();
+        events.push(identify);
+        time += self.pause();
+        let product = PRODUCTS[self.dice.index(PRODUCTS.len())];
+        let mut viewed = self.event("track", time, &device, &context);
+        viewed["event"] = json!("Product Viewed");
+        viewed["userId"] = json!(self.user_id());
+        viewed["properties"] = json!({ "product_id": product.0, "name": product.1, "price": euros(product.2) });
+        events.push(viewed);
+        if self.dice.chance(50) {
+            time += self.pause();
+            let mut order = self.event("track", time, &device, &context);
+            order["event"] = json!("Order Completed");
+            order["userId"] = json!(self.user_id());
+            order["properties"] = self.order(&format!("demo-{}-{visit}", self.number));
+            events.push(order);
+        }
+    }
+
+    fn buys_at_the_till(&mut self, events: &mut Vec<Value>) {
+        let time = self.random_time();
+        let city = CITIES[self.dice.index(CITIES.len())];
+        let mut event = self.event("track", time, "", &json!({}));
+        if let Some(event) = event.as_object_mut() {
+            event.remove("anonymousId");
+        }
+        event["event"] = json!("Order Completed");
+        event["context"] = json!({
+            "library": { "name": "demo-till" },
+            "traits": { "email": self.traits()["email"] },
+            "externalIds": [{ "type": "loyalty_card", "id": format!("demo-card-{}", self.number), "collection": "users", "encoding": "none" }],
+        });
+        event["properties"] = self.order(&format!("demo-receipt-{}", self.number));
+        event["properties"]["store"] = json!(city);
+        events.push(event);
+    }
+
+    fn order(&mut self, id: &str) -> Value {
+        let mut cents = 0;
+        let lines: Vec<Value> = (0..1 + self.dice.below(3))
+            .map(|_| {
+                let (id, name, price) = PRODUCTS[self.dice.index(PRODUCTS.len())];
+                let quantity = 1 + self.dice.below(2);
+                cents += price * quantity;
+                json!({ "product_id": id, "name": name, "price": euros(price), "quantity": quantity })
+            })
+            .collect();
+        json!({ "order_id": id, "total": euros(cents), "revenue": euros(cents), "currency": "EUR", "products": lines })
+    }
+
+    fn context(&mut self, in_app: bool) -> Value {
+        if in_app {
+            return json!({
+                "library": { "name": "analytics-ios", "version": "4.1.8" },
+                "device": { "id": format!("demo-device-{}", self.number), "type": "ios" },
+            });
+        }
+        let mut context = json!({
+            "library": { "name": "analytics.js", "version": "5.2.0" },
+            "userAgent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+        });
+        match self.dice.below(4) {
+            0 => context["campaign"] = json!({ "source": "newsletter", "medium": "email", "name": "spring" }),
+            1 => context["page"] = json!({ "referrer": "https://www.google.com/", "url": "https://shop.demo.example/?gclid=demo" }),
+            2 => context["page"] = json!({ "referrer": "https://www.instagram.com/" }),
+            _ => {}
+        }
+        context
+    }
+
+    fn event(&mut self, kind: &str, time: i64, device: &str, context: &Value) -> Value {
+        self.events += 1;
+        let time = Timestamp::from_millisecond(time).unwrap_or(Timestamp::UNIX_EPOCH);
+        json!({
+            "type": kind,
+            "messageId": format!("demo-{}-{}", self.number, self.events),
+            "anonymousId": device,
+            "timestamp": time.to_string(),
+            "context": context,
+        })
+    }
+
+    fn pause(&mut self) -> i64 {
+        (5 + self.dice.below(240)).cast_signed() * 1000
+    }
+}
+
+fn euros(cents: u64) -> Value {
+    let text = format!("{}.{:02}", cents / 100, cents % 100);
+    // A number, written as money is.
+    serde_json::from_str(&text).expect("digits, a point and two digits are a number")
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014): small, seeded, the same on every machine.
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    fn index(&mut self, length: usize) -> usize {
+        usize::try_from(self.below(length as u64)).expect("below a usize")
+    }
+
+    fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    const BASE: i64 = 1_790_000_000_000;
+
+    #[test]
+    fn the_same_base_gives_the_same_events() {
+        assert_eq!(three_days(50, BASE), three_days(50, BASE));
+    }
+
+    #[test]
+    fn every_event_has_an_id_of_its_own_and_a_time_before_the_base() {
+        let shop = three_days(400, BASE);
+        let events: Vec<&Value> = shop.online.iter().chain(&shop.till).collect();
+        assert!((2_000..10_000).contains(&events.len()), "{}", events.len());
+        let ids: BTreeSet<&str> = events.iter().filter_map(|event| event["messageId"].as_str()).collect();
+        assert_eq!(ids.len(), events.len());
+        for event in events {
+            let time: Timestamp = event["timestamp"].as_str().expect("a text").parse().expect("a time");
+            let age = BASE - time.as_millisecond();
+            assert!((0..=DAYS * 24 * 60 * MINUTE).contains(&age), "{event}");
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! The composition roots: which parts a service is made of. `all` and the tests use the same ones.
+
+pub(crate) mod clickhouse;
+mod documents;
+pub(crate) mod kafka;
+pub(crate) mod migrate;
+mod services;
+
+pub(crate) use services::{Services, Surroundings};
+
+use crate::exit::Failure;
+use std::future::Future;
+use tokio::runtime::{Builder, Runtime};
+
+/// For processes that wait more than they compute. Its only thread is the one that calls `block_on`: the main thread,
+/// on which children must be spawned that should end with this process.
+pub(crate) fn single_threaded() -> Result<Runtime, Failure> {
+    build(&mut Builder::new_current_thread())
+}
+
+/// For services.
+pub(crate) fn multi_threaded() -> Result<Runtime, Failure> {
+    build(&mut Builder::new_multi_thread())
+}
+
+fn build(builder: &mut Builder) -> Result<Runtime, Failure> {
+    builder
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("cannot start the async runtime: {error}")))
+}
+
+/// SIGINT or SIGTERM, as a future that does not fail.
+pub(crate) fn stop_signal() -> impl Future<Output = ()> {
+    async {
+        if let Err(error) = tributary_platform::lifecycle::signal().await {
+            tracing::error!(%error, "signals cannot be received: stopping is only possible with SIGKILL");
+            std::future::pending::<()>().await;
+        }
+    }
+}
