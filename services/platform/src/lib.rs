@@ -7,11 +7,14 @@
 //! ```
 
 pub mod admin_http;
+pub mod clickhouse;
 pub mod config;
 pub mod endpoints;
 pub mod kafka;
 pub mod lifecycle;
 pub mod listen;
 pub mod metrics;
+pub mod migrate;
+pub mod settled;
 pub mod state;
 pub mod telemetry;
