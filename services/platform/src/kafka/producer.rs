@@ -22,6 +22,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 
+use super::connect;
 use crate::config::{Compression, Kafka};
 use crate::lifecycle::Scope;
 use receipt::Receipt;
@@ -34,6 +35,8 @@ const POLL: Duration = Duration::from_millis(100);
 pub struct Options {
     /// How Kafka is reached; its properties win over ours.
     pub kafka: Kafka,
+    /// As the brokers' logs name us.
+    pub client_id: String,
     /// Of record batches.
     pub compression: Compression,
     /// A record that is not acknowledged by then has failed.
@@ -285,16 +288,11 @@ struct Context<S>(std::marker::PhantomData<fn() -> S>);
 
 impl<S: Settled> ClientContext for Context<S> {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        match level {
-            RDKafkaLogLevel::Debug | RDKafkaLogLevel::Info => {
-                tracing::debug!(facility, message, "librdkafka")
-            }
-            _ => tracing::warn!(facility, message, "librdkafka"),
-        }
+        connect::forward_log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(code = ?error.rdkafka_error_code(), reason, "kafka client error");
+        connect::forward_error(&error, reason);
     }
 }
 
@@ -314,31 +312,21 @@ fn connect<S: Settled>(config: &ClientConfig) -> Result<Inner<S>, KafkaError> {
 }
 
 fn client_config(options: &Options) -> ClientConfig {
-    let mut config = ClientConfig::new();
-    config
-        .set("bootstrap.servers", &options.kafka.brokers)
-        .set("client.id", "tributary")
-        .set("enable.idempotence", "true")
-        .set("acks", "all")
-        .set("compression.type", options.compression.as_str())
-        .set("linger.ms", options.linger.as_millis().to_string())
-        .set(
-            "message.timeout.ms",
-            options.acks_timeout.as_millis().to_string(),
-        )
-        // The default, 1 GiB, is more than a container has.
-        .set(
-            "queue.buffering.max.kbytes",
-            (options.queue_bytes / 1024).max(1).to_string(),
-        )
-        .set("queue.buffering.max.messages", "1000000")
-        // Kafka comes back sooner than the default's 10 s.
-        .set("reconnect.backoff.ms", "50")
-        .set("reconnect.backoff.max.ms", "1000")
-        .set("socket.nagle.disable", "true")
-        .set_log_level(RDKafkaLogLevel::Warning);
-    for (key, value) in options.kafka.properties.iter() {
-        config.set(key, value);
-    }
+    let mut config = connect::properties(
+        &options.kafka,
+        &options.client_id,
+        &[
+            ("enable.idempotence", "true"),
+            ("acks", "all"),
+            ("compression.type", options.compression.as_str()),
+            ("linger.ms", &options.linger.as_millis().to_string()),
+            ("message.timeout.ms", &options.acks_timeout.as_millis().to_string()),
+            // The default, 1 GiB, is more than a container has.
+            ("queue.buffering.max.kbytes", &(options.queue_bytes / 1024).max(1).to_string()),
+            ("queue.buffering.max.messages", "1000000"),
+            ("reconnect.backoff.ms", "50"),
+        ],
+    );
+    config.set_log_level(RDKafkaLogLevel::Warning);
     config
 }

@@ -14,7 +14,7 @@ pub trait Settled: Send + Sync + 'static {
 
 /// Shared by a batch and its records.
 #[derive(Debug)]
-pub struct Receipt<S> {
+pub(super) struct Receipt<S> {
     /// Records out, and one for the batch itself until all are queued.
     out: AtomicUsize,
     total: AtomicUsize,

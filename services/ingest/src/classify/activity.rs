@@ -1,0 +1,65 @@
+//! Active: the customer did it. Passive: the brand or a machine did.
+
+use tributary_contracts::wire::Activity;
+
+/// Track events of the brand's own doing, by the names of Segment's specification for email, push, SMS and ads.
+const PASSIVE: [&str; 24] = [
+    "Email Sent",
+    "Email Processed",
+    "Email Delivered",
+    "Email Deferred",
+    "Email Dropped",
+    "Email Bounced",
+    "Email Opened",
+    "Push Sent",
+    "Push Delivered",
+    "Push Bounced",
+    "Push Notification Sent",
+    "Push Notification Delivered",
+    "Push Notification Received",
+    "Push Notification Bounced",
+    "SMS Sent",
+    "SMS Delivered",
+    "SMS Failed",
+    "Message Sent",
+    "Message Delivered",
+    "Message Bounced",
+    "Letter Sent",
+    "Letter Delivered",
+    "Ad Impression",
+    "Impression",
+];
+
+/// By the event's name; everything of a source that synchronises another system is passive.
+pub(crate) fn of(event: &str, sync: bool) -> Activity {
+    if sync
+        || PASSIVE
+            .iter()
+            .any(|passive| passive.eq_ignore_ascii_case(event))
+    {
+        Activity::Passive
+    } else {
+        Activity::Active
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_brand_did_is_passive() {
+        for (event, sync, activity) in [
+            ("Email Delivered", false, Activity::Passive),
+            ("email opened", false, Activity::Passive),
+            ("Email Link Clicked", false, Activity::Active),
+            ("Order Delivered", false, Activity::Active),
+            ("Order Completed", false, Activity::Active),
+            ("Order Completed", true, Activity::Passive),
+            ("", false, Activity::Active),
+            ("", true, Activity::Passive),
+        ] {
+            assert_eq!(of(event, sync), activity, "{event} sync {sync}");
+        }
+    }
+}

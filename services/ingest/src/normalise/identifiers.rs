@@ -1,0 +1,329 @@
+//! Identifiers: normalised, placeholders left out, at most twenty, the highest first; and the one that the event is
+//! filed under.
+
+use std::borrow::Cow;
+
+use tributary_contracts::wire::identifier_flags::{
+    BEYOND_LIMIT, NOT_NORMALISED, PLACEHOLDER, TOO_LONG,
+};
+use tributary_core::identifier::IdentifierType;
+
+use super::phone::{self, Region};
+
+/// Identifiers with a value that one event may have.
+const MOST: usize = 20;
+/// Bytes of a normalised value.
+const LONGEST: usize = 512;
+
+/// An identifier of an event, as it was sent and as it is compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Identifier<'a> {
+    pub(crate) r#type: IdentifierType,
+    /// Empty where it was left out.
+    pub(crate) value: Cow<'a, str>,
+    pub(crate) raw: Cow<'a, str>,
+    pub(crate) flags: i32,
+}
+
+/// Normalises all of an event. Those with a value come first, by priority of type and bytes; equal ones once.
+pub(crate) fn normalised(
+    sent: Vec<(IdentifierType, Cow<'_, str>)>,
+    region: Region,
+) -> Vec<Identifier<'_>> {
+    let mut identifiers: Vec<_> = sent
+        .into_iter()
+        .map(|(r#type, raw)| normalise(r#type, raw, region))
+        .collect();
+    identifiers.sort_by(|a, b| {
+        (a.value.is_empty(), a.r#type, &a.value).cmp(&(b.value.is_empty(), b.r#type, &b.value))
+    });
+    identifiers.dedup_by(|a, b| {
+        a.r#type == b.r#type && a.value == b.value && (!a.value.is_empty() || a.raw == b.raw)
+    });
+    for identifier in identifiers
+        .iter_mut()
+        .skip(MOST)
+        .filter(|identifier| !identifier.value.is_empty())
+    {
+        identifier.value = Cow::Borrowed("");
+        identifier.flags |= BEYOND_LIMIT;
+    }
+    identifiers
+}
+
+/// The identifier that names the timeline, of those with a value.
+pub(crate) fn timeline<'i, 'a>(identifiers: &'i [Identifier<'a>]) -> Option<&'i Identifier<'a>> {
+    let with_value = identifiers
+        .iter()
+        .filter(|identifier| !identifier.value.is_empty());
+    with_value.min_by(|a, b| {
+        (a.r#type.timeline_rank(), &a.value).cmp(&(b.r#type.timeline_rank(), &b.value))
+    })
+}
+
+fn normalise(r#type: IdentifierType, raw: Cow<'_, str>, region: Region) -> Identifier<'_> {
+    let (value, flags) = match trimmed(&raw) {
+        text if is_placeholder(&text) => (Cow::Borrowed(""), PLACEHOLDER),
+        text if text.len() > LONGEST => (Cow::Borrowed(""), TOO_LONG),
+        text if r#type == IdentifierType::EMAIL => {
+            let flags = if looks_like_email(&text) {
+                0
+            } else {
+                NOT_NORMALISED
+            };
+            (lowercase(text), flags)
+        }
+        text if r#type == IdentifierType::PHONE => match phone::e164(&text, region) {
+            Some(number) => (number, 0),
+            None => (text, NOT_NORMALISED),
+        },
+        text => (text, 0),
+    };
+    // Lower case can be longer than upper case.
+    let (value, flags) = if value.len() > LONGEST {
+        (Cow::Borrowed(""), TOO_LONG)
+    } else {
+        (value, flags)
+    };
+    Identifier {
+        r#type,
+        value,
+        raw,
+        flags,
+    }
+}
+
+fn trimmed<'a>(raw: &Cow<'a, str>) -> Cow<'a, str> {
+    match raw {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+        Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+    }
+}
+
+/// What stands for nothing, of any type and in any case. A NUL would break the keys that values are part of.
+fn is_placeholder(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b'0' | b'-'))
+        || ["null", "undefined", "none"]
+            .iter()
+            .any(|word| text.eq_ignore_ascii_case(word))
+        || text.contains('\0')
+}
+
+fn looks_like_email(text: &str) -> bool {
+    let Some((local, domain)) = text.rsplit_once('@') else {
+        return false;
+    };
+    let plain = |part: &str| {
+        !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || c.is_control())
+    };
+    plain(local)
+        && plain(domain)
+        && domain.contains('.')
+        && !domain.starts_with('.')
+        && !domain.ends_with('.')
+}
+
+fn lowercase(text: Cow<'_, str>) -> Cow<'_, str> {
+    if text.chars().any(|c| c.is_uppercase() || !c.is_ascii()) {
+        Cow::Owned(text.to_lowercase())
+    } else {
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [&str; 10] = [
+        "user_id",
+        "crm_id",
+        "loyalty_card",
+        "email",
+        "phone",
+        "social_handle",
+        "device_id",
+        "anonymous_id",
+        "advertising_id",
+        "push_token",
+    ];
+
+    fn named(name: &str) -> IdentifierType {
+        IdentifierType::named(name).unwrap()
+    }
+
+    fn run(sent: &[(&str, &str)], region: &str) -> Vec<(String, String, i32)> {
+        let sent = sent
+            .iter()
+            .map(|(name, value)| (named(name), Cow::Owned((*value).to_owned())))
+            .collect();
+        let identifiers = normalised(sent, Region::named(region));
+        identifiers
+            .into_iter()
+            .map(|i| (i.r#type.name().to_owned(), i.value.into_owned(), i.flags))
+            .collect()
+    }
+
+    fn check(name: &str, raw: &str, region: &str, value: &str, flags: i32) {
+        assert_eq!(
+            run(&[(name, raw)], region),
+            [(name.to_owned(), value.to_owned(), flags)],
+            "{name} {raw:?}"
+        );
+    }
+
+    #[test]
+    fn values_are_normalised_by_their_type() {
+        check("email", " Ann@Example.COM ", "", "ann@example.com", 0);
+        check("email", "ÄNN@example.com", "", "änn@example.com", 0);
+        check("email", "Ann at home", "", "ann at home", NOT_NORMALISED);
+        check(
+            "email",
+            "ann@localhost",
+            "",
+            "ann@localhost",
+            NOT_NORMALISED,
+        );
+        check("phone", "06 12 34 56 78", "FR", "+33612345678", 0);
+        check(
+            "phone",
+            " 06 12 34 56 78",
+            "",
+            "06 12 34 56 78",
+            NOT_NORMALISED,
+        );
+        check("user_id", " Ann ", "", "Ann", 0);
+        check("anonymous_id", "C-0", "", "C-0", 0);
+    }
+
+    #[test]
+    fn placeholders_of_every_type_and_case_are_left_out() {
+        for name in ALL {
+            for raw in [
+                "",
+                "  ",
+                "null",
+                "NULL",
+                "Undefined",
+                "none",
+                "0",
+                "000",
+                "-",
+                "00000000-0000-0000-0000-000000000000",
+            ] {
+                check(name, raw, "FR", "", PLACEHOLDER);
+            }
+            check(name, "a\0b", "FR", "", PLACEHOLDER);
+        }
+        check("user_id", "nullable", "", "nullable", 0);
+        check("user_id", "10", "", "10", 0);
+        check("user_id", "anonymous", "", "anonymous", 0);
+    }
+
+    #[test]
+    fn a_value_longer_than_512_bytes_is_left_out() {
+        check("user_id", &"a".repeat(512), "", &"a".repeat(512), 0);
+        check("user_id", &"a".repeat(513), "", "", TOO_LONG);
+        check("user_id", &"é".repeat(257), "", "", TOO_LONG);
+    }
+
+    #[test]
+    fn at_most_twenty_are_kept_the_first_by_priority_and_bytes() {
+        let mut sent: Vec<(&str, String)> = (0..19)
+            .map(|n| ("email", format!("a{n:02}@example.com")))
+            .collect();
+        sent.insert(0, ("device_id", "d".to_owned()));
+        sent.insert(0, ("anonymous_id", "c".to_owned()));
+        sent.push(("user_id", "u".to_owned()));
+        let sent: Vec<(&str, &str)> = sent
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        let kept = run(&sent, "");
+        assert_eq!(kept.len(), 22);
+        assert_eq!((kept[0].0.as_str(), kept[0].1.as_str()), ("user_id", "u"));
+        assert!(
+            kept[..20]
+                .iter()
+                .all(|(_, value, flags)| !value.is_empty() && *flags == 0)
+        );
+        assert_eq!(
+            kept[20],
+            ("device_id".to_owned(), String::new(), BEYOND_LIMIT)
+        );
+        assert_eq!(
+            kept[21],
+            ("anonymous_id".to_owned(), String::new(), BEYOND_LIMIT)
+        );
+    }
+
+    #[test]
+    fn equal_identifiers_are_one() {
+        let kept = run(
+            &[
+                ("email", "ann@x.org"),
+                ("user_id", "ann@x.org"),
+                ("email", "ANN@x.org"),
+                ("email", "bob@x.org"),
+            ],
+            "",
+        );
+        let values: Vec<_> = kept
+            .iter()
+            .map(|(name, value, _)| (name.as_str(), value.as_str()))
+            .collect();
+        assert_eq!(
+            values,
+            [
+                ("user_id", "ann@x.org"),
+                ("email", "ann@x.org"),
+                ("email", "bob@x.org")
+            ]
+        );
+    }
+
+    #[test]
+    fn the_timeline_is_the_devices_before_the_persons() {
+        for (sent, expected) in [
+            (
+                &[("user_id", "u"), ("push_token", "p")][..],
+                Some(("push_token", "p")),
+            ),
+            (
+                &[("anonymous_id", "c"), ("device_id", "d")],
+                Some(("device_id", "d")),
+            ),
+            (
+                &[
+                    ("advertising_id", "a"),
+                    ("push_token", "p"),
+                    ("anonymous_id", "c"),
+                ],
+                Some(("anonymous_id", "c")),
+            ),
+            (
+                &[
+                    ("email", "b@x.org"),
+                    ("email", "a@x.org"),
+                    ("phone", "+33612345678"),
+                ],
+                Some(("email", "a@x.org")),
+            ),
+            (
+                &[("device_id", "null"), ("crm_id", "7")],
+                Some(("crm_id", "7")),
+            ),
+            (&[("device_id", "null")], None),
+            (&[], None),
+        ] {
+            let sent = sent
+                .iter()
+                .map(|(name, value)| (named(name), Cow::Borrowed(*value)))
+                .collect();
+            let identifiers = normalised(sent, Region::named(""));
+            let timeline = timeline(&identifiers)
+                .map(|identifier| (identifier.r#type.name(), &*identifier.value));
+            assert_eq!(timeline, expected, "{identifiers:?}");
+        }
+    }
+}

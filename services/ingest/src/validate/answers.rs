@@ -1,0 +1,321 @@
+//! Answers to questions.
+//!
+//! A track event `Survey Answered` holds them in `properties.answers`, a list of objects, or is itself one, with the
+//! same fields in `properties`:
+//!
+//! ```json
+//! {"question_id": "q1", "wording": "How likely ...?", "kind": "touchpoint", "aspect": "nps", "scale": "0-10",
+//!  "value": 9, "comment": "Fast!", "product": "p1"}
+//! ```
+//!
+//! `kind` is `touchpoint` (the default) or `relation`; `scale` is `0-10`, `1-10`, `1-5` or `yes-no`, by default that of
+//! the aspect (`nps` 0-10, `csat` and `ces` 1-5). `Product Reviewed` of Segment's specification is an answer of aspect
+//! `csat`: its `rating` is the value, its `review_body` the comment. An answer off its scale is refused with its event.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tributary_core::money::Amount;
+
+use super::strict;
+use crate::lenient::Text;
+use crate::refusal::{Reason, Refusal};
+
+/// An answer to a question.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Answer<'a> {
+    pub(crate) question_id: Cow<'a, str>,
+    pub(crate) wording: Cow<'a, str>,
+    pub(crate) kind: &'static str,
+    pub(crate) aspect: Cow<'a, str>,
+    pub(crate) scale: &'static str,
+    /// Absent for a comment alone.
+    pub(crate) value: Option<Amount>,
+    pub(crate) comment: Cow<'a, str>,
+    pub(crate) product: Cow<'a, str>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Stated<'a> {
+    #[serde(borrow)]
+    question_id: Text<'a>,
+    #[serde(borrow)]
+    wording: Text<'a>,
+    #[serde(borrow)]
+    kind: Text<'a>,
+    #[serde(borrow)]
+    aspect: Text<'a>,
+    #[serde(borrow)]
+    scale: Text<'a>,
+    #[serde(borrow)]
+    value: Option<&'a RawValue>,
+    #[serde(borrow)]
+    rating: Option<&'a RawValue>,
+    #[serde(borrow)]
+    comment: Text<'a>,
+    #[serde(borrow)]
+    review_body: Text<'a>,
+    #[serde(borrow)]
+    product: Text<'a>,
+    #[serde(borrow)]
+    product_id: Text<'a>,
+}
+
+#[derive(Deserialize)]
+struct Survey<'a> {
+    #[serde(borrow, default)]
+    answers: Option<Vec<Stated<'a>>>,
+}
+
+/// Reads the answers of an event; none where it is no event of answers.
+pub(super) fn answers<'a>(event: &str, properties: &'a str) -> Result<Vec<Answer<'a>>, Refusal> {
+    if properties.is_empty() {
+        return Ok(Vec::new());
+    }
+    match event {
+        "Survey Answered" => {
+            let survey: Survey<'a> = serde_json::from_str(properties).map_err(|_| {
+                Refusal::invalid(
+                    "properties.answers",
+                    "must be a list of objects, each with its fields once",
+                )
+            })?;
+            match survey.answers {
+                Some(answers) => {
+                    let each = |(index, stated)| {
+                        answer(stated, "", |name| {
+                            format!("properties.answers[{index}].{name}").into()
+                        })
+                    };
+                    answers.into_iter().enumerate().map(each).collect()
+                }
+                None => alone(properties, ""),
+            }
+        }
+        "Product Reviewed" => alone(properties, "csat"),
+        _ => Ok(Vec::new()),
+    }
+}
+
+fn alone<'a>(properties: &'a str, aspect: &'static str) -> Result<Vec<Answer<'a>>, Refusal> {
+    let stated: Stated<'a> = serde_json::from_str(properties)
+        .map_err(|_| Refusal::invalid("properties", "cannot be read: no field may stand twice"))?;
+    answer(stated, aspect, |name| format!("properties.{name}").into()).map(|answer| vec![answer])
+}
+
+fn answer<'a>(
+    stated: Stated<'a>,
+    aspect: &'static str,
+    field: impl Fn(&str) -> Cow<'static, str>,
+) -> Result<Answer<'a>, Refusal> {
+    let refusal = |name: &str, message| Refusal::new(Reason::InvalidAnswer, field(name), message);
+    let kind = match stated.kind.trim() {
+        "" | "touchpoint" => "touchpoint",
+        "relation" => "relation",
+        _ => return Err(refusal("kind", "must be \"touchpoint\" or \"relation\"")),
+    };
+    let aspect = if stated.aspect.is_empty() {
+        Cow::Borrowed(aspect)
+    } else {
+        stated.aspect.0
+    };
+    let scale = match (stated.scale.trim(), &*aspect) {
+        ("0-10", _) | ("", "nps") => "0-10",
+        ("1-10", _) => "1-10",
+        ("1-5", _) | ("", "csat" | "ces") => "1-5",
+        ("yes-no", _) => "yes-no",
+        ("", _) => "",
+        _ => {
+            return Err(refusal(
+                "scale",
+                "must be \"0-10\", \"1-10\", \"1-5\" or \"yes-no\"",
+            ));
+        }
+    };
+    let name = if stated.value.is_none() && stated.rating.is_some() {
+        "rating"
+    } else {
+        "value"
+    };
+    let raw = stated.value.or(stated.rating);
+    let value = match raw
+        .map(RawValue::get)
+        .and_then(yes_or_no)
+        .filter(|_| scale == "yes-no")
+    {
+        Some(value) => Some(value),
+        None => strict::amount(raw, || field(name))?,
+    };
+    if let Some(value) = value {
+        let fits = match scale {
+            "0-10" => whole_between(value, 0, 10),
+            "1-10" => whole_between(value, 1, 10),
+            "1-5" => whole_between(value, 1, 5),
+            "yes-no" => whole_between(value, 0, 1),
+            _ => {
+                return Err(refusal(
+                    "scale",
+                    "is missing: a value needs \"0-10\", \"1-10\", \"1-5\" or \"yes-no\"",
+                ));
+            }
+        };
+        if !fits {
+            return Err(refusal(
+                name,
+                "is off its scale: send a whole number on it, or yes or no",
+            ));
+        }
+    }
+    let comment = if stated.comment.is_empty() {
+        stated.review_body.0
+    } else {
+        stated.comment.0
+    };
+    let product = if stated.product.is_empty() {
+        stated.product_id.0
+    } else {
+        stated.product.0
+    };
+    Ok(Answer {
+        question_id: stated.question_id.0,
+        wording: stated.wording.0,
+        kind,
+        aspect,
+        scale,
+        value,
+        comment,
+        product,
+    })
+}
+
+fn yes_or_no(json: &str) -> Option<Amount> {
+    let word = json.trim_matches('"');
+    let is = |words: [&str; 2]| words.iter().any(|known| known.eq_ignore_ascii_case(word));
+    match () {
+        () if is(["yes", "true"]) => Some(Amount::from_units(1)),
+        () if is(["no", "false"]) => Some(Amount::ZERO),
+        () => None,
+    }
+}
+
+fn whole_between(value: Amount, least: i64, most: i64) -> bool {
+    (least..=most).any(|whole| Amount::from_units(whole) == value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(event: &str, properties: &str) -> Result<Vec<(String, String)>, String> {
+        let answers = answers(event, properties).map_err(|refusal| refusal.field.into_owned())?;
+        let shown = |a: &Answer<'_>| {
+            (
+                a.scale.to_owned(),
+                a.value.map_or_else(String::new, |value| value.to_string()),
+            )
+        };
+        Ok(answers.iter().map(shown).collect())
+    }
+
+    #[test]
+    fn answers_are_read_on_their_scale_and_refused_off_it() {
+        for (event, properties, expected) in [
+            (
+                "Survey Answered",
+                r#"{"aspect":"nps","value":9}"#,
+                Ok(vec![("0-10", "9")]),
+            ),
+            (
+                "Survey Answered",
+                r#"{"aspect":"nps","scale":"1-10","value":"10"}"#,
+                Ok(vec![("1-10", "10")]),
+            ),
+            (
+                "Survey Answered",
+                r#"{"answers":[{"aspect":"ces","value":2},{"comment":"ok"}]}"#,
+                Ok(vec![("1-5", "2"), ("", "")]),
+            ),
+            ("Survey Answered", r#"{"answers":[]}"#, Ok(vec![])),
+            (
+                "Survey Answered",
+                r#"{"scale":"yes-no","value":"Yes"}"#,
+                Ok(vec![("yes-no", "1")]),
+            ),
+            (
+                "Survey Answered",
+                r#"{"scale":"yes-no","value":false}"#,
+                Ok(vec![("yes-no", "0")]),
+            ),
+            (
+                "Product Reviewed",
+                r#"{"rating":4,"review_body":"good"}"#,
+                Ok(vec![("1-5", "4")]),
+            ),
+            (
+                "Order Completed",
+                r#"{"aspect":"nps","value":99}"#,
+                Ok(vec![]),
+            ),
+            ("Survey Answered", "", Ok(vec![])),
+            (
+                "Survey Answered",
+                r#"{"aspect":"nps","value":11}"#,
+                Err("properties.value"),
+            ),
+            (
+                "Survey Answered",
+                r#"{"scale":"1-10","value":0}"#,
+                Err("properties.value"),
+            ),
+            (
+                "Survey Answered",
+                r#"{"scale":"1-5","value":4.5}"#,
+                Err("properties.value"),
+            ),
+            (
+                "Survey Answered",
+                r#"{"answers":[{"value":1}]}"#,
+                Err("properties.answers[0].scale"),
+            ),
+            (
+                "Survey Answered",
+                r#"{"scale":"1-7","value":1}"#,
+                Err("properties.scale"),
+            ),
+            ("Survey Answered", r#"{"kind":"x"}"#, Err("properties.kind")),
+            (
+                "Survey Answered",
+                r#"{"answers":7}"#,
+                Err("properties.answers"),
+            ),
+            (
+                "Product Reviewed",
+                r#"{"rating":"great"}"#,
+                Err("properties.rating"),
+            ),
+        ] {
+            let expected = expected.map_err(str::to_owned);
+            let expected = expected.map(|list| {
+                list.into_iter()
+                    .map(|(a, b)| (a.to_owned(), b.to_owned()))
+                    .collect()
+            });
+            assert_eq!(read(event, properties), expected, "{event} {properties}");
+        }
+    }
+
+    #[test]
+    fn a_comment_and_the_product_are_kept() {
+        let found = answers(
+            "Product Reviewed",
+            r#"{"rating":5,"review_body":"Great","product_id":"p"}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            (&*found[0].comment, &*found[0].product, &*found[0].aspect),
+            ("Great", "p", "csat")
+        );
+    }
+}
