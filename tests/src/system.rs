@@ -206,7 +206,7 @@ impl System {
     /// When ClickHouse does not answer with rows.
     pub fn try_query(&self, sql: &str, parameters: &[(&str, &str)]) -> Result<Vec<Value>, String> {
         let mut url = format!(
-            "{}/?database=tributary&default_format=JSONEachRow&output_format_json_quote_64bit_integers=0&output_format_json_quote_decimals=1",
+            "{}/?database=tributary&default_format=JSONEachRow&output_format_json_quote_64bit_integers=0&output_format_json_quote_decimals=1&output_format_json_named_tuples_as_objects=0",
             self.endpoint("clickhouse")
         );
         for (name, value) in parameters {

@@ -8,11 +8,12 @@ use std::time::Duration;
 /// Above ingest's own time for an acknowledgement, so that its honest 503 comes first.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// An event that ingest refused alone.
-#[derive(Debug, Deserialize, PartialEq, Eq)]
-pub(super) struct Refusal {
+/// What ingest says of one event.
+#[derive(Debug, Deserialize)]
+pub(super) struct Verdict {
     /// Its place in the batch, from 0.
     pub(super) index: usize,
+    status: String,
     /// The event's field, in the words of ingest.
     #[serde(default)]
     pub(super) field: String,
@@ -40,8 +41,7 @@ pub(super) enum Error {
 
 #[derive(Deserialize)]
 struct Answer {
-    #[serde(default)]
-    rejected: Vec<Refusal>,
+    events: Vec<Verdict>,
 }
 
 /// Sends batches to one source.
@@ -67,7 +67,7 @@ impl Client {
     }
 
     /// Sends one batch; the events that were refused alone.
-    pub(super) fn send(&self, body: &[u8]) -> Result<Vec<Refusal>, Error> {
+    pub(super) fn send(&self, body: &[u8]) -> Result<Vec<Verdict>, Error> {
         let request = self
             .agent
             .post(&self.url)
@@ -91,7 +91,7 @@ impl Client {
                 })?;
                 let answer: Answer = serde_json::from_str(&text)
                     .map_err(|error| Error::Never(format!("ingest's answer is not understood ({error}); is {} Tributary's?", self.url)))?;
-                Ok(answer.rejected)
+                Ok(answer.events.into_iter().filter(|verdict| verdict.status != "accepted").collect())
             }
             408 | 429 | 500..=599 => Err(Error::Later {
                 after,

@@ -1,6 +1,6 @@
 //! Sends batches, several at a time, and hands them back done.
 
-use super::client::{Client, Error, Refusal};
+use super::client::{Client, Error, Verdict};
 use super::rejects::Reject;
 use super::rows::Position;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -167,7 +167,7 @@ fn send(batch: Batch, client: &Client, patience: Duration, stop: &Stop, reports:
     }
 }
 
-fn done(batch: Batch, refusals: Vec<Refusal>) -> Done {
+fn done(batch: Batch, refusals: Vec<Verdict>) -> Done {
     let mut rejects = batch.rejects;
     let before = rejects.len();
     rejects.extend(refusals.into_iter().filter_map(|refusal| {

@@ -116,11 +116,12 @@ fn decide(state: &mut State, body: Vec<u8>, authorization: String) -> Option<(u1
     let events = batch["batch"].as_array().unwrap();
     assert!(text.len() <= 500_000 && events.len() <= 500, "{} bytes, {} events", text.len(), events.len());
     let refused = state.behaviour.refused_user;
-    let rejected: Vec<Value> = (0..events.len())
-        .filter(|index| refused.is_some() && events[*index]["userId"].as_str() == refused)
-        .map(|index| json!({"index": index, "field": "userId", "reason": "unwanted", "message": "is not wanted"}))
-        .collect();
+    let verdict = |index: usize| match refused.is_some() && events[index]["userId"].as_str() == refused {
+        true => json!({"index": index, "message_id": "", "status": "refused", "reason": "unwanted", "field": "userId", "message": "is not wanted"}),
+        false => json!({"index": index, "message_id": "", "status": "accepted"}),
+    };
+    let verdicts: Vec<Value> = (0..events.len()).map(verdict).collect();
     state.bodies.push(text);
     state.authorization = authorization;
-    Some((200, json!({"success": true, "rejected": rejected}).to_string()))
+    Some((200, json!({"success": true, "events": verdicts}).to_string()))
 }

@@ -1,0 +1,87 @@
+//! What is asked for.
+
+use tributary_core::identifier::{BUILT_IN, IdentifierType};
+use uuid::Uuid;
+
+/// An identifier, of a known type or of any, or a profile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// An identifier.
+    Identifier {
+        /// Any type where none is given.
+        r#type: Option<&'static str>,
+        /// As typed.
+        value: String,
+    },
+    /// A profile, by any id that it has or had.
+    Profile(Uuid),
+}
+
+impl Subject {
+    /// Reads what a person types; a value may hold colons.
+    pub(super) fn parse(text: &str, r#type: Option<&str>) -> Result<Self, String> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err("the identifier is empty".to_owned());
+        }
+        if let Some(name) = r#type {
+            let known = IdentifierType::named(name).ok_or_else(|| {
+                let names: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+                format!("--type: there is no type `{name}`; there are {}", names.join(", "))
+            })?;
+            return Ok(Subject::identifier(Some(known), text));
+        }
+        if let Some((name, value)) = text.split_once(':')
+            && let Some(known) = IdentifierType::named(name)
+        {
+            return Ok(Subject::identifier(Some(known), value));
+        }
+        Ok(match Uuid::try_parse(text) {
+            Ok(id) if text.len() == 36 => Subject::Profile(id),
+            _ => Subject::identifier(None, text),
+        })
+    }
+
+    fn identifier(r#type: Option<IdentifierType>, value: &str) -> Self {
+        Subject::Identifier {
+            r#type: r#type.map(IdentifierType::name),
+            value: value.to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_is_taken_from_the_flag_or_the_prefix_and_a_value_may_hold_colons() {
+        for (text, flag, expected) in [
+            ("ada", None, (None, "ada")),
+            ("user_id:ada", None, (Some("user_id"), "ada")),
+            ("user_id:a:b", None, (Some("user_id"), "a:b")),
+            ("urn:card:7", None, (None, "urn:card:7")),
+            ("user_id:ada", Some("email"), (Some("email"), "user_id:ada")),
+        ] {
+            let expected = Subject::Identifier {
+                r#type: expected.0,
+                value: expected.1.to_owned(),
+            };
+            assert_eq!(Subject::parse(text, flag), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_uuid_is_a_profile_unless_a_type_is_given() {
+        let text = "6fa459ea-ee8a-3ca4-894e-db77e160355e";
+        assert!(matches!(Subject::parse(text, None), Ok(Subject::Profile(id)) if id.to_string() == text));
+        assert!(matches!(Subject::parse(text, Some("anonymous_id")), Ok(Subject::Identifier { .. })));
+    }
+
+    #[test]
+    fn an_unknown_type_is_told_with_those_that_there_are() {
+        let error = Subject::parse("x", Some("fax")).unwrap_err();
+        assert!(error.contains("`fax`") && error.contains("loyalty_card"), "{error}");
+        assert!(Subject::parse("  ", None).is_err());
+    }
+}

@@ -1,0 +1,197 @@
+//! The CDNOW purchase history, imported as store orders of a historic source: profiles, orders, revenue and KPIs must
+//! equal what the file says by itself, however often the import is interrupted or repeated.
+
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tributary_tests::cdnow::{self, Purchase, Totals};
+use tributary_tests::wait::until;
+use tributary_tests::{Settings, System, Tenant, process};
+
+const DAY: i64 = 86_400;
+const WINDOWS: [(&str, i64); 5] = [("24h", DAY), ("7d", 7 * DAY), ("30d", 30 * DAY), ("90d", 90 * DAY), ("365d", 365 * DAY)];
+
+#[test]
+fn what_comes_out_of_the_purchase_history_is_what_the_file_says() {
+    let purchases = cdnow::purchases();
+    let mut system = System::start(Settings::new(env!("CARGO_BIN_EXE_tributary"), 1, "[kpi]\nkeep = \"40y\"\n"));
+    let checked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let tenant = Tenant {
+            system: &system,
+            number: 0,
+        };
+        interrupt(&system);
+        let output = import(&system, &[]);
+        assert!(output.contains("going on behind line"), "{output}");
+        assert!(output.contains("69659 rows taken, 0 rejected"), "{output}");
+        tenant.settled();
+        check_totals(&tenant, &purchases);
+        check_customers(&tenant, &purchases);
+        check_kpis(&tenant, &purchases);
+
+        let output = import(&system, &["--again"]);
+        assert!(output.contains("69659 rows taken"), "{output}");
+        tenant.settled();
+        check_totals(&tenant, &purchases);
+        check_customers(&tenant, &purchases);
+        check_kpis(&tenant, &purchases);
+    }));
+    if let Err(cause) = checked {
+        system.show_logs();
+        std::panic::resume_unwind(cause);
+    }
+    system.stop();
+}
+
+fn arguments() -> Vec<String> {
+    let mapping = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cdnow/mapping.toml");
+    let path = |path: PathBuf| path.to_str().expect("our own names").to_owned();
+    vec!["import".to_owned(), path(cdnow::path()), "--mapping".to_owned(), path(mapping)]
+}
+
+fn import(system: &System, more: &[&str]) -> String {
+    let arguments = arguments();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).chain(more.iter().copied()).collect();
+    let output = system.job(&arguments);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    text
+}
+
+/// Starts an import and kills it once some of it is done, and not all.
+fn interrupt(system: &System) {
+    let arguments = arguments();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut import = system.command(&arguments).stdout(std::process::Stdio::null()).spawn().expect("the binary starts");
+    let folder = system.data().join("import");
+    until("the first progress of the import", Duration::from_secs(60), || {
+        let files = std::fs::read_dir(&folder).map_err(|error| error.to_string())?;
+        let mut progress = files.flatten().filter(|file| file.path().extension().is_some_and(|extension| extension == "json"));
+        progress.next().map(|_| ()).ok_or_else(|| "no progress file".to_owned())
+    });
+    process::kill(import.id().cast_signed());
+    import.wait().expect("it is our child");
+}
+
+fn check_totals(tenant: &Tenant<'_>, purchases: &[Purchase]) {
+    let all = cdnow::totals(purchases);
+    assert_eq!((all.orders, all.customers), (69_659, 23_570), "the file is the one we know");
+    let orders = tenant.row(
+        "SELECT count() AS orders, toString(sum(total)) AS total, toString(sum(revenue)) AS revenue, uniqExact(profile_id) AS customers, \
+         groupUniqArray(channel) AS channels, groupUniqArray(currency) AS currencies FROM orders_current WHERE workspace = {w:String}",
+    );
+    let amount = dollars(all.cents);
+    let expected = json!({
+        "orders": all.orders, "total": amount, "revenue": amount, "customers": all.customers, "channels": ["store"], "currencies": ["USD"],
+    });
+    assert_eq!(orders, expected);
+    assert_eq!(count(tenant, "touchpoints"), all.orders);
+    assert_eq!(count(tenant, "touchpoints_current"), all.orders);
+    assert_eq!(count(tenant, "profiles_current"), all.customers);
+    assert_eq!(count(tenant, "identities"), all.customers);
+    assert_eq!(count(tenant, "sessions_current"), all.visits);
+}
+
+fn count(tenant: &Tenant<'_>, table: &str) -> i64 {
+    i64::try_from(tenant.count(table)).expect("small")
+}
+
+fn check_customers(tenant: &Tenant<'_>, purchases: &[Purchase]) {
+    let rows = tenant.query(
+        "SELECT identifiers[1].2 AS customer, orders, touchpoints, sessions, toString(revenue['USD']) AS revenue FROM profiles_current \
+         WHERE workspace = {w:String}",
+    );
+    let actual: BTreeMap<String, Value> = rows.into_iter().map(|row| (row["customer"].as_str().unwrap_or_default().to_owned(), row)).collect();
+    let expected: BTreeMap<String, Value> = cdnow::by_customer(purchases)
+        .into_iter()
+        .map(|(customer, totals)| {
+            let row = json!({
+                "customer": customer, "orders": totals.orders, "touchpoints": totals.orders, "sessions": totals.visits, "revenue": dollars(totals.cents),
+            });
+            (customer, row)
+        })
+        .collect();
+    assert_eq!(actual.len(), expected.len());
+    for (customer, expected) in &expected {
+        assert_eq!(actual.get(customer), Some(expected), "customer {customer}");
+    }
+}
+
+/// Every UTC midnight from before the first purchase to long after the last, in every window, whole and by channel;
+/// and for the windows below a year also marks within the day.
+fn check_kpis(tenant: &Tenant<'_>, purchases: &[Purchase]) {
+    let first = purchases[0].second;
+    let last = purchases[purchases.len() - 1].second;
+    for (window, length) in WINDOWS {
+        let inner: &[i64] = match window {
+            "24h" => &[0, 900, 12 * 3_600, DAY - 900],
+            "365d" => &[0],
+            _ => &[0, 3_600, 13 * 3_600],
+        };
+        let marks = (0..=(last - first + length) / DAY + 2).flat_map(|day| inner.iter().map(move |second| first + (day - 1) * DAY + second));
+        let expected: BTreeMap<i64, Totals> = marks.map(|mark| (mark, cdnow::window(purchases, mark, length))).collect();
+        for dimension in ["", "channel"] {
+            for (kpi, currency) in [("orders", ""), ("revenue", "USD"), ("average_order_value", "USD"), ("visitors", ""), ("sessions", ""), ("repurchase_rate", "")] {
+                let expected: BTreeMap<i64, (String, i64)> =
+                    expected.iter().filter_map(|(mark, totals)| Some((*mark, value(kpi, totals)?))).collect();
+                let actual = published(tenant, kpi, window, currency, dimension, inner, (first - DAY, last + length + DAY));
+                let what = format!("{kpi} of {window} by `{dimension}`");
+                for (mark, value) in &expected {
+                    assert_eq!(actual.get(mark), Some(value), "{what} at {mark}");
+                }
+                assert_eq!(actual.len(), expected.len(), "{what}: marks without anything have no row");
+            }
+        }
+    }
+}
+
+/// Numerator and denominator; none where there is no row.
+fn value(kpi: &str, totals: &Totals) -> Option<(String, i64)> {
+    let row = match kpi {
+        "orders" => (totals.orders.to_string(), 1),
+        "revenue" => (dollars(totals.cents), 1),
+        "average_order_value" => (dollars(totals.cents), totals.orders),
+        "visitors" => (totals.customers.to_string(), 1),
+        "sessions" => (totals.visits.to_string(), 1),
+        "repurchase_rate" => (totals.repeaters.to_string(), totals.customers),
+        other => panic!("what is {other}?"),
+    };
+    let is_rate = matches!(kpi, "average_order_value" | "repurchase_rate");
+    let nothing = if is_rate { row.1 == 0 } else { row.0 == "0" };
+    (!nothing).then_some(row)
+}
+
+fn published(tenant: &Tenant<'_>, kpi: &str, window: &str, currency: &str, dimension: &str, inner: &[i64], range: (i64, i64)) -> BTreeMap<i64, (String, i64)> {
+    let seconds: Vec<String> = inner.iter().map(i64::to_string).collect();
+    let rows = tenant.query(&format!(
+        "SELECT toUnixTimestamp(window_end) AS mark, toString(numerator) AS numerator, denominator, value FROM kpis_current \
+         WHERE workspace = {{w:String}} AND kpi = '{kpi}' AND window = '{window}' AND currency = '{currency}' AND dimension = '{dimension}' \
+         AND dimension_value = '{}' AND toUnixTimestamp(window_end) % 86400 IN ({}) \
+         AND toUnixTimestamp(window_end) BETWEEN {} AND {}",
+        if dimension.is_empty() { "" } else { "store" },
+        seconds.join(", "),
+        range.0,
+        range.1
+    ));
+    let row = |row: Value| {
+        let (mark, numerator, denominator) = (row["mark"].as_i64(), row["numerator"].as_str(), row["denominator"].as_i64());
+        let (Some(mark), Some(numerator), Some(denominator)) = (mark, numerator, denominator) else {
+            panic!("unexpected row {row}");
+        };
+        let quotient = numerator.parse::<f64>().expect("a number") / f64::from(i32::try_from(denominator).expect("small"));
+        let value = row["value"].as_f64().expect("a number");
+        assert!((quotient - value).abs() <= 1e-9 * quotient.abs(), "{row}");
+        (mark, (numerator.to_owned(), denominator))
+    };
+    rows.into_iter().map(row).collect()
+}
+
+/// As ClickHouse shows a decimal: without zeros at the end.
+fn dollars(cents: i64) -> String {
+    match cents % 100 {
+        0 => format!("{}", cents / 100),
+        rest if rest % 10 == 0 => format!("{}.{}", cents / 100, rest / 10),
+        rest => format!("{}.{rest:02}", cents / 100),
+    }
+}

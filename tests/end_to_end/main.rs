@@ -1,0 +1,30 @@
+//! One event, and one customer, all the way: from a request to a row. The scenarios share one system, each in a
+//! workspace of its own.
+
+mod bad_input;
+mod customers;
+mod files;
+mod sdk;
+mod shop;
+
+use std::process::ExitCode;
+use tributary_tests::{run, scenarios};
+
+fn main() -> ExitCode {
+    let scenarios = scenarios![
+        customers::one_event_is_stored_once_however_often_it_is_sent,
+        customers::logins_on_two_devices_make_one_customer_of_three,
+        customers::people_on_a_shared_tablet_stay_two,
+        customers::an_order_sent_by_two_systems_counts_once_and_a_refund_is_taken_off,
+        customers::kpis_are_what_sql_says_over_all_events,
+        customers::explain_tells_why_a_customer_is_one,
+        sdk::a_visit_with_the_real_sdk_is_one_customer,
+        files::a_file_is_imported_once_and_its_bad_rows_are_told,
+        files::a_json_file_is_imported_by_pointers,
+        bad_input::a_bad_event_is_refused_alone_and_kept_as_a_dead_letter,
+        bad_input::requests_that_are_wrong_as_a_whole_say_why,
+        bad_input::compressed_requests_are_taken_and_bombs_are_not,
+        bad_input::a_clock_that_is_years_wrong_is_corrected,
+    ];
+    run(env!("CARGO_BIN_EXE_tributary"), "", scenarios)
+}
