@@ -12,7 +12,7 @@ use world::{Seen, World};
 fn identifiers() -> impl Strategy<Value = Vec<Identifier>> {
     let person = prop::sample::select(vec![IdentifierType::USER_ID, IdentifierType::EMAIL, IdentifierType::LOYALTY_CARD]);
     let device = prop::sample::select(vec![IdentifierType::DEVICE_ID, IdentifierType::ANONYMOUS_ID]);
-    let one = |r#type, values| (r#type, 0..values).prop_map(|(r#type, value): (_, u8)| Identifier::new(r#type, &format!("v{value}")));
+    let one = |r#type, values: u8| (r#type, 0..values).prop_map(|(r#type, value)| Identifier::new(r#type, &format!("v{value}")));
     (
         prop::collection::vec(one(person.boxed(), 5), 0..3),
         prop::collection::vec(one(device.boxed(), 4), 0..3),

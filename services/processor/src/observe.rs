@@ -89,6 +89,10 @@ pub struct Observe {
     links_offset: i64,
     /// The side input is still at what was decided before the start.
     replaying: bool,
+    /// Ends of links that were learned at the start beyond what was decided. What was last sent may have known some of
+    /// them (one's own are used before the log brings them back), so all around them is compared once.
+    unsure: Vec<(String, [NodeId; 2])>,
+    started: bool,
     learned: bool,
     flushes: u64,
     encoders: Encoders,
@@ -118,6 +122,8 @@ impl Observe {
             revisions: BTreeMap::new(),
             links_offset: 0,
             replaying: true,
+            unsure: Vec::new(),
+            started: false,
             learned: false,
             flushes: 0,
             encoders: Encoders::default(),
@@ -247,7 +253,12 @@ impl Stage for Observe {
         let graph = self.workspaces.graph(link.workspace);
         let (higher, lower) = (graph.intern(&higher), graph.intern(&lower));
         graph.observe(higher, lower, Observation { first: link.first_seen, last_day: link.last_day, may_link: link.may_link });
-        self.learned |= !decided;
+        if !decided {
+            self.learned = true;
+            if !self.started {
+                self.unsure.push((link.workspace.to_owned(), [higher, lower]));
+            }
+        }
         Ok(())
     }
 
@@ -380,7 +391,12 @@ impl Observe {
                 timeline.intern(self.workspaces.graph(&timeline.header.workspace));
             }
         }
-        let changes = self.workspaces.settle();
+        let mut changes = self.workspaces.settle();
+        self.started = true;
+        for (workspace, ends) in std::mem::take(&mut self.unsure) {
+            let around = self.workspaces.graph(&workspace).surroundings(&ends);
+            changes.push((workspace, around));
+        }
         for (workspace, changes) in &changes {
             self.counts.moved += changes.moved as u64;
             self.dependents(workspace, &changes.identifiers, &*sending.outputs)?;

@@ -25,20 +25,20 @@ pub struct Atom<'a> {
     pub body: Option<AtomBody<'a>>,
 }
 
-/// What an atom holds.
+/// What an atom holds. A branch of a union is read under its full name and written under its short one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AtomBody<'a> {
     /// A session.
-    #[serde(borrow)]
+    #[serde(borrow, alias = "tributary.v1.SessionAtom")]
     SessionAtom(SessionAtom<'a>),
     /// Passive touchpoints of a timeline.
-    #[serde(borrow)]
+    #[serde(borrow, alias = "tributary.v1.PassiveAtom")]
     PassiveAtom(PassiveAtom<'a>),
     /// An order.
-    #[serde(borrow)]
+    #[serde(borrow, alias = "tributary.v1.OrderAtom")]
     OrderAtom(OrderAtom<'a>),
     /// An identifier.
-    #[serde(borrow)]
+    #[serde(borrow, alias = "tributary.v1.IdentifierAtom")]
     IdentifierAtom(IdentifierAtom<'a>),
 }
 

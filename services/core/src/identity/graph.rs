@@ -234,6 +234,33 @@ impl Graph {
         changes
     }
 
+    /// All that a link between these identifiers can have changed: the identifiers of their components, and of those
+    /// around them where one is a hub, with all their links. For a start whose beginning is not known exactly.
+    #[must_use]
+    pub fn surroundings(&self, nodes: &[NodeId]) -> Changes {
+        let (mut members, mut links): (FxHashSet<NodeId>, FxHashSet<LinkId>) = (FxHashSet::default(), FxHashSet::default());
+        let mut open: Vec<NodeId> = nodes.to_vec();
+        for node in nodes.iter().filter(|node| self.is_hub(**node)) {
+            open.extend(self.neighbours(*node));
+        }
+        while let Some(node) = open.pop() {
+            if !members.insert(node) {
+                continue;
+            }
+            for link in &self.nodes[node.0 as usize].links {
+                links.insert(*link);
+                let other = self.other_end(*link, node);
+                if self.is_usable(*link) && !self.is_hub(node) && !self.is_hub(other) {
+                    open.push(other);
+                }
+            }
+        }
+        let mut changes = Changes { identifiers: members.into_iter().collect(), refusals: links.into_iter().collect(), moved: 0 };
+        changes.identifiers.sort_unstable();
+        changes.refusals.sort_unstable();
+        changes
+    }
+
     /// The identifier of a node.
     #[must_use]
     pub fn identifier(&self, node: NodeId) -> &Identifier {

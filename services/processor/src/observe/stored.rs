@@ -242,8 +242,11 @@ impl Timeline {
             let nodes = set.identifiers.iter().map(|(rank, value)| graph.intern(&Identifier::new(IdentifierType(*rank), value)));
             self.nodes.push(nodes.collect());
         }
-        if self.node.is_none() && !self.nodes.is_empty() {
-            self.node = self.identifier().map(|identifier| graph.intern(&identifier));
+        if self.node.is_none() {
+            // A timeline that only a bot has used may yet be an identifier that others were seen with.
+            self.node = self.identifier().and_then(|identifier| {
+                if self.nodes.is_empty() { graph.find(&identifier) } else { Some(graph.intern(&identifier)) }
+            });
         }
     }
 

@@ -1,0 +1,280 @@
+//! L1 on the observe stage: in whatever order, batches and duplicates touchpoints arrive, and whenever the stage is
+//! restarted from its state, what it has sent in the end says the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use tributary_contracts::wire::{
+    Activity, Atom, Campaign, Claim, Identifier, Identity, Order, OrderKind, Override, Refusal, ResolvedTouchpoint, Session,
+    Subject, Touchpoint,
+};
+use tributary_contracts::{framing, keys};
+use tributary_core::identity::Rules;
+use tributary_core::money::Amount;
+use tributary_core::time::{SECOND, Timestamp};
+use tributary_processor::observe::{Observe, Settings};
+use tributary_processor::runtime::memory::MemoryOutputs;
+use tributary_processor::runtime::stage::{Input, Stage};
+
+const PARTITIONS: [i32; 4] = [0, 1, 2, 3];
+
+#[derive(Clone, Debug)]
+struct Sent {
+    message: String,
+    seconds: i64,
+    identifiers: Vec<(&'static str, String)>,
+    passive: bool,
+    bot: bool,
+    order: Option<u8>,
+}
+
+fn stage() -> Observe {
+    let goals = BTreeMap::from([("purchase".to_owned(), vec!["Order Completed".to_owned()])]);
+    let rules = Rules { hub_above: 3, ..Rules::default() };
+    Observe::new(Settings { rules, goals, cached_events: 30 }, Arc::new(|_| {}))
+}
+
+fn touchpoint(sent: &Sent) -> (Vec<u8>, Vec<u8>) {
+    let order = ["device_id", "anonymous_id", "advertising_id", "push_token", "user_id", "crm_id", "loyalty_card", "email"];
+    let rank = |r#type: &str| order.iter().position(|name| *name == r#type);
+    let (timeline_type, timeline_value) =
+        sent.identifiers.iter().min_by_key(|(r#type, value)| (rank(r#type), value.clone())).expect("an identifier");
+    let touchpoint = Touchpoint {
+        workspace: "default",
+        message_id: &sent.message,
+        r#type: "track",
+        event: if sent.order.is_some() { "Order Completed" } else { "Looked" },
+        channel: "web",
+        source: "site",
+        order_namespace: "online",
+        subject: Subject::Customer,
+        activity: if sent.passive { Activity::Passive } else { Activity::Active },
+        bot: sent.bot,
+        historic: false,
+        may_link: true,
+        occurred_at: Timestamp(sent.seconds * SECOND),
+        received_at: Timestamp(0),
+        sent_at: None,
+        original_timestamp: None,
+        clock_correction_ms: 0,
+        timeline_type,
+        timeline_value,
+        identifiers: sent.identifiers.iter().map(|(r#type, value)| Identifier { r#type, value, raw: "", flags: 0 }).collect(),
+        consents: Vec::new(),
+        device_type: "desktop",
+        store: "",
+        traffic_source: "direct",
+        campaign: Campaign { name: "", source: "", medium: "", term: "", content: "" },
+        url: "",
+        referrer: "",
+        group_id: "",
+        order: sent.order.as_ref().map(|_| Order {
+            kind: OrderKind::Placed,
+            order_id: "o1",
+            currency: "EUR",
+            total: Some(Amount::from_units(10)),
+            margin: None,
+            lines: Vec::new(),
+        }),
+        answers: Vec::new(),
+        traits: "",
+        properties: "",
+        context: "",
+    };
+    (keys::timeline("default", timeline_type, timeline_value), framing::encode(&touchpoint).expect("a touchpoint"))
+}
+
+/// The stage between topics in memory: what it sends to the links log comes back to it.
+struct Run {
+    stage: Observe,
+    outputs: MemoryOutputs,
+    links: Vec<Vec<u8>>,
+    learned: usize,
+    seen: usize,
+}
+
+impl Run {
+    fn new() -> Self {
+        let mut run = Self { stage: stage(), outputs: MemoryOutputs::default(), links: Vec::new(), learned: 0, seen: 0 };
+        run.stage.assigned(&PARTITIONS, &run.outputs).expect("an empty store");
+        run
+    }
+
+    fn take(&mut self, sent: &Sent) {
+        let (key, value) = touchpoint(sent);
+        let partition = keys::partition(&key, 4);
+        self.stage.take(&Input { partition, offset: 0, key: &key, value: Some(&value) }, &self.outputs).expect("readable");
+    }
+
+    fn flush(&mut self) {
+        for (offset, link) in self.links.iter().enumerate().skip(self.learned) {
+            let input = Input { partition: 0, offset: offset as i64, key: b"", value: Some(link) };
+            self.stage.learn(&input, false).expect("readable");
+        }
+        self.learned = self.links.len();
+        self.stage.flush(Timestamp(0), &mut self.outputs).expect("memory");
+        for sent in &self.outputs.sent[self.seen..] {
+            if sent.topic == "links" {
+                self.links.push(sent.value.clone());
+            }
+        }
+        self.seen = self.outputs.sent.len();
+    }
+
+    /// All that was not flushed is lost, as after a kill; the state and the topics stay.
+    fn restart(&mut self) {
+        self.stage = stage();
+        self.stage.assigned(&PARTITIONS, &self.outputs).expect("the store");
+        for (offset, link) in self.links.iter().enumerate() {
+            let input = Input { partition: 0, offset: offset as i64, key: b"", value: Some(link) };
+            self.stage.learn(&input, offset < self.learned).expect("readable");
+        }
+        self.learned = self.links.len();
+    }
+
+    fn said(mut self) -> Said {
+        self.flush();
+        self.flush();
+        let compacted = self.outputs.compacted();
+        let mut said = Said::default();
+        let mut messages: BTreeMap<String, (String, i64, bool, bool, String, String)> = BTreeMap::new();
+        for sent in &self.outputs.sent {
+            if sent.topic == "resolved" {
+                let resolved: ResolvedTouchpoint<'_> = framing::decode(&sent.value).expect("a resolved touchpoint");
+                let touchpoint = &resolved.touchpoint;
+                let active = touchpoint.activity == Activity::Active && !touchpoint.bot;
+                let timeline = format!("{}:{}", touchpoint.timeline_type, touchpoint.timeline_value);
+                let row = (timeline, touchpoint.occurred_at.0, active, false, format!("{:?}", resolved.session_id), format!("{:?}", resolved.profile_id));
+                let before = messages.insert(touchpoint.message_id.to_owned(), row);
+                assert!(before.is_none(), "{} came out twice", touchpoint.message_id);
+            }
+        }
+        for ((topic, _), value) in &compacted {
+            match *topic {
+                "sessions" => {
+                    let mut session: Session<'_> = framing::decode(value).expect("a session");
+                    session.revision = 0;
+                    if !session.gone {
+                        said.sessions.insert(format!("{session:?}"));
+                    }
+                }
+                "identities" => {
+                    let mut identity: Identity<'_> = framing::decode(value).expect("an identity");
+                    identity.revision = 0;
+                    said.identities.insert(format!("{identity:?}"));
+                }
+                "refusals" => {
+                    let mut refusal: Refusal<'_> = framing::decode(value).expect("a refusal");
+                    refusal.revision = 0;
+                    if !refusal.gone {
+                        said.refusals.insert(format!("{refusal:?}"));
+                    }
+                }
+                "atoms" => {
+                    let mut atom: Atom<'_> = framing::decode(value).expect("an atom");
+                    atom.revision = 0;
+                    // How passive touchpoints are spread over pages depends on arrival; what they add up to does not.
+                    if atom.body.is_some() && !atom.atom_id.starts_with("passive:") {
+                        said.atoms.insert(format!("{atom:?}"));
+                    }
+                }
+                "overrides" => {
+                    let overrides: Override<'_> = framing::decode(value).expect("overrides");
+                    let timeline = format!("{}:{}", overrides.timeline_type, overrides.timeline_value);
+                    for range in overrides.ranges {
+                        let within = |row: &(String, i64, bool, bool, String, String)| {
+                            row.0 == timeline && row.2 && (range.from.0..=range.to.0).contains(&row.1)
+                        };
+                        for row in messages.values_mut().filter(|row| within(row)) {
+                            assert!(!row.3, "two overrides of one touchpoint");
+                            (row.3, row.4, row.5) = (true, format!("{:?}", range.session_id), format!("{:?}", range.profile_id));
+                        }
+                    }
+                    for message in overrides.messages {
+                        let row = messages.get_mut(message.message_id).expect("an override is of a touchpoint that came out");
+                        assert!(!row.3, "two overrides of one touchpoint");
+                        (row.3, row.4, row.5) = (true, format!("{:?}", message.session_id), format!("{:?}", message.profile_id));
+                    }
+                }
+                _ => {}
+            }
+        }
+        let mut claims: BTreeMap<String, String> = BTreeMap::new();
+        for sent in self.outputs.sent.iter().filter(|sent| sent.topic == "claims") {
+            let claim: Claim<'_> = framing::decode(&sent.value).expect("a claim");
+            claims.insert(claim.message_id.to_owned(), format!("{claim:?}"));
+        }
+        said.claims = claims;
+        said.touchpoints = messages.into_iter().map(|(message, row)| (message, (row.4, row.5))).collect();
+        said
+    }
+}
+
+/// What counts in the end.
+#[derive(Debug, Default, PartialEq)]
+struct Said {
+    touchpoints: BTreeMap<String, (String, String)>,
+    sessions: BTreeSet<String>,
+    identities: BTreeSet<String>,
+    refusals: BTreeSet<String>,
+    atoms: BTreeSet<String>,
+    claims: BTreeMap<String, String>,
+}
+
+fn world() -> impl Strategy<Value = Vec<Sent>> {
+    let identifiers = (
+        prop::option::weighted(0.4, 0..3_u8),
+        prop::option::weighted(0.2, 0..4_u8),
+        prop::collection::btree_set(0..4_u8, 0..2),
+        prop::option::weighted(0.2, 0..2_u8),
+    )
+        .prop_filter_map("an event has an identifier", |(user, email, cookies, device)| {
+            let mut all = Vec::new();
+            all.extend(user.map(|value| ("user_id", format!("u{value}"))));
+            all.extend(email.map(|value| ("email", format!("e{value}@x"))));
+            all.extend(cookies.iter().map(|value| ("anonymous_id", format!("c{value}"))));
+            all.extend(device.map(|value| ("device_id", format!("d{value}"))));
+            (!all.is_empty()).then_some(all)
+        });
+    let seconds = prop_oneof![0..7_200_i64, 0..400_000_i64];
+    let event = (seconds, identifiers, prop::bool::weighted(0.15), prop::bool::weighted(0.05), prop::option::weighted(0.1, Just(1_u8)));
+    prop::collection::vec(event, 1..60).prop_map(|events| {
+        let number = |(index, (seconds, identifiers, passive, bot, order))| Sent { message: format!("m{index}"), seconds, identifiers, passive, bot, order };
+        events.into_iter().enumerate().map(number).collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_same_touchpoints_in_any_order_with_restarts_say_the_same_in_the_end(
+        (world, other, breaks) in world().prop_flat_map(|world| {
+            let doubled: Vec<Sent> = world.iter().chain(world.iter().step_by(4)).cloned().collect();
+            let breaks = prop::collection::vec(0..8_u8, doubled.len());
+            (Just(world), Just(doubled).prop_shuffle(), breaks)
+        }),
+    ) {
+        let mut one = Run::new();
+        world.iter().for_each(|sent| one.take(sent));
+        let mut two = Run::new();
+        for (sent, then) in other.iter().zip(breaks) {
+            two.take(sent);
+            match then {
+                0 | 1 => two.flush(),
+                2 => { two.flush(); two.restart(); }
+                // What was taken and not flushed is lost: it comes again from Kafka.
+                3 => { two.flush(); two.take(sent); two.restart(); two.take(sent); }
+                _ => {}
+            }
+        }
+        let (one, two) = (one.said(), two.said());
+        prop_assert_eq!(&one.touchpoints, &two.touchpoints, "touchpoints");
+        prop_assert_eq!(&one.sessions, &two.sessions, "sessions");
+        prop_assert_eq!(&one.identities, &two.identities, "identities");
+        prop_assert_eq!(&one.refusals, &two.refusals, "refusals");
+        prop_assert_eq!(&one.atoms, &two.atoms, "atoms");
+        prop_assert_eq!(&one.claims, &two.claims, "claims");
+    }
+}
