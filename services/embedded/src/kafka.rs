@@ -292,16 +292,19 @@ impl Files {
     }
 }
 
-/// The last few, without the stack traces that follow them.
+/// The first few errors, for what follows is their consequence, each with its exception but without the stack trace.
 fn lines_with_errors(log: &str) -> Vec<&str> {
-    let mut lines: Vec<&str> = log
-        .lines()
-        .rev()
-        .filter(|line| line.contains(" ERROR ") || line.contains(" FATAL "))
-        .take(3)
-        .collect();
-    lines.reverse();
-    lines
+    let is_error = |line: &str| line.contains(" ERROR ") || line.contains(" FATAL ");
+    let mut in_error = false;
+    log.lines()
+        .filter(|line| {
+            // Of an error's further lines the frames are indented; the exception and its causes are not.
+            let dated = line.starts_with(|c: char| c.is_ascii_digit());
+            in_error = is_error(line) || (in_error && !dated);
+            in_error && !line.starts_with(char::is_whitespace)
+        })
+        .take(4)
+        .collect()
 }
 
 /// What a JVM is given to find its classes, quickly.
@@ -315,4 +318,24 @@ fn property(name: &str, path: &Path) -> OsString {
     let mut argument = OsString::from(format!("-D{name}="));
     argument.push(path);
     argument
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_told_with_their_exceptions_and_without_frames() {
+        let log = "\
+2026-11-22T02:25:35 WARN Log: slow
+2026-11-22T02:25:35 ERROR BrokerServer: Fatal error during broker startup
+org.apache.kafka.common.KafkaException: Failed to acquire lock on file .lock
+\tat kafka.log.LogManager.lock(LogManager.scala:273)
+Caused by: java.io.IOException: locked
+2026-11-22T02:25:36 WARN Log: closing
+";
+        let errors = lines_with_errors(log);
+        assert_eq!(errors.len(), 3, "{errors:?}");
+        assert!(errors[1].contains("acquire lock") && errors[2].contains("locked"), "{errors:?}");
+    }
 }

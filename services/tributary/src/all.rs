@@ -8,7 +8,6 @@
 
 mod children;
 mod demo;
-mod keys;
 mod lock;
 mod logs;
 mod ports;
@@ -17,7 +16,7 @@ mod system;
 mod welcome;
 
 use crate::cli::{All, Common, PortChoice};
-use crate::compose::{multi_threaded, stop_signal};
+use crate::compose::{keys, multi_threaded, stop_signal};
 use crate::exit::Failure;
 use lock::Lock;
 use screen::Screen;

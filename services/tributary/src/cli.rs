@@ -56,12 +56,23 @@ Examples:
 With KAFKA_BROKERS or CLICKHOUSE_URL set, that one is not started here. When everything is ready,
 DIR/endpoints.json says where. Ctrl-C drains and stops everything; a second Ctrl-C does not wait.")]
     All(All),
+    /// Run ingest alone: the Segment HTTP API in front of Kafka
+    #[command(after_help = "\
+Example:
+  KAFKA_BROKERS=k1:9092 CLICKHOUSE_URL=http://ch:8123 tributary ingest --config tributary.toml")]
+    Ingest,
+    /// Create topics and tables, or bring them to what this version expects
+    #[command(after_help = "Example:\n  KAFKA_BROKERS=k1:9092 CLICKHOUSE_URL=http://ch:8123 tributary migrate")]
+    Migrate,
     /// Run the local Kafka broker alone
     #[command(after_help = "Example:\n  TRIBUTARY__PORTS__KAFKA=19092 tributary kafka --data /tmp/try")]
     Kafka,
     /// Import a CSV or NDJSON file of a till or CRM
     #[command(after_help = crate::import::EXAMPLES)]
     Import(crate::import::Options),
+    /// Tell who an identifier is, and why
+    #[command(after_help = crate::explain::EXAMPLES)]
+    Explain(crate::explain::Options),
     /// Run the local ClickHouse engine alone, behind ClickHouse's HTTP interface
     #[command(name = "clickhouse", after_help = "\
 Example:

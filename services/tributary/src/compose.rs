@@ -3,14 +3,18 @@
 pub(crate) mod clickhouse;
 mod documents;
 pub(crate) mod kafka;
+pub(crate) mod keys;
 pub(crate) mod migrate;
+pub(crate) mod service;
 mod services;
 
-pub(crate) use services::{Services, Surroundings};
+pub(crate) use services::{Part, Services, Surroundings};
 
 use crate::exit::Failure;
 use std::future::Future;
 use tokio::runtime::{Builder, Runtime};
+use tributary_platform::config::Config;
+use tributary_platform::endpoints::Endpoints;
 
 /// For processes that wait more than they compute. Its only thread is the one that calls `block_on`: the main thread,
 /// on which children must be spawned that should end with this process.
@@ -28,6 +32,19 @@ fn build(builder: &mut Builder) -> Result<Runtime, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::failed(format!("cannot start the async runtime: {error}")))
+}
+
+/// The configuration, completed by what runs on the data folder: where Kafka and ClickHouse are, and which keys exist.
+pub(crate) fn beside_a_running_system(mut config: Config) -> Result<Config, Failure> {
+    keys::recall(&mut config)?;
+    if !config.kafka.brokers.is_empty() && !config.clickhouse.url.is_empty() {
+        return Ok(config);
+    }
+    let endpoints = Endpoints::read(&config.data).map_err(|error| {
+        Failure::usage(format!("{error}; or set KAFKA_BROKERS and CLICKHOUSE_URL for those of a cluster"))
+    })?;
+    endpoints.complete(&mut config);
+    Ok(config)
 }
 
 /// SIGINT or SIGTERM, as a future that does not fail.

@@ -33,7 +33,8 @@ impl Failure {
         ExitCode::from(self.code)
     }
 
-    /// What went wrong.
+    /// What went wrong, for tests.
+    #[cfg(test)]
     pub(crate) fn message(&self) -> &str {
         &self.message
     }

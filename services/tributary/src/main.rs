@@ -7,10 +7,12 @@ mod all;
 mod cli;
 mod compose;
 mod exit;
+mod explain;
 mod import;
 
 use clap::Parser;
 use cli::{Cli, Command};
+use compose::Part;
 use exit::Failure;
 use std::process::ExitCode;
 use tributary_platform::telemetry;
@@ -35,7 +37,13 @@ fn run(cli: Cli) -> Result<(), Failure> {
             telemetry::init(&config.telemetry)?;
             compose::kafka::run(&config)
         }
+        Command::Ingest => compose::service::run(Part::Ingest, config),
+        Command::Migrate => {
+            telemetry::init(&config.telemetry)?;
+            compose::migrate::run(config)
+        }
         Command::Import(options) => import::run(&options, &config),
+        Command::Explain(options) => explain::run(&options, &config),
         Command::ClickHouse => {
             telemetry::init(&config.telemetry)?;
             compose::clickhouse::run(&config)

@@ -5,7 +5,7 @@ use super::ports::{self, Listeners, Local};
 use super::screen::Screen;
 use super::{demo, logs, welcome};
 use crate::cli::Common;
-use crate::compose::{self, Surroundings};
+use crate::compose::{Part, Services, Surroundings, migrate};
 use crate::exit::Failure;
 use std::future::Future;
 use std::path::PathBuf;
@@ -142,12 +142,8 @@ impl System {
         if self.local.clickhouse {
             self.config.clickhouse.url = format!("http://127.0.0.1:{}", self.config.ports.clickhouse);
         }
-        let prepared = async {
-            screen.step("starting Kafka and ClickHouse");
-            compose::migrate::topics(&self.config.kafka).await?;
-            Ok(())
-        };
-        self.within(CHILDREN_START_WITHIN, prepared).await?;
+        screen.step("starting Kafka and ClickHouse");
+        self.within(CHILDREN_START_WITHIN, migrate::topics_and_tables(&self.config)).await?;
         screen.step("starting the services");
         let Listeners { ingest, metrics } = self.listeners.take().expect("taken once, here");
         let url = |listener: &tokio::net::TcpListener| listener.local_addr().map(|address| format!("http://{address}"));
@@ -159,9 +155,9 @@ impl System {
             write_key: write_key.map(|key| key.expose().to_owned()),
             console: None,
         };
-        let services = compose::Services::start(&self.config, &self.surroundings, &mut self.lifecycle, ingest)?;
+        let services = Services::start(&Part::ALL, &self.config, &self.surroundings, &mut self.lifecycle, Some(ingest))?;
         let scope = self.lifecycle.component("metrics", METRICS_STOP_WITHIN);
-        scope.spawn("server", services.admin(&self.config, &self.surroundings).serve(metrics, scope.shutdown()));
+        scope.spawn("server", services.admin(&self.surroundings).serve(metrics, scope.shutdown()));
         for child in &self.children {
             let check = self.surroundings.readiness.check(child.name());
             scope.spawn(child.name(), child.report_to(check, scope.shutdown()));

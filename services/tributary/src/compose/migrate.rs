@@ -1,14 +1,17 @@
 //! `tributary migrate`: topics and tables, as this binary knows them.
 
+use super::{beside_a_running_system, multi_threaded};
 use crate::exit::Failure;
 use std::time::{Duration, Instant};
-use tributary_platform::config::Kafka;
+use tributary_platform::clickhouse::Client;
+use tributary_platform::config::{ClickHouse, Config, Kafka};
 use tributary_platform::kafka::topics;
+use tributary_platform::migrate;
 
 /// Of one request; a broker that just started refuses for a moment.
 const TIMEOUT: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(200);
-/// Elsewhere Kafka may be restarting just now.
+/// What stands elsewhere may be restarting just now.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Creates the topics that are missing and checks the others, waiting for Kafka for a while.
@@ -25,4 +28,39 @@ pub(crate) async fn topics(kafka: &Kafka) -> Result<(), Failure> {
             Err(error) => return Err(Failure::usage(error)),
         }
     }
+}
+
+/// Runs the migrations that were not run yet, waiting for ClickHouse for a while.
+pub(crate) async fn tables(clickhouse: &ClickHouse) -> Result<(), Failure> {
+    let client = Client::new(clickhouse);
+    let start = Instant::now();
+    loop {
+        match migrate::run(&client).await {
+            Ok(migrations) => {
+                for migration in migrations {
+                    tracing::info!(migration, "migration run");
+                }
+                return Ok(());
+            }
+            Err(error) if error.is_retryable() && start.elapsed() < PATIENCE => {
+                tracing::debug!(%error, "tables are not there yet");
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(error @ (migrate::Error::Newer { .. } | migrate::Error::Changed { .. })) => {
+                return Err(Failure::usage(error));
+            }
+            Err(error) => return Err(Failure::failed(error)),
+        }
+    }
+}
+
+/// Both at a time.
+pub(crate) async fn topics_and_tables(config: &Config) -> Result<(), Failure> {
+    tokio::try_join!(topics(&config.kafka), tables(&config.clickhouse)).map(|_| ())
+}
+
+/// Brings the cluster, or the running system of the data folder, to what this version expects.
+pub(crate) fn run(config: Config) -> Result<(), Failure> {
+    let config = beside_a_running_system(config)?;
+    multi_threaded()?.block_on(topics_and_tables(&config))
 }

@@ -2,11 +2,28 @@
 
 use super::documents;
 use crate::exit::Failure;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tributary_platform::admin_http::{Admin, Readiness};
 use tributary_platform::config::Config;
 use tributary_platform::lifecycle::Lifecycle;
 use tributary_platform::metrics::Metrics;
+use tributary_platform::settled::Settlement;
+
+/// Requests in flight are answered within it; with that of the others it stays below the ten seconds of a stop.
+const INGEST_STOPS_WITHIN: Duration = Duration::from_secs(2);
+
+/// A service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The HTTP API in front of Kafka.
+    Ingest,
+}
+
+impl Part {
+    /// In the direction of flow, which is the order in which they stop.
+    pub(crate) const ALL: [Part; 1] = [Part::Ingest];
+}
 
 /// What services share with their process.
 #[derive(Debug, Clone, Default)]
@@ -17,24 +34,44 @@ pub(crate) struct Surroundings {
 
 /// The services of this process.
 #[derive(Debug)]
-pub(crate) struct Services {}
+pub(crate) struct Services {
+    topic_prefix: String,
+    settlement: Settlement,
+}
 
 impl Services {
-    /// Starts them as components that stop in this order: intake, processing, storing.
+    /// Starts them as components that stop in the direction of flow. `ingest` is ingest's listener.
     pub(crate) fn start(
+        parts: &[Part],
         config: &Config,
         surroundings: &Surroundings,
         lifecycle: &mut Lifecycle,
-        ingest: TcpListener,
+        mut ingest: Option<TcpListener>,
     ) -> Result<Self, Failure> {
-        let _ = (config, surroundings, lifecycle, ingest);
-        Ok(Services {})
+        let Surroundings { metrics, readiness } = surroundings;
+        for part in parts {
+            match part {
+                Part::Ingest => {
+                    let scope = lifecycle.component("ingest", INGEST_STOPS_WITHIN);
+                    let listener = ingest.take().ok_or_else(|| Failure::failed("ingest has no listener"))?;
+                    tributary_ingest::start(config, listener, &scope, metrics, readiness).map_err(Failure::usage)?;
+                }
+            }
+        }
+        Ok(Services {
+            topic_prefix: config.kafka.topic_prefix.clone(),
+            settlement: Settlement::new(&config.kafka),
+        })
     }
 
     /// The server on the metrics port.
-    pub(crate) fn admin(&self, config: &Config, surroundings: &Surroundings) -> Admin {
-        let prefix = config.kafka.topic_prefix.clone();
+    pub(crate) fn admin(self, surroundings: &Surroundings) -> Admin {
+        let Services { topic_prefix, settlement } = self;
         Admin::new(surroundings.metrics.clone(), surroundings.readiness.clone())
-            .with_documents(move |path| documents::find(&prefix, path))
+            .with_documents(move |path| documents::find(&topic_prefix, path))
+            .with_settled(move || {
+                let settlement = settlement.clone();
+                async move { settlement.check().await }
+            })
     }
 }

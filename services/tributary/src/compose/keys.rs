@@ -8,8 +8,17 @@ use tributary_platform::endpoints::write_private;
 
 const FILE: &str = "keys.json";
 
+/// Completes `config.sources` with the keys that were made before, if there are any: for a service beside a running
+/// system.
+pub(crate) fn recall(config: &mut Config) -> Result<(), Failure> {
+    match config.sources.is_empty() && config.data.join(FILE).exists() {
+        true => complete(config).map(|_| ()),
+        false => Ok(()),
+    }
+}
+
 /// Completes `config.sources` when none is configured, and returns a write key to show.
-pub(super) fn complete(config: &mut Config) -> Result<Option<Secret>, Failure> {
+pub(crate) fn complete(config: &mut Config) -> Result<Option<Secret>, Failure> {
     if config.sources.is_empty() {
         let path = config.data.join(FILE);
         let mut keys = read(&path)?;
