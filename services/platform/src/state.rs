@@ -59,8 +59,6 @@ pub enum Error {
 pub struct Checkpoint {
     /// Every changelog record below is in the store.
     pub offset: i64,
-    /// Highest revision among them.
-    pub revision: i64,
     /// Id that the changelog itself holds: another one is another changelog, though its name is the same.
     pub incarnation: String,
 }

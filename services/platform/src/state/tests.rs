@@ -1,7 +1,7 @@
 use super::*;
 
 fn checkpoint(offset: i64) -> Checkpoint {
-    Checkpoint { offset, revision: offset, incarnation: "log".to_owned() }
+    Checkpoint { offset, incarnation: "log".to_owned() }
 }
 
 fn scanned(store: &Store, partition: i32, prefix: &str) -> Vec<String> {
