@@ -25,6 +25,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+use crate::compose::keys;
 use crate::exit::Failure;
 use checkpoint::{Checkpoint, Progress};
 use client::Client;
@@ -143,7 +144,9 @@ impl From<Error> for Failure {
 
 /// Imports a file; a rejected row is a failure.
 pub(crate) fn run(options: &Options, config: &Config) -> Result<(), Failure> {
-    let summary = run_with(options, config, PATIENCE)?;
+    let mut config = config.clone();
+    keys::recall(&mut config)?;
+    let summary = run_with(options, &config, PATIENCE)?;
     match summary.rejected {
         0 => Ok(()),
         1 => Err(Failure::failed("1 row was rejected")),

@@ -1,15 +1,11 @@
 //! Where an import goes: ingest's address, and the write key of the source.
 
 use super::{Error, Options};
-use std::collections::BTreeMap;
-use std::path::Path;
 use tributary_platform::config::{Config, Source};
 use tributary_platform::endpoints::Endpoints;
 
 /// The source that files go to unless something else is said: its events are of the past.
 const DEFAULT_SOURCE: &str = "history";
-/// Keys of the sources that `tributary all` makes when none is configured.
-const KEYS: &str = "keys.json";
 
 /// A source, and where it is reached.
 #[derive(Debug)]
@@ -50,7 +46,7 @@ pub(super) fn time_zone(options: &Options, source: Option<&str>, config: &Config
 }
 
 fn key(name: Option<&str>, config: &Config) -> Result<String, Error> {
-    let sources = sources(config)?;
+    let sources = sources(config);
     let wanted = name.unwrap_or(DEFAULT_SOURCE);
     let found: Vec<&Known> = sources.iter().filter(|source| source.name == wanted || source.full_name() == wanted).collect();
     let names = |sources: &[&Known]| sources.iter().map(|source| source.full_name()).collect::<Vec<_>>().join(", ");
@@ -77,26 +73,13 @@ impl Known {
     }
 }
 
-/// Those that are configured, else those that `tributary all` has made.
-fn sources(config: &Config) -> Result<Vec<Known>, Error> {
-    let known = |workspace: &str, name: &str, key: &str| Known {
-        workspace: workspace.to_owned(),
-        name: name.to_owned(),
-        key: key.to_owned(),
+fn sources(config: &Config) -> Vec<Known> {
+    let known = |source: &Source| {
+        Some(Known {
+            workspace: source.workspace.clone(),
+            name: source.name.clone(),
+            key: source.write_keys.first()?.expose().to_owned(),
+        })
     };
-    if config.sources.is_empty() {
-        let keys = read_keys(&config.data)?;
-        return Ok(keys.iter().map(|(name, key)| known(&config.workspaces[0].name, name, key)).collect());
-    }
-    let sources = config.sources.iter();
-    Ok(sources.filter_map(|source| Some(known(&source.workspace, &source.name, source.write_keys.first()?.expose()))).collect())
-}
-
-fn read_keys(data: &Path) -> Result<BTreeMap<String, String>, Error> {
-    let path = data.join(KEYS);
-    match std::fs::read(&path) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| Error::Failed(format!("cannot read {}: {error}", path.display()))),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeMap::new()),
-        Err(error) => Err(Error::Failed(format!("cannot read {}: {error}", path.display()))),
-    }
+    config.sources.iter().filter_map(known).collect()
 }

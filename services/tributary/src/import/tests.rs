@@ -365,20 +365,25 @@ fn a_time_without_zone_is_that_of_the_sources_workspace() {
 
 #[test]
 fn the_sources_that_were_made_are_found_in_the_data_folder() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("keys.json"), r#"{"default": "d", "history": "h"}"#).unwrap();
+    let world = World::new(Behaviour::default());
+    let options = Options {
+        write_key: None,
+        ..world.options(MAPPING, &rows(1))
+    };
+    let data = world.folder.path().join("data");
+    fs::create_dir(&data).unwrap();
+    fs::write(data.join("keys.json"), r#"{"default": "d", "history": "h"}"#).unwrap();
     let config = Config {
-        data: folder.path().to_owned(),
+        data,
         ..Config::default()
     };
-    let options = Options {
-        ingest: Some("http://127.0.0.1:1".to_owned()),
-        ..Options::default()
+    run(&options, &config).unwrap();
+    assert_eq!(world.ingest.authorization(), "Basic aDo=");
+    let nothing_runs = Options {
+        ingest: None,
+        ..options
     };
-    assert_eq!(Target::find(&options, None, &config).unwrap().write_key, "h");
-    assert_eq!(Target::find(&options, Some("default"), &config).unwrap().write_key, "d");
-    let nothing_runs = Target::find(&Options::default(), None, &config).unwrap_err();
-    assert!(nothing_runs.to_string().contains("tributary all"), "{nothing_runs}");
+    assert!(run(&nothing_runs, &config).unwrap_err().message().contains("tributary all"));
 }
 
 #[test]
