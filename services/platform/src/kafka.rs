@@ -2,6 +2,7 @@
 //! needs written beside it.
 
 pub mod connect;
+pub mod consumer;
 pub mod offsets;
 pub mod producer;
 pub mod transaction;
