@@ -24,7 +24,7 @@ pub use tenant::Tenant;
 /// A scenario whose name is that of its function, as a sentence.
 #[macro_export]
 macro_rules! scenarios {
-    ($($function:ident),+ $(,)?) => {
+    ($($function:path),+ $(,)?) => {
         &[$($crate::Scenario { name: stringify!($function), body: $function }),+]
     };
 }
