@@ -63,9 +63,10 @@ pub(super) async fn acquire(client: &Client, lease: Duration, patience: Duration
 
 async fn newest(client: &Client) -> Result<Option<State>, Error> {
     let select = format!(
-        "SELECT term, argMin(holder, (event != 'claimed', at)) AS holder, argMax(event, (at, event = 'released')) AS event, \
-         toUnixTimestamp64Milli(now64(3)) - toUnixTimestamp64Milli(max(at)) AS age_ms \
-         FROM {}.migration_lock GROUP BY term ORDER BY term DESC LIMIT 1",
+        "SELECT l.term AS term, argMin(l.holder, (l.event != 'claimed', l.at)) AS holder, \
+         argMax(l.event, (l.at, l.event = 'released')) AS event, \
+         toUnixTimestamp64Milli(now64(3)) - toUnixTimestamp64Milli(max(l.at)) AS age_ms \
+         FROM {}.migration_lock AS l GROUP BY l.term ORDER BY l.term DESC LIMIT 1",
         quoted(client.database())
     );
     Ok(client.rows(&select).await?.pop())
