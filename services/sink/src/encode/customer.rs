@@ -1,0 +1,91 @@
+//! Customers, sessions and orders as known now.
+
+use tributary_contracts::framing;
+use tributary_contracts::wire::{OrderState, Profile, Session};
+
+use super::Position;
+use crate::rows::Rows;
+
+pub(super) fn profile(message: &[u8], position: Position<'_>, rows: &mut [Rows]) -> Result<(), framing::Error> {
+    let profile: Profile<'_> = framing::decode(message)?;
+    rows[0].add(position.offset, |row| {
+        row.text(profile.workspace)
+            .uuid(profile.profile_id.0)
+            .array(profile.identifiers.iter(), |row, identifier| {
+                row.text(identifier.r#type).text(identifier.value);
+            })
+            .json(profile.traits)
+            .optional_time(profile.first_seen)
+            .optional_time(profile.last_seen)
+            .long(profile.sessions)
+            .long(profile.touchpoints)
+            .long(profile.orders)
+            .array(profile.revenue.iter(), |row, (currency, amount)| {
+                row.text(currency).amount(*amount);
+            })
+            .array(profile.channels.iter(), |row, channel| {
+                row.text(channel);
+            })
+            .long(profile.revision)
+            .flag(profile.gone);
+        position.append(row);
+    });
+    Ok(())
+}
+
+pub(super) fn session(message: &[u8], position: Position<'_>, rows: &mut [Rows]) -> Result<(), framing::Error> {
+    let session: Session<'_> = framing::decode(message)?;
+    rows[0].add(position.offset, |row| {
+        row.text(session.workspace)
+            .uuid(session.session_id.0)
+            .optional_uuid(session.profile_id.map(|id| id.0))
+            .joined(session.timeline_type, session.timeline_value)
+            .time(session.started_at)
+            .time(session.ended_at)
+            .long(session.touchpoints)
+            .long(session.views)
+            .text(session.channel)
+            .text(session.traffic_source)
+            .text(session.campaign)
+            .text(session.store)
+            .text(session.device_type)
+            .text(session.source)
+            .array(session.goals.iter(), |row, (goal, events)| {
+                row.text(goal).long(*events);
+            })
+            .long(session.revision)
+            .flag(session.gone);
+        position.append(row);
+    });
+    Ok(())
+}
+
+pub(super) fn order(message: &[u8], position: Position<'_>, rows: &mut [Rows]) -> Result<(), framing::Error> {
+    let order: OrderState<'_> = framing::decode(message)?;
+    rows[0].add(position.offset, |row| {
+        row.text(order.workspace)
+            .text(order.order_namespace)
+            .text(order.order_id)
+            .text(order.currency)
+            .amount(order.total)
+            .amount(order.refunded)
+            .optional_amount(order.margin)
+            .time(order.ordered_at)
+            .text(order.message_id)
+            .joined(order.timeline_type, order.timeline_value)
+            .text(order.channel)
+            .text(order.source)
+            .text(order.traffic_source)
+            .text(order.campaign)
+            .text(order.store)
+            .text(order.device_type)
+            .optional_uuid(order.session_id.map(|id| id.0))
+            .optional_uuid(order.profile_id.map(|id| id.0))
+            .flag(order.cancelled)
+            .long(order.claims)
+            .long(order.revision)
+            .flag(order.gone);
+        position.append(row);
+    });
+    Ok(())
+}

@@ -1,0 +1,101 @@
+//! Who is who: identities, refusals, links, and what was decided otherwise about touchpoints.
+
+use tributary_contracts::framing;
+use tributary_contracts::wire::{Identity, Link, Override, Refusal};
+
+use super::Position;
+use crate::rows::Rows;
+
+pub(super) fn identity(message: &[u8], position: Position<'_>, rows: &mut [Rows]) -> Result<(), framing::Error> {
+    let identity: Identity<'_> = framing::decode(message)?;
+    rows[0].add(position.offset, |row| {
+        row.text(identity.workspace)
+            .text(identity.identifier_type)
+            .text(identity.identifier_value)
+            .uuid(identity.own_profile_id.0)
+            .uuid(identity.profile_id.0)
+            .flag(identity.hub)
+            .array(identity.spans.iter(), |row, span| {
+                row.uuid(span.profile_id.0);
+            })
+            .array(identity.spans.iter(), |row, span| {
+                row.time(span.valid_from);
+            })
+            .array(identity.spans.iter(), |row, span| {
+                row.time(span.valid_to);
+            })
+            .long(identity.revision)
+            .flag(identity.gone);
+        position.append(row);
+    });
+    Ok(())
+}
+
+pub(super) fn refusal(message: &[u8], position: Position<'_>, rows: &mut [Rows]) -> Result<(), framing::Error> {
+    let refusal: Refusal<'_> = framing::decode(message)?;
+    rows[0].add(position.offset, |row| {
+        row.text(refusal.workspace)
+            .text(refusal.higher_type)
+            .text(refusal.higher_value)
+            .text(refusal.lower_type)
+            .text(refusal.lower_value)
+            .text(refusal.reason)
+            .long(refusal.revision)
+            .flag(refusal.gone);
+        position.append(row);
+    });
+    Ok(())
+}
+
+pub(super) fn link(message: &[u8], position: Position<'_>, rows: &mut [Rows]) -> Result<(), framing::Error> {
+    let link: Link<'_> = framing::decode(message)?;
+    rows[0].add(position.offset, |row| {
+        row.text(link.workspace)
+            .text(link.higher_type)
+            .text(link.higher_value)
+            .text(link.lower_type)
+            .text(link.lower_value)
+            .text(link.source)
+            .integer(link.partition)
+            .flag(link.may_link)
+            .time(link.first_seen)
+            .text(link.first_message_id)
+            .integer(link.last_day);
+        position.append(row);
+    });
+    Ok(())
+}
+
+pub(super) fn overrides(message: &[u8], position: Position<'_>, rows: &mut [Rows]) -> Result<(), framing::Error> {
+    let page: Override<'_> = framing::decode(message)?;
+    let (ranges, messages) = (&page.ranges, &page.messages);
+    rows[0].add(position.offset, |row| {
+        row.text(page.workspace)
+            .joined(page.timeline_type, page.timeline_value)
+            .long(page.page)
+            .long(page.revision)
+            .array(ranges.iter(), |row, range| {
+                row.time(range.from);
+            })
+            .array(ranges.iter(), |row, range| {
+                row.time(range.to);
+            })
+            .array(ranges.iter(), |row, range| {
+                row.optional_uuid(range.session_id.map(|id| id.0));
+            })
+            .array(ranges.iter(), |row, range| {
+                row.optional_uuid(range.profile_id.map(|id| id.0));
+            })
+            .array(messages.iter(), |row, message| {
+                row.text(message.message_id);
+            })
+            .array(messages.iter(), |row, message| {
+                row.optional_uuid(message.session_id.map(|id| id.0));
+            })
+            .array(messages.iter(), |row, message| {
+                row.optional_uuid(message.profile_id.map(|id| id.0));
+            });
+        position.append(row);
+    });
+    Ok(())
+}
