@@ -14,6 +14,7 @@ pub mod identity;
 pub mod ids;
 pub mod kpi;
 pub mod money;
+pub mod order;
 pub mod profile;
 pub mod time;
 pub mod timeline;

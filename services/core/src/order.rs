@@ -1,0 +1,214 @@
+//! An order, decided from the set of everything that was claimed of it.
+
+use crate::money::Amount;
+use crate::time::Timestamp;
+
+/// What one event says of an order. A message determines its claim, but for whom it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim<'a> {
+    /// What happened.
+    pub kind: Kind,
+    /// Event time.
+    pub occurred_at: Timestamp,
+    /// Message id.
+    pub message_id: &'a str,
+    /// Type and value of the timeline; with the message id it names the claim.
+    pub timeline: (&'a str, &'a str),
+    /// Of a placed order its total; of a refund what is given back, of either sign; none where it was not said.
+    pub amount: Option<Amount>,
+    /// Whether somebody owns the event. Nobody's event places no order.
+    pub owned: bool,
+}
+
+/// What happened to the order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It was placed.
+    Placed,
+    /// Money was given back.
+    Refunded,
+    /// It was cancelled: all that is left is given back.
+    Cancelled,
+}
+
+/// An order, counted once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// Place in the claims of the one that counts: the first that was placed.
+    pub winner: usize,
+    /// Before refunds.
+    pub total: Amount,
+    /// Money given back, by time; never nothing, together never more than the total.
+    pub refunds: Vec<Refund>,
+    /// Whether one of the claims cancels it.
+    pub cancelled: bool,
+}
+
+/// Money given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refund {
+    /// When.
+    pub refunded_at: Timestamp,
+    /// How much.
+    pub amount: Amount,
+}
+
+impl Order {
+    /// All that was given back.
+    #[must_use]
+    pub fn refunded(&self) -> Amount {
+        self.refunds.iter().map(|refund| refund.amount).sum()
+    }
+}
+
+/// The order that these claims make, if one of them places it. A function of the set: the order of the slice does not
+/// matter, and a claim that is in it twice counts once.
+#[must_use]
+pub fn decide(claims: &[Claim<'_>]) -> Option<Order> {
+    let mut first_to_last: Vec<usize> = (0..claims.len()).collect();
+    first_to_last.sort_by_key(|index| place(&claims[*index]));
+    first_to_last.dedup_by_key(|index| place(&claims[*index]));
+    let in_order = || first_to_last.iter().map(|index| (*index, &claims[*index]));
+
+    let (winner, placed) = in_order().find(|(_, claim)| claim.kind == Kind::Placed && claim.owned)?;
+    let total = placed.amount.unwrap_or(Amount::ZERO);
+    let mut left = total.max(Amount::ZERO);
+    let mut refunds = Vec::new();
+    let mut cancelled = false;
+    for (_, claim) in in_order() {
+        let wanted = match claim.kind {
+            Kind::Placed => continue,
+            // Tills send what is given back with either sign.
+            Kind::Refunded => claim.amount.map_or(left, |amount| amount.max(-amount)),
+            Kind::Cancelled => {
+                cancelled = true;
+                left
+            }
+        };
+        let amount = wanted.min(left);
+        if !amount.is_zero() {
+            left -= amount;
+            refunds.push(Refund { refunded_at: claim.occurred_at, amount });
+        }
+    }
+    Some(Order { winner, total, refunds, cancelled })
+}
+
+/// What "first" means.
+fn place<'a>(claim: &Claim<'a>) -> (Timestamp, &'a str, (&'a str, &'a str)) {
+    (claim.occurred_at, claim.message_id, claim.timeline)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn claim(kind: Kind, at: i64, message_id: &str, amount: Option<i64>) -> Claim<'_> {
+        Claim {
+            kind,
+            occurred_at: Timestamp(at),
+            message_id,
+            timeline: ("anonymous_id", "c1"),
+            amount: amount.map(Amount::from_units),
+            owned: true,
+        }
+    }
+
+    fn refunds(claims: &[Claim<'_>]) -> Vec<(i64, i64)> {
+        let order = decide(claims).expect("an order");
+        let units = |amount: Amount| (amount.millionths() / 1_000_000) as i64;
+        order.refunds.iter().map(|refund| (refund.refunded_at.0, units(refund.amount))).collect()
+    }
+
+    #[test]
+    fn the_first_placed_claim_by_time_then_message_then_timeline_counts() {
+        let early = claim(Kind::Placed, 1, "b", Some(10));
+        let late = claim(Kind::Placed, 2, "a", Some(20));
+        let same_time = claim(Kind::Placed, 1, "a", Some(30));
+        let same_message = Claim { timeline: ("anonymous_id", "c0"), ..same_time };
+        for (claims, total) in [(vec![early, late], 10), (vec![late, early, same_time], 30)] {
+            assert_eq!(decide(&claims).expect("an order").total, Amount::from_units(total));
+        }
+        assert_eq!(decide(&[same_time, same_message]).expect("an order").winner, 1);
+    }
+
+    #[test]
+    fn what_nobody_owns_places_no_order() {
+        let nobodys = Claim { owned: false, ..claim(Kind::Placed, 1, "a", Some(10)) };
+        assert_eq!(decide(&[nobodys]), None);
+        let order = decide(&[nobodys, claim(Kind::Placed, 2, "b", Some(20))]).expect("an order");
+        assert_eq!(order.total, Amount::from_units(20));
+    }
+
+    #[test]
+    fn refunds_wait_for_their_order_and_take_no_more_than_is_left() {
+        let placed = claim(Kind::Placed, 5, "order", Some(100));
+        assert_eq!(decide(&[claim(Kind::Refunded, 6, "r", Some(10))]), None, "unknown");
+        for (name, others, expected) in [
+            ("one", vec![claim(Kind::Refunded, 6, "r", Some(30))], vec![(6, 30)]),
+            ("of negative sign", vec![claim(Kind::Refunded, 6, "r", Some(-30))], vec![(6, 30)]),
+            ("before the order's time", vec![claim(Kind::Refunded, 1, "r", Some(30))], vec![(1, 30)]),
+            ("too much", vec![claim(Kind::Refunded, 6, "r", Some(70)), claim(Kind::Refunded, 7, "s", Some(70))], vec![(6, 70), (7, 30)]),
+            ("without amount", vec![claim(Kind::Refunded, 6, "r", Some(30)), claim(Kind::Refunded, 7, "s", None)], vec![(6, 30), (7, 70)]),
+            ("cancelled", vec![claim(Kind::Cancelled, 7, "c", None), claim(Kind::Refunded, 6, "r", Some(30))], vec![(6, 30), (7, 70)]),
+            ("after the cancellation", vec![claim(Kind::Cancelled, 6, "c", None), claim(Kind::Refunded, 7, "r", Some(30))], vec![(6, 100)]),
+            ("of nothing", vec![claim(Kind::Refunded, 6, "r", Some(0))], vec![]),
+        ] {
+            let claims: Vec<_> = std::iter::once(placed).chain(others).collect();
+            assert_eq!(refunds(&claims), expected, "{name}");
+        }
+        assert!(decide(&[placed, claim(Kind::Cancelled, 7, "c", None)]).expect("an order").cancelled);
+    }
+
+    fn any_claim() -> impl Strategy<Value = Claim<'static>> {
+        let kind = prop_oneof![3 => Just(Kind::Placed), 2 => Just(Kind::Refunded), 1 => Just(Kind::Cancelled)];
+        let message = prop::sample::select(vec!["a", "b", "c", "d", "e"]);
+        let timeline = prop::sample::select(vec![("anonymous_id", "c1"), ("user_id", "u1")]);
+        (kind, 0..4_i64, message, timeline, prop::option::of(-50..50_i64), any::<bool>()).prop_map(
+            |(kind, at, message_id, timeline, amount, owned)| Claim {
+                kind,
+                occurred_at: Timestamp(at),
+                message_id,
+                timeline,
+                amount: amount.map(Amount::from_units),
+                owned,
+            },
+        )
+    }
+
+    /// A set: a message determines its content.
+    fn claim_sets() -> impl Strategy<Value = Vec<Claim<'static>>> {
+        prop::collection::vec(any_claim(), 0..8).prop_map(|mut claims| {
+            claims.sort_by_key(|claim| (claim.message_id, claim.timeline));
+            claims.dedup_by_key(|claim| (claim.message_id, claim.timeline));
+            claims
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_order_and_duplication_of_the_claims_gives_the_same_order(
+            (claims, shuffled) in claim_sets().prop_flat_map(|claims| {
+                let twice: Vec<_> = claims.iter().chain(&claims).copied().collect();
+                (Just(claims), Just(twice).prop_shuffle())
+            })
+        ) {
+            let of = |claims: &[Claim<'static>]| decide(claims).map(|order| {
+                (claims[order.winner], order.total, order.refunds, order.cancelled)
+            });
+            prop_assert_eq!(of(&claims), of(&shuffled));
+        }
+
+        #[test]
+        fn no_more_is_refunded_than_was_paid(claims in claim_sets()) {
+            if let Some(order) = decide(&claims) {
+                prop_assert!(order.refunded() <= order.total.max(Amount::ZERO));
+                prop_assert!(order.refunds.iter().all(|refund| refund.amount > Amount::ZERO));
+                if order.cancelled {
+                    prop_assert_eq!(order.refunded(), order.total.max(Amount::ZERO));
+                }
+            }
+        }
+    }
+}
