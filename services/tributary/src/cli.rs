@@ -61,6 +61,16 @@ DIR/endpoints.json says where. Ctrl-C drains and stops everything; a second Ctrl
 Example:
   KAFKA_BROKERS=k1:9092 CLICKHOUSE_URL=http://ch:8123 tributary ingest --config tributary.toml")]
     Ingest,
+    /// Run the processor alone: it deduplicates, stitches, folds and counts
+    #[command(after_help = "\
+Example:
+  KAFKA_BROKERS=k1:9092 CLICKHOUSE_URL=http://ch:8123 tributary processor --data /var/lib/tributary")]
+    Processor,
+    /// Run the sink alone: it stores what the processor decides in ClickHouse
+    #[command(after_help = "\
+Example:
+  KAFKA_BROKERS=k1:9092 CLICKHOUSE_URL=http://ch:8123 tributary sink --data /var/lib/tributary")]
+    Sink,
     /// Create topics and tables, or bring them to what this version expects
     #[command(after_help = "Example:\n  KAFKA_BROKERS=k1:9092 CLICKHOUSE_URL=http://ch:8123 tributary migrate")]
     Migrate,

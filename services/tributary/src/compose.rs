@@ -2,6 +2,7 @@
 
 pub(crate) mod clickhouse;
 mod documents;
+mod instance;
 pub(crate) mod kafka;
 pub(crate) mod keys;
 pub(crate) mod migrate;

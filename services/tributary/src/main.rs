@@ -38,6 +38,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
             compose::kafka::run(&config)
         }
         Command::Ingest => compose::service::run(Part::Ingest, config),
+        Command::Processor => compose::service::run(Part::Processor, config),
+        Command::Sink => compose::service::run(Part::Sink, config),
         Command::Migrate => {
             telemetry::init(&config.telemetry)?;
             compose::migrate::run(config)

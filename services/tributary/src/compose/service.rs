@@ -22,6 +22,7 @@ pub(crate) fn run(part: Part, config: Config) -> Result<(), Failure> {
         let metrics = listen::bind(config.listen, ports.metrics, "metrics and health", "metrics")?;
         let ingest = match part {
             Part::Ingest => Some(listen::bind(config.listen, ports.ingest, "ingest", "ingest")?),
+            Part::Processor | Part::Sink => None,
         };
         let services = Services::start(&[part], &config, &surroundings, &mut lifecycle, ingest)?;
         let scope = lifecycle.component("metrics", METRICS_STOP_WITHIN);
