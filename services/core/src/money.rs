@@ -69,6 +69,14 @@ impl FromStr for Amount {
     /// Reads `12`, `-0.5`, `1.25e3`; more than six places are rounded half to even, so that a float's
     /// `0.30000000000000004` is the 0.3 that was meant.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let amount = Self::parse_sum(text)?;
+        if amount > Self::LIMIT || amount < -Self::LIMIT { Err(ParseAmountError::TooLarge) } else { Ok(amount) }
+    }
+}
+
+impl Amount {
+    /// Reads an amount that may be a sum of many, and so beyond [`LIMIT`](Self::LIMIT).
+    fn parse_sum(text: &str) -> Result<Self, ParseAmountError> {
         use ParseAmountError::{NotANumber, TooLarge};
         let text = text.trim();
         let (negative, digits) = match text.as_bytes().first() {
@@ -110,8 +118,7 @@ impl FromStr for Amount {
         if first_dropped > 5 || (first_dropped == 5 && (rest_dropped || value % 2 == 1)) {
             value += 1;
         }
-        let amount = Self(if negative { -value } else { value });
-        if amount > Self::LIMIT || amount < -Self::LIMIT { Err(TooLarge) } else { Ok(amount) }
+        Ok(Self(if negative { -value } else { value }))
     }
 }
 
@@ -181,7 +188,7 @@ impl<'de> Deserialize<'de> for Amount {
                 formatter.write_str("a decimal number as text")
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Amount, E> {
-                text.parse().map_err(E::custom)
+                Amount::parse_sum(text).map_err(E::custom)
             }
         }
         deserializer.deserialize_str(Text)
@@ -211,6 +218,14 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Amount>().map(|amount| amount.to_string()), Ok(shown.to_owned()), "{text}");
         }
+    }
+
+    #[test]
+    fn a_sum_beyond_what_one_event_may_state_is_read_back() {
+        let sum = Amount::LIMIT + Amount::LIMIT + Amount(1);
+        let json = serde_json::to_string(&sum).expect("serialises");
+        assert_eq!(serde_json::from_str::<Amount>(&json).expect("reads"), sum);
+        assert!("2000000000000".parse::<Amount>().is_err());
     }
 
     #[test]

@@ -1,0 +1,92 @@
+//! A profile held decoded.
+
+use rustc_hash::FxHashMap;
+use tributary_contracts::framing;
+use tributary_contracts::wire;
+use tributary_core::ids::ProfileId;
+use tributary_core::profile::{Atom, Contributions, Fold};
+
+use crate::recent::Weight;
+use crate::runtime::stage::{Broken, Store};
+use crate::state_record;
+
+use super::sums::Nowhere;
+use super::translate;
+
+/// What begins the keys of atoms in the store.
+pub(super) const ATOM: u8 = b'a';
+/// What begins the keys of profiles.
+const PROFILE: u8 = b'p';
+
+/// A profile with all it is folded from.
+#[derive(Debug, Default)]
+pub(super) struct Hot {
+    /// Of its record; it outlives the profile's atoms, so that a profile that comes again goes on counting.
+    pub(super) revision: i64,
+    /// Framed atoms by id.
+    pub(super) atoms: FxHashMap<Box<str>, Box<[u8]>>,
+    /// What they make.
+    pub(super) fold: Fold,
+}
+
+impl Weight for Box<Hot> {
+    fn weight(&self) -> usize {
+        8 + 8 * self.atoms.len() + self.fold.weight()
+    }
+}
+
+impl Hot {
+    /// Reads a profile from the store; one that is not there is empty.
+    pub(super) fn load(partition: i32, id: ProfileId, goals: &[Box<str>], store: &dyn Store) -> Result<Self, Broken> {
+        let mut hot = Self::default();
+        // A look-up of a key that is not there is much cheaper than a scan, and most profiles begin as new ones.
+        let Some(record) = store.get(partition, &profile_key(id))? else { return Ok(hot) };
+        hot.revision = state_record::decode(&record)?.revision;
+        let prefix = atom_key(id, "");
+        store.scan(partition, &prefix, &mut |key, record| {
+            let atom_id = std::str::from_utf8(&key[prefix.len()..]).map_err(|_| Broken("an atom's id is not text".into()))?;
+            let message = state_record::decode(record)?.body;
+            hot.apply(atom_id, Some(message), goals, &mut Nowhere).map(drop)
+        })?;
+        Ok(hot)
+    }
+
+    /// Replaces the state of an atom; none takes it away. Returns whether anything changed.
+    pub(super) fn apply(
+        &mut self,
+        atom_id: &str,
+        message: Option<&[u8]>,
+        goals: &[Box<str>],
+        contributions: &mut impl Contributions,
+    ) -> Result<bool, Broken> {
+        let held = self.atoms.get(atom_id);
+        let before = held.map(|message| stored(message)).transpose()?;
+        let after = message.map(stored).transpose()?;
+        if before == after {
+            return Ok(false);
+        }
+        self.fold.replace(before.as_ref(), after.as_ref(), goals, contributions);
+        match message {
+            Some(message) => self.atoms.insert(atom_id.into(), message.into()),
+            None => self.atoms.remove(atom_id),
+        };
+        Ok(true)
+    }
+}
+
+/// The core's view of a framed atom that was found good when it came.
+pub(super) fn stored(message: &[u8]) -> Result<Atom<'_>, Broken> {
+    let atom: wire::Atom<'_> = framing::decode(message).map_err(|error| Broken(format!("a stored atom {error}")))?;
+    let body = atom.body.ok_or_else(|| Broken("a stored atom holds nothing".to_owned()))?;
+    translate::atom(&body).map_err(|error| Broken(format!("{} of a stored atom is out of range", error.0)))
+}
+
+/// The store's key of a profile.
+pub(super) fn profile_key(id: ProfileId) -> Vec<u8> {
+    [&[PROFILE][..], id.0.as_bytes()].concat()
+}
+
+/// The store's key of an atom; without an atom id, what the keys of all atoms of the profile begin with.
+pub(super) fn atom_key(id: ProfileId, atom_id: &str) -> Vec<u8> {
+    [&[ATOM][..], id.0.as_bytes(), atom_id.as_bytes()].concat()
+}

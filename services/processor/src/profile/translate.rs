@@ -1,0 +1,83 @@
+//! Atoms as they stand on the topic, as the core knows them.
+
+use tributary_contracts::wire::{self, AtomBody};
+use tributary_core::profile::{Activity, Atom, Facets, Identifier, Order, Passive, Refund, Runs, Session, Trait};
+use tributary_core::time::{MINUTE, Timestamp};
+
+/// Names the field that cannot be right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct OutOfRange(pub(super) &'static str);
+
+/// The core's view of an atom's body.
+pub(super) fn atom<'a>(body: &AtomBody<'a>) -> Result<Atom<'a>, OutOfRange> {
+    Ok(match body {
+        AtomBody::SessionAtom(session) => Atom::Session(Session {
+            timeline: (session.timeline_type, session.timeline_value),
+            started_at: time("started_at", session.started_at)?,
+            ended_at: time("ended_at", session.ended_at)?,
+            touchpoints: session.touchpoints,
+            facets: Facets {
+                channel: value(session.channel),
+                source: value(session.traffic_source),
+                campaign: value(session.campaign),
+                device_type: value(session.device_type),
+                store: value(session.store),
+            },
+            goals: session.goals.iter().filter(|(_, events)| **events > 0).map(|(goal, _)| *goal).collect(),
+            activity: session.activity.iter().map(activity).collect::<Result<_, _>>()?,
+            traits: session.traits.iter().map(stated).collect(),
+        }),
+        AtomBody::PassiveAtom(passive) => Atom::Passive(Passive {
+            timeline: (passive.timeline_type, passive.timeline_value),
+            touchpoints: passive.touchpoints,
+            traits: passive.traits.iter().map(stated).collect(),
+        }),
+        AtomBody::OrderAtom(order) => Atom::Order(Order {
+            ordered_at: time("ordered_at", order.ordered_at)?,
+            currency: value(order.currency),
+            total: order.total,
+            facets: Facets {
+                channel: value(order.channel),
+                source: value(order.traffic_source),
+                campaign: value(order.campaign),
+                device_type: value(order.device_type),
+                store: value(order.store),
+            },
+            refunds: order.refunds.iter().map(refund).collect::<Result<_, _>>()?,
+        }),
+        AtomBody::IdentifierAtom(identifier) => {
+            Atom::Identifier(Identifier { r#type: identifier.r#type, value: identifier.value })
+        }
+    })
+}
+
+/// A dimension's value. NUL parts keys, so a value ends before one.
+fn value(text: &str) -> &str {
+    text.split('\0').next().unwrap_or_default()
+}
+
+fn time(field: &'static str, time: Timestamp) -> Result<Timestamp, OutOfRange> {
+    if time == time.clamped() { Ok(time) } else { Err(OutOfRange(field)) }
+}
+
+fn activity<'a>(activity: &wire::ChannelActivity<'a>) -> Result<Activity<'a>, OutOfRange> {
+    let latest = Timestamp::MAX.0 / MINUTE;
+    let fits = |run: &wire::MinuteRun| (0..=latest).contains(&run.first) && (1..=latest).contains(&run.length);
+    if !activity.minutes.iter().all(fits) {
+        return Err(OutOfRange("activity"));
+    }
+    Ok(Activity {
+        channel: value(activity.channel),
+        store: value(activity.store),
+        device_type: value(activity.device_type),
+        minutes: Runs::of(activity.minutes.iter().map(|run| (run.first, run.length))),
+    })
+}
+
+fn stated<'a>(stated: &wire::Trait<'a>) -> Trait<'a> {
+    Trait { name: stated.name, value: stated.value, occurred_at: stated.occurred_at, message_id: stated.message_id }
+}
+
+fn refund(refund: &wire::Refund) -> Result<Refund, OutOfRange> {
+    Ok(Refund { refunded_at: time("refunded_at", refund.refunded_at)?, amount: refund.amount })
+}

@@ -1,0 +1,208 @@
+//! The two stages, one behind the other, in batches and with restarts that a seed decides.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use tributary_contracts::framing;
+use tributary_contracts::wire::{KpiBlock, Profile};
+use tributary_core::ids::ProfileId;
+use tributary_core::time::{DAY, MINUTE, SECOND, Timestamp};
+use tributary_processor::runtime::memory::{MemoryOutputs, Sent};
+use tributary_processor::runtime::stage::{Input, Stage};
+use tributary_processor::{kpi, profile};
+
+use super::definition::{Row, Value};
+use super::world::NOW;
+
+/// Shorter than the facts reach back, so that some are no longer kept.
+pub const KEEP: [i64; 6] = [2 * DAY, 4 * DAY, 20 * DAY, 60 * DAY, 60 * DAY, 300 * DAY];
+
+const PARTITIONS: [i32; 4] = [0, 1, 2, 3];
+
+/// A generator of numbers, so that a seed replays a run (xorshift64*).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize % bound
+    }
+}
+
+pub struct Pipeline {
+    random: Random,
+    profiles: (profile::Stage, MemoryOutputs),
+    kpis: (kpi::Stage, MemoryOutputs),
+    /// By partition, as each keeps its order.
+    contributions: BTreeMap<i32, VecDeque<Vec<u8>>>,
+    offset: i64,
+    now: Timestamp,
+}
+
+fn profile_stage(outputs: &MemoryOutputs) -> profile::Stage {
+    let goals = vec!["signup".to_owned(), "purchase".to_owned()];
+    let mut stage = profile::Stage::new(profile::Options { cached_profiles: 1, goals });
+    stage.assigned(&PARTITIONS, outputs).expect("assigned");
+    stage
+}
+
+fn kpi_stage(outputs: &MemoryOutputs) -> kpi::Stage {
+    let mut stage = kpi::Stage::new(kpi::Options { keep: KEEP, cached_differences: 40 });
+    stage.assigned(&PARTITIONS, outputs).expect("assigned");
+    stage
+}
+
+impl Pipeline {
+    pub fn new(seed: u64) -> Self {
+        let (profiles, kpis) = (MemoryOutputs::default(), MemoryOutputs::default());
+        Self {
+            random: Random(seed | 1),
+            profiles: (profile_stage(&profiles), profiles),
+            kpis: (kpi_stage(&kpis), kpis),
+            contributions: BTreeMap::new(),
+            offset: 0,
+            // Some time before now, so that marks pass while atoms come.
+            now: Timestamp(NOW.0 - 3 * MINUTE),
+        }
+    }
+
+    /// Sends the messages, those of one atom of one profile in their order, everything else as it happens.
+    pub fn run(&mut self, messages: BTreeMap<(ProfileId, String), Vec<Vec<u8>>>) {
+        let mut queues: Vec<(i32, VecDeque<Vec<u8>>)> = messages
+            .into_iter()
+            .map(|((profile, _), messages)| (i32::from(profile.0.as_bytes()[0] % 4), messages.into()))
+            .collect();
+        while !queues.is_empty() {
+            let queue = self.random.below(queues.len());
+            let (partition, messages) = &mut queues[queue];
+            let message = messages.front().expect("empty queues are removed").clone();
+            let input = Input { partition: *partition, offset: self.offset, key: b"", value: Some(&message) };
+            self.offset += 1;
+            self.profiles.0.take(&input, &self.profiles.1).expect("taken");
+            // Now and then a message comes twice.
+            if self.random.below(8) > 0 {
+                messages.pop_front();
+                if messages.is_empty() {
+                    queues.swap_remove(queue);
+                }
+            }
+            match self.random.below(6) {
+                0 => self.flush_profiles(),
+                1 => self.pass_contributions(),
+                2 => {
+                    self.flush_kpis();
+                },
+                3 => self.restart(),
+                _ => self.now.0 += self.random.below(20) as i64 * SECOND / 2,
+            }
+            self.now = self.now.min(NOW);
+        }
+    }
+
+    /// Goes on until nothing is left to do at that time.
+    pub fn settle(&mut self, now: Timestamp) {
+        self.flush_profiles();
+        while self.contributions.values().any(|queue| !queue.is_empty()) {
+            self.pass_contributions();
+        }
+        self.now = now;
+        let mut held_back = self.flush_kpis();
+        // What is held back becomes ready within a second; no mark passes meanwhile.
+        for _ in 0..100 {
+            if !held_back {
+                return;
+            }
+            self.now.0 += SECOND / 2;
+            if self.kpis.0.due(self.now) {
+                held_back = self.flush_kpis();
+            }
+        }
+        panic!("does not settle");
+    }
+
+    fn flush_profiles(&mut self) {
+        let (stage, outputs) = &mut self.profiles;
+        stage.flush(self.now, outputs).expect("flushed");
+        let (contributions, profiles): (Vec<Sent>, _) =
+            outputs.take_sent().into_iter().partition(|sent| sent.topic == "contributions");
+        outputs.sent = profiles;
+        for sent in contributions {
+            self.contributions.entry(sent.partition).or_default().push_back(sent.value);
+        }
+    }
+
+    fn pass_contributions(&mut self) {
+        let most = 1 + self.random.below(12);
+        for _ in 0..most {
+            let waiting: Vec<i32> = self.contributions.iter().filter(|(_, queue)| !queue.is_empty()).map(|(id, _)| *id).collect();
+            if waiting.is_empty() {
+                return;
+            }
+            let partition = waiting[self.random.below(waiting.len())];
+            let message = self.contributions.get_mut(&partition).and_then(VecDeque::pop_front).expect("is waiting");
+            let input = Input { partition, offset: self.offset, key: b"", value: Some(&message) };
+            self.offset += 1;
+            self.kpis.0.take(&input, &self.kpis.1).expect("taken");
+        }
+    }
+
+    fn flush_kpis(&mut self) -> bool {
+        self.kpis.0.flush(self.now, &mut self.kpis.1).expect("flushed")
+    }
+
+    /// Both stages end after a commit and begin again from the store.
+    fn restart(&mut self) {
+        self.flush_profiles();
+        self.flush_kpis();
+        self.profiles.0 = profile_stage(&self.profiles.1);
+        self.kpis.0 = kpi_stage(&self.kpis.1);
+    }
+
+    /// All published rows.
+    pub fn values(&self) -> BTreeMap<Row, Value> {
+        let mut values = BTreeMap::new();
+        for message in self.kpis.1.compacted().values() {
+            let block: KpiBlock<'_> = framing::decode(message).expect("decodes");
+            for (index, mark) in block.marks.iter().enumerate() {
+                let row = (
+                    block.kpi.to_owned(),
+                    block.window.to_owned(),
+                    block.currency.to_owned(),
+                    block.dimension.to_owned(),
+                    block.dimension_value.to_owned(),
+                    block.block_start.0 + i64::from(*mark) * block.step_ms,
+                );
+                let value = (block.numerators[index].millionths(), block.denominators[index]);
+                assert!(values.insert(row, value).is_none(), "a row twice");
+            }
+        }
+        values
+    }
+
+    /// The last record of each key without its revision; those that state nothing are left out.
+    pub fn records(&self, topic: &'static str) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        let outputs = if topic == "profiles" { &self.profiles.1 } else { &self.kpis.1 };
+        let mut revisions: BTreeMap<&[u8], i64> = BTreeMap::new();
+        for sent in &outputs.sent {
+            let revision = match topic {
+                "profiles" => framing::decode::<Profile<'_>>(&sent.value).expect("decodes").revision,
+                _ => framing::decode::<KpiBlock<'_>>(&sent.value).expect("decodes").revision,
+            };
+            let before = revisions.insert(&sent.key, revision);
+            assert!(before.is_none_or(|before| before < revision), "revisions grow: {before:?}, {revision}");
+        }
+        let without_revision = |message: &Vec<u8>| match topic {
+            "profiles" => {
+                let record: Profile<'_> = framing::decode(message).expect("decodes");
+                (!record.gone).then(|| framing::encode(&Profile { revision: 0, ..record }).expect("encodes"))
+            }
+            _ => {
+                let record: KpiBlock<'_> = framing::decode(message).expect("decodes");
+                (!record.marks.is_empty()).then(|| framing::encode(&KpiBlock { revision: 0, ..record }).expect("encodes"))
+            }
+        };
+        let records = outputs.compacted();
+        records.into_iter().filter_map(|((_, key), message)| Some((key, without_revision(&message)?))).collect()
+    }
+}
