@@ -45,7 +45,18 @@ pub(crate) struct Service {
 #[derive(Clone, Copy, Debug)]
 enum Shape {
     Single(Call),
+    Pixel(Call),
     Batch { verbose: bool },
+}
+
+impl Shape {
+    /// The call that the path names; in a batch each event names its own.
+    fn call(self) -> Option<Call> {
+        match self {
+            Self::Single(call) | Self::Pixel(call) => Some(call),
+            Self::Batch { .. } => None,
+        }
+    }
 }
 
 /// A request whose events are on their way.
@@ -108,7 +119,7 @@ impl Service {
         };
         let encoding = Encoding::of(headers).ok_or(Rejection::UnknownEncoding)?;
         let limit = match shape {
-            Shape::Single(_) => self.limits.max_event_bytes,
+            Shape::Single(_) | Shape::Pixel(_) => self.limits.max_event_bytes,
             Shape::Batch { .. } => self.limits.max_batch_bytes,
         };
         let packed = read::body(body, limit, self.limits.body_timeout).await?;
@@ -132,10 +143,9 @@ impl Service {
     ) -> Result<Answer, Rejection> {
         let _place = self.metrics.enter().ok_or(Rejection::TooManyInFlight)?;
         let event = pixel::event(query).ok_or(Rejection::NoPixelData)?;
-        let sent = self.send(Shape::Single(call), &event, None, headers)?;
-        finish(Shape::Single(call), sent)
-            .await
-            .map(|_| answer::pixel())
+        let shape = Shape::Pixel(call);
+        let sent = self.send(shape, &event, None, headers)?;
+        finish(shape, sent).await
     }
 
     /// Reads the events of a body and queues each: as a touchpoint, or as a dead letter where it is refused.
@@ -149,7 +159,7 @@ impl Service {
         self.metrics.unpacked_bytes.inc_by(body.len() as u64);
         let max_events = self.limits.max_batch_events;
         let request = match shape {
-            Shape::Single(_) => split::single(body),
+            Shape::Single(_) | Shape::Pixel(_) => split::single(body),
             Shape::Batch { .. } => split::batch(body, max_events),
         }
         .map_err(|error| Rejection::Split { error, max_events })?;
@@ -171,10 +181,7 @@ impl Service {
             .publisher
             .begin(&source, received_at)
             .map_err(Rejection::Unavailable)?;
-        let (call, verbose) = match shape {
-            Shape::Single(call) => (Some(call), false),
-            Shape::Batch { verbose } => (None, verbose),
-        };
+        let call = shape.call();
         let reader = Reader {
             given: Given {
                 source: &source,
@@ -188,11 +195,11 @@ impl Service {
                     .get(USER_AGENT)
                     .and_then(|agent| agent.to_str().ok())
                     .unwrap_or(""),
-                is_page: origin.is_some(),
+                is_page: origin.is_some() || matches!(shape, Shape::Pixel(_)),
             },
             received_at,
         };
-        let mut taken = Taken::new(verbose);
+        let mut taken = Taken::new(matches!(shape, Shape::Batch { verbose: true }));
         let mut raw_events = None;
         let mut last_refusal = None;
         for (index, element) in request.elements.iter().enumerate() {
@@ -291,9 +298,10 @@ async fn finish(shape: Shape, sent: Sent) -> Result<Answer, Rejection> {
         .await
         .map_err(Rejection::Unavailable)?;
     match (shape, sent.refusal) {
-        (Shape::Single(_), Some(refusal)) => Err(Rejection::Event(refusal)),
+        (_, Some(refusal)) => Err(Rejection::Event(refusal)),
         (Shape::Single(_), None) => Ok(answer::success()),
-        (Shape::Batch { .. }, _) => Ok(answer::taken(&sent.taken)),
+        (Shape::Pixel(_), None) => Ok(answer::pixel()),
+        (Shape::Batch { .. }, None) => Ok(answer::taken(&sent.taken)),
     }
 }
 

@@ -62,7 +62,7 @@ fn of_a_field_that_stands_twice_the_last_counts() {
 fn a_body_that_is_not_json_is_refused_with_the_position_and_without_its_content() {
     for (body, line, column) in [
         ("", 1, 0),
-        ("{\"batch\":[{\"secret\":1,}]}", 1, 22),
+        ("{\"batch\":[{\"secret\":1,}]}", 1, 23),
         ("{\n \"batch\": [secret]\n}", 2, 12),
         ("{\"batch\":[]} secret", 1, 14),
         ("{\"batch\":[{\"secret", 1, 18),
