@@ -17,7 +17,7 @@ setup: ## Install and fetch all that `make run` needs, starting nothing
 
 run: setup ## Build and run everything on this machine, with demo events
 	@$(CARGO) build --release --locked --bin tributary
-	@exec $(RELEASE) all --demo --data $(DATA)
+	@exec $(RELEASE) all --demo --data $(DATA) --end-with-parent
 
 test: ## Run every test, against a real broker and the real engine
 	@$(SETUP) test

@@ -26,6 +26,9 @@ use tributary_platform::endpoints::Endpoints;
 
 /// Runs until a signal, or until something fails that cannot be mended by a restart.
 pub(crate) fn run(common: &Common, options: &All, mut config: Config) -> Result<(), Failure> {
+    if options.end_with_parent {
+        end_with_parent()?;
+    }
     // The lock first: nothing of a system that runs may be touched.
     let _lock = Lock::take(&config.data)?;
     let unusable = |error| Failure::failed(format!("cannot use the data folder {}: {error}", config.data.display()));
@@ -60,4 +63,15 @@ pub(crate) fn run(common: &Common, options: &All, mut config: Config) -> Result<
             (Ok(()), left) => Err(Failure::failed(format!("did not stop in time: {}", left.join(", ")))),
         }
     })
+}
+
+/// As if whoever started this had sent SIGTERM when dying: `make run`, killed with -9, leaves nothing either.
+fn end_with_parent() -> Result<(), Failure> {
+    use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+    let parent = getppid();
+    set_parent_process_death_signal(Some(Signal::TERM)).map_err(Failure::failed)?;
+    match getppid() == parent {
+        true => Ok(()),
+        false => Err(Failure::failed("the process that started this one is gone already")),
+    }
 }

@@ -59,12 +59,12 @@ DIR/endpoints.json says where. Ctrl-C drains and stops everything; a second Ctrl
     /// Run ingest alone: the Segment HTTP API in front of Kafka
     #[command(after_help = "\
 Example:
-  KAFKA_BROKERS=k1:9092 CLICKHOUSE_URL=http://ch:8123 tributary ingest --config tributary.toml")]
+  KAFKA_BROKERS=k1:9092 tributary ingest --config tributary.toml")]
     Ingest,
     /// Run the processor alone: it deduplicates, stitches, folds and counts
     #[command(after_help = "\
 Example:
-  KAFKA_BROKERS=k1:9092 CLICKHOUSE_URL=http://ch:8123 tributary processor --data /var/lib/tributary")]
+  KAFKA_BROKERS=k1:9092 tributary processor --data /var/lib/tributary")]
     Processor,
     /// Run the sink alone: it stores what the processor decides in ClickHouse
     #[command(after_help = "\
@@ -101,6 +101,9 @@ pub(crate) struct All {
     /// Send a few thousand demo events through ingest
     #[arg(long)]
     pub(crate) demo: bool,
+    /// Stop when the process that started this one is gone
+    #[arg(long, hide = true)]
+    pub(crate) end_with_parent: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -35,16 +35,23 @@ fn build(builder: &mut Builder) -> Result<Runtime, Failure> {
         .map_err(|error| Failure::failed(format!("cannot start the async runtime: {error}")))
 }
 
+/// What a service or job must be able to reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Needs {
+    Kafka,
+    KafkaAndClickHouse,
+}
+
 /// The configuration, completed by what runs on the data folder: where Kafka and ClickHouse are, and which keys exist.
-pub(crate) fn beside_a_running_system(mut config: Config) -> Result<Config, Failure> {
+pub(crate) fn beside_a_running_system(mut config: Config, needs: Needs) -> Result<Config, Failure> {
     keys::recall(&mut config)?;
-    if !config.kafka.brokers.is_empty() && !config.clickhouse.url.is_empty() {
-        return Ok(config);
+    let clickhouse_missing = needs == Needs::KafkaAndClickHouse && config.clickhouse.url.is_empty();
+    if config.kafka.brokers.is_empty() || clickhouse_missing {
+        let running = Endpoints::read(&config.data).map_err(|error| {
+            Failure::usage(format!("{error}; or set KAFKA_BROKERS and CLICKHOUSE_URL to those of a cluster"))
+        })?;
+        running.complete(&mut config);
     }
-    let endpoints = Endpoints::read(&config.data).map_err(|error| {
-        Failure::usage(format!("{error}; or set KAFKA_BROKERS and CLICKHOUSE_URL for those of a cluster"))
-    })?;
-    endpoints.complete(&mut config);
     Ok(config)
 }
 

@@ -15,6 +15,7 @@ use tributary_platform::config::{Config, Secret};
 use tributary_platform::endpoints::Endpoints;
 use tributary_platform::lifecycle::Lifecycle;
 use tributary_platform::metrics::Metrics;
+use tributary_platform::settled::Settlement;
 
 /// All budgets together stay below the ten seconds that a stop may take.
 const CHILD_STOPS_WITHIN: Duration = Duration::from_secs(3);
@@ -22,6 +23,8 @@ const METRICS_STOP_WITHIN: Duration = Duration::from_millis(200);
 /// A cold start of Kafka on a busy machine, twice.
 const CHILDREN_START_WITHIN: Duration = Duration::from_secs(90);
 const SERVICES_START_WITHIN: Duration = Duration::from_secs(60);
+/// Of the demo events: after this they are shown as they are.
+const SETTLES_WITHIN: Duration = Duration::from_secs(60);
 /// How often something is asked that cannot be awaited.
 const POLL: Duration = Duration::from_millis(50);
 
@@ -70,6 +73,7 @@ impl System {
         let shown = async {
             if demo {
                 feed(config, screen, &endpoints).await?;
+                settle(config, screen).await;
             }
             screen.clear();
             println!("{}", welcome::text(&endpoints, &config.data, &config.clickhouse.database));
@@ -196,6 +200,20 @@ impl System {
             reason = child_ended => Err(reason),
             () = tokio::time::sleep(limit) => Err(Failure::failed(format!("kafka and clickhouse did not start within {limit:?}"))),
         }
+    }
+}
+
+/// Waits until the demo events can be looked at; not for ever, for others may send events all the time.
+async fn settle(config: &Config, screen: &Screen) {
+    screen.step("working through the demo events");
+    let settlement = Settlement::new(&config.kafka);
+    let settled = async {
+        while !settlement.check().await.settled {
+            tokio::time::sleep(POLL).await;
+        }
+    };
+    if tokio::time::timeout(SETTLES_WITHIN, settled).await.is_err() {
+        tracing::warn!(limit = ?SETTLES_WITHIN, "the demo events are still being worked on");
     }
 }
 

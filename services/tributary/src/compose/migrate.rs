@@ -1,6 +1,6 @@
 //! `tributary migrate`: topics and tables, as this binary knows them.
 
-use super::{beside_a_running_system, multi_threaded};
+use super::{Needs, beside_a_running_system, multi_threaded};
 use crate::exit::Failure;
 use std::time::{Duration, Instant};
 use tributary_platform::clickhouse::Client;
@@ -61,6 +61,6 @@ pub(crate) async fn topics_and_tables(config: &Config) -> Result<(), Failure> {
 
 /// Brings the cluster, or the running system of the data folder, to what this version expects.
 pub(crate) fn run(config: Config) -> Result<(), Failure> {
-    let config = beside_a_running_system(config)?;
+    let config = beside_a_running_system(config, Needs::KafkaAndClickHouse)?;
     multi_threaded()?.block_on(topics_and_tables(&config))
 }

@@ -13,7 +13,7 @@ const METRICS_STOP_WITHIN: Duration = Duration::from_millis(500);
 /// Runs until a signal, or until a task of it fails.
 pub(crate) fn run(part: Part, config: Config) -> Result<(), Failure> {
     telemetry::init(&config.telemetry)?;
-    let config = beside_a_running_system(config)?;
+    let config = beside_a_running_system(config, part.needs())?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), configuration = config.summary().join(", "), service = ?part, "starting");
     multi_threaded()?.block_on(async {
         let surroundings = Surroundings::default();

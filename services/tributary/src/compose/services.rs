@@ -1,6 +1,6 @@
 //! The services, each started from its part of the configuration, and what operations sees of them.
 
-use super::{documents, instance};
+use super::{Needs, documents, instance};
 use crate::exit::Failure;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -31,6 +31,14 @@ pub(crate) enum Part {
 impl Part {
     /// In the direction of flow, which is the order in which they stop.
     pub(crate) const ALL: [Part; 3] = [Part::Ingest, Part::Processor, Part::Sink];
+
+    /// What it must be able to reach.
+    pub(crate) fn needs(self) -> Needs {
+        match self {
+            Part::Ingest | Part::Processor => Needs::Kafka,
+            Part::Sink => Needs::KafkaAndClickHouse,
+        }
+    }
 }
 
 /// What services share with their process.
