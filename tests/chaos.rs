@@ -124,7 +124,7 @@ fn kills_at_any_moment_leave_every_count_right() {
         }
 
         system.stop();
-        let state = system.data().join("state");
+        let state = system.data().join("processor");
         assert!(state.is_dir(), "the processor's state is in {}", state.display());
         std::fs::remove_dir_all(&state).expect("the state can be removed");
         system.restart();
