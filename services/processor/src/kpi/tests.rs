@@ -191,6 +191,10 @@ fn marks_that_are_no_longer_kept_are_published_as_nothing_once_and_forgotten() {
     assert_eq!((fixture.marks(Window::Hour), stored_hours(&fixture)), (0, 0), "what is late by more than is kept is forgotten too");
     assert!(fixture.marks(Window::Week) > 0, "where marks are kept it counts");
     assert!(fixture.values(Window::Week).values().all(|value| *value == 6));
+    fixture.orders(START + 25 * HOUR, 5);
+    fixture.settle(late + 2 * SECOND);
+    assert!(fixture.values(Window::Day).values().all(|value| *value == 5), "what was forgotten still counts as taken back");
+    assert_eq!(fixture.marks(Window::Day), 96);
 }
 
 #[test]

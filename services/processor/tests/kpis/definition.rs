@@ -7,11 +7,11 @@ use tributary_core::time::Timestamp;
 
 use super::world::{Fact, Facets};
 
-/// KPI, window, currency, dimension, value, time of the mark.
-pub type Row = (String, String, String, String, String, i64);
+/// KPI, window, currency, dimension, value.
+pub type Series = [String; 5];
 
-/// Numerator in millionths, denominator.
-pub type Value = (i128, i64);
+/// By time of the mark: numerator in millionths, denominator.
+pub type Values = BTreeMap<i64, (i128, i64)>;
 
 const DIMENSIONS: [&str; 5] = ["channel", "source", "campaign", "device_type", "store"];
 const ONE: i128 = 1_000_000;
@@ -19,9 +19,9 @@ const ONE: i128 = 1_000_000;
 #[derive(Default)]
 struct Tables {
     window: Option<Window>,
-    rows: BTreeMap<Row, Value>,
-    active: BTreeMap<(String, String, i64), BTreeSet<u8>>,
-    ordered: BTreeMap<(String, String, i64), BTreeMap<u8, i64>>,
+    rows: BTreeMap<Series, Values>,
+    active: BTreeMap<(String, String), BTreeMap<i64, BTreeSet<u8>>>,
+    ordered: BTreeMap<(String, String), BTreeMap<i64, BTreeMap<u8, i64>>>,
 }
 
 impl Tables {
@@ -36,11 +36,16 @@ impl Tables {
         (first..first + length / step + 3).map(|mark| mark * step).filter(|end| end - length < time && time <= *end).collect()
     }
 
-    fn add(&mut self, kpi: &str, currency: &str, row: (&str, &str), time: i64, value: Value) {
-        for mark in self.marks(time) {
-            let name = self.window().name();
-            let row = (kpi.into(), name.into(), currency.into(), row.0.into(), row.1.into(), mark);
-            let sum = self.rows.entry(row).or_default();
+    fn series(&mut self, kpi: &str, currency: &str, row: (&str, &str)) -> &mut Values {
+        let series = [kpi, self.window().name(), currency, row.0, row.1];
+        self.rows.entry(series.map(str::to_owned)).or_default()
+    }
+
+    fn add(&mut self, kpi: &str, currency: &str, row: (&str, &str), time: i64, value: (i128, i64)) {
+        let marks = self.marks(time);
+        let values = self.series(kpi, currency, row);
+        for mark in marks {
+            let sum = values.entry(mark).or_default();
             *sum = (sum.0 + value.0, sum.1 + value.1);
         }
     }
@@ -65,8 +70,10 @@ impl Tables {
                 }
                 for (after, channel, store, device_type) in touches {
                     for row in rows(&[channel, facets[1], facets[2], device_type, store]) {
-                        for mark in self.marks(start + after) {
-                            self.active.entry((row.0.into(), row.1.into(), mark)).or_default().insert(profile);
+                        let marks = self.marks(start + after);
+                        let active = self.active.entry((row.0.into(), row.1.into())).or_default();
+                        for mark in marks {
+                            active.entry(mark).or_default().insert(profile);
                         }
                     }
                 }
@@ -80,9 +87,10 @@ impl Tables {
                     for (after, units) in refunds {
                         self.add("revenue", currency, row, time + after, (-i128::from(*units) * ONE, 0));
                     }
-                    for mark in self.marks(*time) {
-                        let profiles = self.ordered.entry((row.0.into(), row.1.into(), mark)).or_default();
-                        *profiles.entry(profile).or_default() += 1;
+                    let marks = self.marks(*time);
+                    let ordered = self.ordered.entry((row.0.into(), row.1.into())).or_default();
+                    for mark in marks {
+                        *ordered.entry(mark).or_default().entry(profile).or_default() += 1;
                     }
                 }
             }
@@ -91,15 +99,16 @@ impl Tables {
     }
 
     fn count(&mut self) {
-        let name = self.window().name();
-        for ((dimension, value, mark), profiles) in std::mem::take(&mut self.active) {
-            let row = ("visitors".into(), name.into(), String::new(), dimension, value, mark);
-            self.rows.insert(row, (profiles.len() as i128 * ONE, 0));
+        for ((dimension, value), marks) in std::mem::take(&mut self.active) {
+            let values = self.series("visitors", "", (&dimension, &value));
+            values.extend(marks.into_iter().map(|(mark, profiles)| (mark, (profiles.len() as i128 * ONE, 0))));
         }
-        for ((dimension, value, mark), profiles) in std::mem::take(&mut self.ordered) {
-            let again = profiles.values().filter(|orders| **orders >= 2).count();
-            let row = ("repurchase_rate".into(), name.into(), String::new(), dimension, value, mark);
-            self.rows.insert(row, (again as i128 * ONE, profiles.len() as i64));
+        for ((dimension, value), marks) in std::mem::take(&mut self.ordered) {
+            let values = self.series("repurchase_rate", "", (&dimension, &value));
+            values.extend(marks.into_iter().map(|(mark, profiles)| {
+                let again = profiles.values().filter(|orders| **orders >= 2).count();
+                (mark, (again as i128 * ONE, profiles.len() as i64))
+            }));
         }
     }
 }
@@ -110,7 +119,7 @@ fn rows<'a>(facets: &Facets) -> Vec<(&'a str, &'static str)> {
 }
 
 /// Every row for the kept marks up to now.
-pub fn values(facts: &[(u8, Fact)], keep: &[i64; 6], now: Timestamp) -> BTreeMap<Row, Value> {
+pub fn values(facts: &[(u8, Fact)], keep: &[i64; 6], now: Timestamp) -> BTreeMap<Series, Values> {
     let mut tables = Tables::default();
     for window in Window::ALL {
         tables.window = Some(window);
@@ -120,17 +129,19 @@ pub fn values(facts: &[(u8, Fact)], keep: &[i64; 6], now: Timestamp) -> BTreeMap
         tables.count();
     }
     let ratios = ["conversion_rate", "average_order_value", "repurchase_rate"];
-    let mut values = tables.rows;
-    values.retain(|(kpi, name, .., mark), (numerator, denominator)| {
-        let window = Window::ALL.into_iter().find(|window| window.name() == *name).expect("one of them");
+    for (series, values) in &mut tables.rows {
+        let ratio = ratios.contains(&series[0].as_str());
+        let window = Window::ALL.into_iter().find(|window| window.name() == series[1]).expect("one of them");
         let block = window.step() * window.block_marks();
-        let last_of_block = mark - mark.rem_euclid(block) + block - window.step();
-        let ratio = ratios.contains(&kpi.as_str());
-        let there = if ratio { *denominator != 0 } else { *numerator != 0 };
-        if !ratio {
-            *denominator = 1;
-        }
-        there && *mark <= now.0 && last_of_block >= now.0 - keep[window.index()]
-    });
-    values
+        values.retain(|mark, (numerator, denominator)| {
+            let last_of_block = mark - mark.rem_euclid(block) + block - window.step();
+            let there = if ratio { *denominator != 0 } else { *numerator != 0 };
+            if !ratio {
+                *denominator = 1;
+            }
+            there && *mark <= now.0 && last_of_block >= now.0 - keep[window.index()]
+        });
+    }
+    tables.rows.retain(|_, values| !values.is_empty());
+    tables.rows
 }

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, VecDeque};
 use tributary_contracts::framing;
 use tributary_contracts::wire::{KpiBlock, Profile};
 use tributary_core::ids::ProfileId;
-use tributary_core::time::{DAY, MINUTE, SECOND, Timestamp};
+use tributary_core::time::{DAY, HOUR, SECOND, Timestamp};
 use tributary_processor::runtime::memory::{MemoryOutputs, Sent};
 use tributary_processor::runtime::stage::{Input, Stage};
 use tributary_processor::{kpi, profile};
 
-use super::definition::{Row, Value};
+use super::definition::{Series, Values};
 use super::world::NOW;
 
 /// Shorter than the facts reach back, so that some are no longer kept.
@@ -62,8 +62,8 @@ impl Pipeline {
             kpis: (kpi_stage(&kpis), kpis),
             contributions: BTreeMap::new(),
             offset: 0,
-            // Some time before now, so that marks pass while atoms come.
-            now: Timestamp(NOW.0 - 3 * MINUTE),
+            // Some time before now, so that marks pass and blocks grow too old while atoms come.
+            now: Timestamp(NOW.0 - 3 * DAY),
         }
     }
 
@@ -87,13 +87,14 @@ impl Pipeline {
                     queues.swap_remove(queue);
                 }
             }
-            match self.random.below(6) {
+            match self.random.below(8) {
                 0 => self.flush_profiles(),
                 1 => self.pass_contributions(),
                 2 => {
                     self.flush_kpis();
                 },
                 3 => self.restart(),
+                4 => self.now.0 += self.random.below(12) as i64 * HOUR,
                 _ => self.now.0 += self.random.below(20) as i64 * SECOND / 2,
             }
             self.now = self.now.min(NOW);
@@ -160,24 +161,22 @@ impl Pipeline {
     }
 
     /// All published rows.
-    pub fn values(&self) -> BTreeMap<Row, Value> {
-        let mut values = BTreeMap::new();
+    pub fn values(&self) -> BTreeMap<Series, Values> {
+        let mut series: BTreeMap<Series, Values> = BTreeMap::new();
         for message in self.kpis.1.compacted().values() {
             let block: KpiBlock<'_> = framing::decode(message).expect("decodes");
+            if block.marks.is_empty() {
+                continue;
+            }
+            let name = [block.kpi, block.window, block.currency, block.dimension, block.dimension_value];
+            let values = series.entry(name.map(str::to_owned)).or_default();
             for (index, mark) in block.marks.iter().enumerate() {
-                let row = (
-                    block.kpi.to_owned(),
-                    block.window.to_owned(),
-                    block.currency.to_owned(),
-                    block.dimension.to_owned(),
-                    block.dimension_value.to_owned(),
-                    block.block_start.0 + i64::from(*mark) * block.step_ms,
-                );
                 let value = (block.numerators[index].millionths(), block.denominators[index]);
-                assert!(values.insert(row, value).is_none(), "a row twice");
+                let before = values.insert(block.block_start.0 + i64::from(*mark) * block.step_ms, value);
+                assert!(before.is_none(), "a row twice");
             }
         }
-        values
+        series
     }
 
     /// The last record of each key without its revision; those that state nothing are left out.
