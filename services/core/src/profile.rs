@@ -11,6 +11,7 @@
 
 mod atom;
 mod contributions;
+mod distinct;
 mod fold;
 mod runs;
 

@@ -70,7 +70,11 @@ impl Stage {
     /// A stage that owns no partitions yet.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        let mut goals: Vec<Box<str>> = options.goals.into_iter().map(String::into_boxed_str).collect();
+        let mut goals: Vec<Box<str>> = options
+            .goals
+            .into_iter()
+            .map(String::into_boxed_str)
+            .collect();
         goals.sort_unstable();
         goals.dedup();
         Self {
@@ -85,18 +89,39 @@ impl Stage {
     }
 
     /// Corrects the contributions of a partition's sessions when goals were added or removed in the configuration.
-    fn count_by_other_goals(&mut self, partition: i32, before: &[Box<str>], outputs: &mut dyn Outputs) -> Result<(), Broken> {
+    fn count_by_other_goals(
+        &mut self,
+        partition: i32,
+        before: &[Box<str>],
+        outputs: &mut dyn Outputs,
+    ) -> Result<(), Broken> {
         let (goals, sums) = (&self.goals, &mut self.sums);
         outputs.scan(partition, &[ATOM], &mut |_, record| {
             let message = state_record::decode(record)?.body;
-            let atom: wire::Atom<'_> = framing::decode(message).map_err(|error| Broken(format!("a stored atom {error}")))?;
-            contribute_goals(&hot::stored(message)?, before, goals, &mut sums.of(atom.workspace));
+            let atom: wire::Atom<'_> = framing::decode(message)
+                .map_err(|error| Broken(format!("a stored atom {error}")))?;
+            contribute_goals(
+                &hot::stored(message)?,
+                before,
+                goals,
+                &mut sums.of(atom.workspace),
+            );
             Ok(())
         })?;
-        outputs.put(partition, GOALS, Some(self.state.encode(0, goals.join("\0").as_bytes())?))
+        outputs.put(
+            partition,
+            GOALS,
+            Some(self.state.encode(0, goals.join("\0").as_bytes())?),
+        )
     }
 
-    fn fold(&mut self, partition: i32, id: ProfileId, taken: Taken, outputs: &mut dyn Outputs) -> Result<(), Broken> {
+    fn fold(
+        &mut self,
+        partition: i32,
+        id: ProfileId,
+        taken: Taken,
+        outputs: &mut dyn Outputs,
+    ) -> Result<(), Broken> {
         let mut hot = match self.hot.take(&id) {
             Some(hot) => hot,
             None => Box::new(Hot::load(partition, id, &self.goals, outputs)?),
@@ -116,9 +141,14 @@ impl Stage {
         }
         if changed {
             hot.revision += 1;
-            outputs.put(partition, &profile_key(id), Some(self.state.encode(hot.revision, b"")?))?;
+            outputs.put(
+                partition,
+                &profile_key(id),
+                Some(self.state.encode(hot.revision, b"")?),
+            )?;
             let gone = hot.atoms.is_empty();
-            self.records.send(&taken.workspace, id, &hot.fold, hot.revision, gone, outputs)?;
+            self.records
+                .send(&taken.workspace, id, &hot.fold, hot.revision, gone, outputs)?;
         }
         self.hot.put(id, hot);
         Ok(())
@@ -156,17 +186,30 @@ impl stage::Stage for Stage {
     }
 
     fn take(&mut self, input: &Input<'_>, _store: &dyn Store) -> Result<(), Poison> {
-        let poison = |detail: String| Poison { reason: "malformed", detail };
-        let message = input.value.ok_or_else(|| poison("an atom has no value: send one whose body is null".to_owned()))?;
-        let atom: wire::Atom<'_> = framing::decode(message).map_err(|error| poison(format!("the atom {error}")))?;
+        let poison = |detail: String| Poison {
+            reason: "malformed",
+            detail,
+        };
+        let message = input.value.ok_or_else(|| {
+            poison("an atom has no value: send one whose body is null".to_owned())
+        })?;
+        let atom: wire::Atom<'_> =
+            framing::decode(message).map_err(|error| poison(format!("the atom {error}")))?;
         if let Some(body) = &atom.body {
-            translate::atom(body).map_err(|error| poison(format!("{} of the atom is out of range", error.0)))?;
+            translate::atom(body)
+                .map_err(|error| poison(format!("{} of the atom is out of range", error.0)))?;
         }
         let taken = self
             .taken
             .entry((input.partition, atom.profile_id))
-            .or_insert_with(|| Taken { workspace: atom.workspace.into(), atoms: BTreeMap::new() });
-        taken.atoms.insert(atom.atom_id.into(), atom.body.is_some().then(|| message.into()));
+            .or_insert_with(|| Taken {
+                workspace: atom.workspace.into(),
+                atoms: BTreeMap::new(),
+            });
+        taken.atoms.insert(
+            atom.atom_id.into(),
+            atom.body.is_some().then(|| message.into()),
+        );
         Ok(())
     }
 
@@ -187,8 +230,13 @@ impl stage::Stage for Stage {
 }
 
 fn goals_of(body: &[u8]) -> Result<Vec<Box<str>>, Broken> {
-    let text = std::str::from_utf8(body).map_err(|_| Broken("the stored goals are not text".to_owned()))?;
-    Ok(text.split('\0').filter(|goal| !goal.is_empty()).map(Into::into).collect())
+    let text = std::str::from_utf8(body)
+        .map_err(|_| Broken("the stored goals are not text".to_owned()))?;
+    Ok(text
+        .split('\0')
+        .filter(|goal| !goal.is_empty())
+        .map(Into::into)
+        .collect())
 }
 
 #[cfg(test)]

@@ -22,7 +22,12 @@ pub(crate) struct Recent<K, V> {
 impl<K: Eq + Hash, V: Weight> Recent<K, V> {
     /// A cache whose entries weigh about `limit` at most.
     pub(crate) fn new(limit: usize) -> Self {
-        Self { young: FxHashMap::default(), old: FxHashMap::default(), young_weight: 0, limit }
+        Self {
+            young: FxHashMap::default(),
+            old: FxHashMap::default(),
+            young_weight: 0,
+            limit,
+        }
     }
 
     /// Takes an entry out.

@@ -18,19 +18,33 @@ pub(crate) struct StateEncoder {
 impl StateEncoder {
     /// An encoder.
     pub(crate) fn new() -> Self {
-        Self { encoder: Encoder::new("state"), buffer: Vec::new() }
+        Self {
+            encoder: Encoder::new("state"),
+            buffer: Vec::new(),
+        }
     }
 
     /// The framed record of a stage that reads no links.
     pub(crate) fn encode(&mut self, revision: i64, body: &[u8]) -> Result<&[u8], Broken> {
         self.buffer.clear();
-        let state = State { revision, rules_version: RULES_VERSION, links_offset: -1, body };
-        self.encoder.encode(&state, &mut self.buffer).map_err(|error| Broken(format!("encode a state record: {error}")))?;
+        let state = State {
+            revision,
+            rules_version: RULES_VERSION,
+            links_offset: -1,
+            body,
+        };
+        self.encoder
+            .encode(&state, &mut self.buffer)
+            .map_err(|error| Broken(format!("encode a state record: {error}")))?;
         Ok(&self.buffer)
     }
 }
 
 /// Reads a record.
 pub(crate) fn decode(record: &[u8]) -> Result<State<'_>, Broken> {
-    framing::decode(record).map_err(|error| Broken(format!("a state record {error}: delete the local store, it is rebuilt")))
+    framing::decode(record).map_err(|error| {
+        Broken(format!(
+            "a state record {error}: delete the local store, it is rebuilt"
+        ))
+    })
 }

@@ -15,10 +15,16 @@ pub struct Sum {
 
 impl Sum {
     /// Nothing.
-    pub const ZERO: Self = Self { numerator: 0, denominator: 0 };
+    pub const ZERO: Self = Self {
+        numerator: 0,
+        denominator: 0,
+    };
 
     /// One more of what is counted.
-    pub const ONE: Self = Self { numerator: 1_000_000, denominator: 0 };
+    pub const ONE: Self = Self {
+        numerator: 1_000_000,
+        denominator: 0,
+    };
 
     /// Whether both are 0.
     #[must_use]
@@ -37,7 +43,10 @@ impl std::ops::AddAssign for Sum {
 impl std::ops::Neg for Sum {
     type Output = Self;
     fn neg(self) -> Self {
-        Self { numerator: -self.numerator, denominator: -self.denominator }
+        Self {
+            numerator: -self.numerator,
+            denominator: -self.denominator,
+        }
     }
 }
 
@@ -57,8 +66,14 @@ impl Value {
         let numerator = Amount::from_millionths(sum.numerator);
         match (kpi.is_ratio(), sum.numerator, sum.denominator) {
             (true, _, 0) | (false, 0, _) => None,
-            (true, _, denominator) => Some(Self { numerator, denominator }),
-            (false, _, _) => Some(Self { numerator, denominator: 1 }),
+            (true, _, denominator) => Some(Self {
+                numerator,
+                denominator,
+            }),
+            (false, _, _) => Some(Self {
+                numerator,
+                denominator: 1,
+            }),
         }
     }
 }
@@ -75,7 +90,10 @@ impl Block {
         if difference.is_zero() {
             return;
         }
-        match self.differences.binary_search_by_key(&offset, |(offset, _)| *offset) {
+        match self
+            .differences
+            .binary_search_by_key(&offset, |(offset, _)| *offset)
+        {
             Ok(index) => {
                 self.differences[index].1 += difference;
                 if self.differences[index].1.is_zero() {
@@ -119,7 +137,10 @@ mod tests {
     use super::*;
 
     fn count(number: i64) -> Sum {
-        Sum { numerator: i128::from(number) * 1_000_000, denominator: number }
+        Sum {
+            numerator: i128::from(number) * 1_000_000,
+            denominator: number,
+        }
     }
 
     #[test]
@@ -131,14 +152,24 @@ mod tests {
         assert_eq!(block.differences(), [(1, count(1)), (3, count(1))]);
         assert_eq!(block.net(), count(2));
         let mut sums = Vec::new();
-        block.running(count(10), 5, |offset, sum| sums.push((offset, sum.denominator)));
+        block.running(count(10), 5, |offset, sum| {
+            sums.push((offset, sum.denominator))
+        });
         assert_eq!(sums, [(0, 10), (1, 11), (2, 11), (3, 12), (4, 12)]);
     }
 
     #[test]
     fn a_ratio_without_denominator_and_a_sum_of_nothing_have_no_value() {
-        let sum = |numerator, denominator| Sum { numerator, denominator };
-        let value = |numerator, denominator| Some(Value { numerator: Amount::from_millionths(numerator), denominator });
+        let sum = |numerator, denominator| Sum {
+            numerator,
+            denominator,
+        };
+        let value = |numerator, denominator| {
+            Some(Value {
+                numerator: Amount::from_millionths(numerator),
+                denominator,
+            })
+        };
         for (kpi, given, expected) in [
             (Kpi::Orders, sum(3_000_000, 0), value(3_000_000, 1)),
             (Kpi::Orders, sum(0, 0), None),

@@ -59,7 +59,10 @@ impl Kpi {
     /// numerator, and nothing stands where that is 0.
     #[must_use]
     pub const fn is_ratio(self) -> bool {
-        matches!(self, Self::ConversionRate | Self::AverageOrderValue | Self::RepurchaseRate)
+        matches!(
+            self,
+            Self::ConversionRate | Self::AverageOrderValue | Self::RepurchaseRate
+        )
     }
 }
 
@@ -84,8 +87,15 @@ pub enum Dimension {
 
 impl Dimension {
     /// All of them; the whole stands first.
-    pub const ALL: [Self; 7] =
-        [Self::Whole, Self::Channel, Self::Source, Self::Campaign, Self::DeviceType, Self::Store, Self::Goal];
+    pub const ALL: [Self; 7] = [
+        Self::Whole,
+        Self::Channel,
+        Self::Source,
+        Self::Campaign,
+        Self::DeviceType,
+        Self::Store,
+        Self::Goal,
+    ];
 
     /// Its name in tables; empty for the whole.
     #[must_use]

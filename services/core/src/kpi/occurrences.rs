@@ -57,7 +57,9 @@ impl Occurrences {
     /// Takes a fact back; calls `lost` with every range of marks at which the profile no longer counts. Without such a
     /// fact nothing happens.
     pub fn remove(&mut self, minute: i64, lost: impl FnMut(Window, AtLeast, i64, i64)) {
-        let Some(count) = self.minutes.get_mut(&minute) else { return };
+        let Some(count) = self.minutes.get_mut(&minute) else {
+            return;
+        };
         *count -= 1;
         if *count == 0 {
             self.minutes.remove(&minute);
@@ -86,17 +88,33 @@ fn ranges(minute: i64, neighbours: &Neighbours, mut emit: impl FnMut(Window, AtL
     for window in Window::ALL {
         let length = window.marks();
         // A fact that is not there is too far away to matter.
-        let before = neighbours.before.map(|minute| minute.map_or(i64::MIN / 2, |minute| window.mark_of_minute(minute)));
-        let after = neighbours.after.map(|minute| minute.map_or(i64::MAX / 2, |minute| window.mark_of_minute(minute)));
+        let before = neighbours
+            .before
+            .map(|minute| minute.map_or(i64::MIN / 2, |minute| window.mark_of_minute(minute)));
+        let after = neighbours
+            .after
+            .map(|minute| minute.map_or(i64::MAX / 2, |minute| window.mark_of_minute(minute)));
         let mark = window.mark_of_minute(minute);
         let mut range = |at_least, from, to| {
             if from < to {
                 emit(window, at_least, from, to);
             }
         };
-        range(AtLeast::One, mark.max(before[0] + length), after[0].min(mark + length));
-        range(AtLeast::Two, mark.max(before[1] + length), after[0].min(before[0] + length));
-        range(AtLeast::Two, after[0].max(before[0] + length), after[1].min(mark + length));
+        range(
+            AtLeast::One,
+            mark.max(before[0] + length),
+            after[0].min(mark + length),
+        );
+        range(
+            AtLeast::Two,
+            mark.max(before[1] + length),
+            after[0].min(before[0] + length),
+        );
+        range(
+            AtLeast::Two,
+            after[0].max(before[0] + length),
+            after[1].min(mark + length),
+        );
     }
 }
 
@@ -145,7 +163,12 @@ mod tests {
 
     /// Minutes close enough to meet in short windows, and far enough to part in the longer ones.
     fn minutes() -> impl Strategy<Value = i64> {
-        prop_oneof![0..90_i64, (0..40_i64).prop_map(|quarter| quarter * 15), (0..14_i64).prop_map(|day| day * 1440 + 7), 0..60_000_i64]
+        prop_oneof![
+            0..90_i64,
+            (0..40_i64).prop_map(|quarter| quarter * 15),
+            (0..14_i64).prop_map(|day| day * 1440 + 7),
+            0..60_000_i64
+        ]
     }
 
     proptest! {

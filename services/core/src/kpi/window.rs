@@ -21,7 +21,14 @@ pub enum Window {
 
 impl Window {
     /// All windows, shortest first.
-    pub const ALL: [Self; 6] = [Self::Hour, Self::Day, Self::Week, Self::Days30, Self::Days90, Self::Year];
+    pub const ALL: [Self; 6] = [
+        Self::Hour,
+        Self::Day,
+        Self::Week,
+        Self::Days30,
+        Self::Days90,
+        Self::Year,
+    ];
 
     /// Its name in tables and configuration.
     #[must_use]

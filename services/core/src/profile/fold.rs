@@ -2,19 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::kpi::{AtLeast, Dimension, Key, Kpi, Occurrences, Sum, Window, minute_of};
 use crate::money::Amount;
 use crate::time::Timestamp;
 
-use super::atom::{Atom, Identifier, Order, Session, Trait};
-use super::contributions::{Contributions, Difference, Sign, contribute_amounts, same_amounts};
-use super::runs::Runs;
-
-/// Every dimension but the goal, by index.
-const DIMENSIONS: usize = 6;
-
-/// By dimension and value, the minutes of facts that make the profile count as one.
-type Distinct = [BTreeMap<Box<str>, Occurrences>; DIMENSIONS];
+use super::atom::{Atom, Identifier, Order, Trait};
+use super::contributions::{Contributions, Sign, contribute_amounts, same_amounts};
+use super::distinct::Distinct;
 
 /// A multiset.
 type Counted<T> = BTreeMap<T, u32>;
@@ -22,8 +15,7 @@ type Counted<T> = BTreeMap<T, u32>;
 /// A customer, folded from atoms. What is folded is kept in multisets, so that it can be taken back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fold {
-    active: Distinct,
-    ordered: Distinct,
+    distinct: Distinct,
     started: Counted<Timestamp>,
     ended: Counted<Timestamp>,
     sessions: i64,
@@ -33,7 +25,6 @@ pub struct Fold {
     revenue: BTreeMap<Box<str>, (i64, Amount)>,
     identifiers: Counted<(u8, Box<str>, Box<str>)>,
     traits: BTreeMap<Box<str>, Counted<Stated>>,
-    minutes: usize,
 }
 
 /// A trait as one atom states it; the greatest is the latest.
@@ -54,19 +45,14 @@ impl Fold {
         goals: &[Box<str>],
         contributions: &mut impl Contributions,
     ) {
-        if let (Some(before), Some(after)) = (before, after)
-            && same_amounts(before, after)
-        {
-            self.distinct(Some(before), Some(after), contributions);
-        } else {
-            if let Some(atom) = before {
-                contribute_amounts(atom, goals, Sign::Retract, contributions);
+        let same =
+            matches!((before, after), (Some(before), Some(after)) if same_amounts(before, after));
+        for (atom, sign) in [(before, Sign::Retract), (after, Sign::Add)] {
+            if let Some(atom) = atom.filter(|_| !same) {
+                contribute_amounts(atom, goals, sign, contributions);
             }
-            if let Some(atom) = after {
-                contribute_amounts(atom, goals, Sign::Add, contributions);
-            }
-            self.distinct(before, after, contributions);
         }
+        self.distinct.replace(before, after, contributions);
         if let Some(atom) = before {
             self.count(atom, -1);
         }
@@ -78,12 +64,16 @@ impl Fold {
 
     /// Identifiers, highest first.
     pub fn identifiers(&self) -> impl Iterator<Item = Identifier<'_>> {
-        self.identifiers.keys().map(|(_, r#type, value)| Identifier { r#type, value })
+        self.identifiers
+            .keys()
+            .map(|(_, r#type, value)| Identifier { r#type, value })
     }
 
     /// Traits by name, each with the JSON value stated last by (time, message id, timeline).
     pub fn traits(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.traits.iter().filter_map(|(name, stated)| Some((&**name, &*stated.last_key_value()?.0.value)))
+        self.traits
+            .iter()
+            .filter_map(|(name, stated)| Some((&**name, &*stated.last_key_value()?.0.value)))
     }
 
     /// Event time of the first active touchpoint.
@@ -118,34 +108,24 @@ impl Fold {
 
     /// Order totals less refunds, by currency.
     pub fn revenue(&self) -> impl Iterator<Item = (&str, Amount)> {
-        self.revenue.iter().map(|(currency, (_, amount))| (&**currency, *amount))
+        self.revenue
+            .iter()
+            .map(|(currency, (_, amount))| (&**currency, *amount))
     }
 
     /// Channels of active touchpoints, sorted.
     pub fn channels(&self) -> impl Iterator<Item = &str> {
-        self.active[Dimension::Channel.index()].keys().map(|channel| &**channel)
+        self.distinct.channels()
     }
 
     /// About how many entries it holds: what it costs in memory.
     #[must_use]
     pub fn weight(&self) -> usize {
-        self.minutes + self.started.len() + self.ended.len() + self.identifiers.len() + self.traits.len()
-    }
-
-    fn distinct(&mut self, before: Option<&Atom<'_>>, after: Option<&Atom<'_>>, contributions: &mut impl Contributions) {
-        let (mut active_before, mut active_after) = (Vec::new(), Vec::new());
-        let (mut ordered_before, mut ordered_after) = (Vec::new(), Vec::new());
-        for (atom, active, ordered) in
-            [(before, &mut active_before, &mut ordered_before), (after, &mut active_after, &mut ordered_after)]
-        {
-            match atom {
-                Some(Atom::Session(session)) => *active = active_minutes(session),
-                Some(Atom::Order(order)) => *ordered = order_minutes(order),
-                Some(Atom::Passive(_) | Atom::Identifier(_)) | None => {}
-            }
-        }
-        move_minutes(&mut self.active, Kpi::Visitors, &active_before, &active_after, &mut self.minutes, contributions);
-        move_minutes(&mut self.ordered, Kpi::RepurchaseRate, &ordered_before, &ordered_after, &mut self.minutes, contributions);
+        self.distinct.minutes()
+            + self.started.len()
+            + self.ended.len()
+            + self.identifiers.len()
+            + self.traits.len()
     }
 
     fn count(&mut self, atom: &Atom<'_>, sign: i64) {
@@ -163,7 +143,11 @@ impl Fold {
             }
             Atom::Identifier(identifier) => {
                 let (rank, r#type, value) = identifier.rank();
-                change(&mut self.identifiers, (rank, r#type.into(), value.into()), sign);
+                change(
+                    &mut self.identifiers,
+                    (rank, r#type.into(), value.into()),
+                    sign,
+                );
             }
         }
     }
@@ -182,12 +166,17 @@ impl Fold {
     }
 
     fn restate(&mut self, before: Option<&Atom<'_>>, after: Option<&Atom<'_>>) {
-        let (before, after) = (before.and_then(stated_traits), after.and_then(stated_traits));
+        let (before, after) = (
+            before.and_then(stated_traits),
+            after.and_then(stated_traits),
+        );
         if before == after {
             return;
         }
         for (stated, sign) in [(before, -1), (after, 1)] {
-            let Some((timeline, traits)) = stated else { continue };
+            let Some((timeline, traits)) = stated else {
+                continue;
+            };
             for stated in traits {
                 let all = self.traits.entry(stated.name.into()).or_default();
                 let key = Stated {
@@ -221,97 +210,6 @@ fn change<T: Ord>(counted: &mut Counted<T>, key: T, sign: i64) {
         if *count == 0 {
             counted.remove(&key);
         }
-    }
-}
-
-/// The minutes at which an atom touches each dimension's values.
-type Touched<'a> = Vec<((Dimension, &'a str), Runs)>;
-
-/// Source and campaign are the session's at all its minutes; channel, store and device type are the touchpoints' own.
-fn active_minutes<'a>(session: &Session<'a>) -> Touched<'a> {
-    let union = |included: &dyn Fn(&super::atom::Activity<'_>) -> bool| {
-        Runs::of(session.activity.iter().filter(|activity| included(activity)).flat_map(|activity| activity.minutes.iter()))
-    };
-    let all = union(&|_| true);
-    let mut touched: Touched<'a> = session
-        .facets
-        .rows()
-        .filter(|(dimension, _)| matches!(dimension, Dimension::Whole | Dimension::Source | Dimension::Campaign))
-        .map(|row| (row, all.clone()))
-        .collect();
-    for activity in &session.activity {
-        let own = [
-            (Dimension::Channel, activity.channel),
-            (Dimension::DeviceType, activity.device_type),
-            (Dimension::Store, activity.store),
-        ];
-        for (dimension, value) in own {
-            if value.is_empty() || touched.iter().any(|(row, _)| *row == (dimension, value)) {
-                continue;
-            }
-            let minutes = union(&|other| match dimension {
-                Dimension::Channel => other.channel == value,
-                Dimension::DeviceType => other.device_type == value,
-                _ => other.store == value,
-            });
-            touched.push(((dimension, value), minutes));
-        }
-    }
-    touched
-}
-
-fn order_minutes<'a>(order: &Order<'a>) -> Touched<'a> {
-    let minute = Runs::of([(minute_of(order.ordered_at), 1)]);
-    order.facets.rows().map(|row| (row, minute.clone())).collect()
-}
-
-fn move_minutes(
-    distinct: &mut Distinct,
-    kpi: Kpi,
-    before: &Touched<'_>,
-    after: &Touched<'_>,
-    minutes: &mut usize,
-    contributions: &mut impl Contributions,
-) {
-    let nothing = Runs::default();
-    let runs_of = |touched: &Touched<'_>, row: (Dimension, &str)| touched.iter().position(|(other, _)| *other == row);
-    let pairs = before
-        .iter()
-        .map(|(row, runs)| (*row, runs, runs_of(after, *row).map_or(&nothing, |index| &after[index].1)))
-        .chain(after.iter().filter(|(row, _)| runs_of(before, *row).is_none()).map(|(row, runs)| (*row, &nothing, runs)));
-    let mut differences = Vec::new();
-    for ((dimension, value), old, new) in pairs {
-        if old == new {
-            continue;
-        }
-        let values = &mut distinct[dimension.index()];
-        if !values.contains_key(value) {
-            values.insert(value.into(), Occurrences::default());
-        }
-        let occurrences = values.get_mut(value).expect("was inserted above where it was missing");
-        *minutes -= occurrences.len();
-        old.for_each_besides(new, |minute| occurrences.remove(minute, ranges(kpi, -1, &mut differences)));
-        new.for_each_besides(old, |minute| occurrences.insert(minute, ranges(kpi, 1, &mut differences)));
-        *minutes += occurrences.len();
-        if occurrences.is_empty() {
-            values.remove(value);
-        }
-        contributions.add(&Key { kpi, currency: "", dimension, value }, &differences);
-        differences.clear();
-    }
-}
-
-/// Visitors count profiles with one fact or more; the repurchase rate those with two among those with one.
-fn ranges(kpi: Kpi, sign: i64, differences: &mut Vec<Difference>) -> impl FnMut(Window, AtLeast, i64, i64) + '_ {
-    move |window, at_least, from, to| {
-        let one = match (kpi, at_least) {
-            (Kpi::RepurchaseRate, AtLeast::One) => Sum { numerator: 0, denominator: 1 },
-            (_, AtLeast::One) | (Kpi::RepurchaseRate, AtLeast::Two) => Sum::ONE,
-            (_, AtLeast::Two) => return,
-        };
-        let sum = if sign > 0 { one } else { -one };
-        differences.push(Difference { window: Some(window), mark: from, sum });
-        differences.push(Difference { window: Some(window), mark: to, sum: -sum });
     }
 }
 

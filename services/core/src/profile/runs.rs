@@ -8,8 +8,11 @@ impl Runs {
     /// The union of runs of (first minute, how many), in any order.
     #[must_use]
     pub fn of(runs: impl IntoIterator<Item = (i64, i64)>) -> Self {
-        let mut all: Vec<(i64, i64)> =
-            runs.into_iter().filter(|(_, length)| *length > 0).map(|(first, length)| (first, first.saturating_add(length))).collect();
+        let mut all: Vec<(i64, i64)> = runs
+            .into_iter()
+            .filter(|(_, length)| *length > 0)
+            .map(|(first, length)| (first, first.saturating_add(length)))
+            .collect();
         all.sort_unstable();
         let mut joined: Vec<(i64, i64)> = Vec::with_capacity(all.len());
         for (first, end) in all {
@@ -32,10 +35,15 @@ impl Runs {
         for &(first, end) in &self.0 {
             let mut minute = first;
             while minute < end {
-                while other.0.get(index).is_some_and(|(_, other_end)| *other_end <= minute) {
+                while other
+                    .0
+                    .get(index)
+                    .is_some_and(|(_, other_end)| *other_end <= minute)
+                {
                     index += 1;
                 }
-                let (other_first, other_end) = other.0.get(index).copied().unwrap_or((i64::MAX, i64::MAX));
+                let (other_first, other_end) =
+                    other.0.get(index).copied().unwrap_or((i64::MAX, i64::MAX));
                 (minute..end.min(other_first.max(minute))).for_each(&mut visit);
                 minute = if other_first < end { other_end } else { end };
             }
@@ -56,7 +64,9 @@ mod tests {
     }
 
     fn set(runs: &[(i64, i64)]) -> BTreeSet<i64> {
-        runs.iter().flat_map(|(first, length)| *first..first + length).collect()
+        runs.iter()
+            .flat_map(|(first, length)| *first..first + length)
+            .collect()
     }
 
     proptest! {

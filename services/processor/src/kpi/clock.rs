@@ -16,15 +16,24 @@ pub(super) struct Clock {
 
 impl Clock {
     /// A clock that has seen no time.
-    pub(super) const UNKNOWN: Self = Self { now: Timestamp(i64::MIN), passed: [i64::MIN; 6], kept: [i64::MIN; 6] };
+    pub(super) const UNKNOWN: Self = Self {
+        now: Timestamp(i64::MIN),
+        passed: [i64::MIN; 6],
+        kept: [i64::MIN; 6],
+    };
 
     /// The clock at a time. A block is kept until its last mark is older than `keep`, in milliseconds by window.
     pub(super) fn at(self, now: Timestamp, keep: &[i64; 6]) -> Self {
-        let mut clock = Self { now: self.now.max(now), ..self };
+        let mut clock = Self {
+            now: self.now.max(now),
+            ..self
+        };
         for window in Window::ALL {
             let index = window.index();
             clock.passed[index] = self.passed[index].max(window.passed(clock.now));
-            let oldest = window.passed(Timestamp(clock.now.0.saturating_sub(keep[index]).saturating_sub(1))) + 1;
+            let oldest = window.passed(Timestamp(
+                clock.now.0.saturating_sub(keep[index]).saturating_sub(1),
+            )) + 1;
             clock.kept[index] = self.kept[index].max(window.block_of(oldest));
         }
         clock
@@ -65,6 +74,9 @@ mod tests {
     fn a_clock_that_is_set_back_stays() {
         let clock = Clock::UNKNOWN.at(Timestamp(100 * DAY), &[DAY; 6]);
         let later = clock.at(Timestamp(99 * DAY), &[DAY; 6]);
-        assert_eq!((later.now, later.passed, later.kept), (clock.now, clock.passed, clock.kept));
+        assert_eq!(
+            (later.now, later.passed, later.kept),
+            (clock.now, clock.passed, clock.kept)
+        );
     }
 }

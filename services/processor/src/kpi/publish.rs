@@ -26,7 +26,10 @@ pub(super) struct Values {
 impl Values {
     /// The values of the first `marks` marks.
     pub(super) fn of(tally: &Tally, block: &Block, base: Sum, marks: i64) -> Self {
-        let mut values = Self { last: base, ..Self::default() };
+        let mut values = Self {
+            last: base,
+            ..Self::default()
+        };
         block.running(base, marks, |offset, sum| {
             values.last = sum;
             if let Some(value) = Value::of(tally.kpi, sum) {
@@ -53,7 +56,10 @@ pub(super) struct Records {
 
 impl Records {
     pub(super) fn new() -> Self {
-        Self { encoder: Encoder::new("kpi"), buffer: Vec::new() }
+        Self {
+            encoder: Encoder::new("kpi"),
+            buffer: Vec::new(),
+        }
     }
 
     /// Sends the values of a block.
@@ -82,8 +88,18 @@ impl Records {
             revision,
         };
         self.buffer.clear();
-        self.encoder.encode(&record, &mut self.buffer).map_err(|error| Broken(format!("encode a KPI's block: {error}")))?;
-        let key = keys::joined(&[workspace, kpi, window.name(), currency, dimension, dimension_value, &block.to_string()]);
+        self.encoder
+            .encode(&record, &mut self.buffer)
+            .map_err(|error| Broken(format!("encode a KPI's block: {error}")))?;
+        let key = keys::joined(&[
+            workspace,
+            kpi,
+            window.name(),
+            currency,
+            dimension,
+            dimension_value,
+            &block.to_string(),
+        ]);
         let partition = keys::partition(tally.key.as_bytes(), outputs.partitions(TOPIC));
         outputs.send(TOPIC, partition, &key, &self.buffer)
     }

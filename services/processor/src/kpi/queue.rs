@@ -23,7 +23,8 @@ impl Queue {
         if !series.queued {
             series.queued = true;
             self.turns += 1;
-            self.waiting.insert((series.not_before, self.turns, tally, window));
+            self.waiting
+                .insert((series.not_before, self.turns, tally, window));
         }
     }
 
@@ -32,11 +33,19 @@ impl Queue {
         if !self.ready(now) {
             return None;
         }
-        self.waiting.pop_first().map(|(_, _, tally, window)| (tally, window))
+        self.waiting
+            .pop_first()
+            .map(|(_, _, tally, window)| (tally, window))
     }
 
     /// Puts a series back after its turn: at the end of those ready if it has more, else to rest.
-    pub(super) fn after_turn(&mut self, tally: usize, window: Window, series: &mut Series, now: Timestamp) {
+    pub(super) fn after_turn(
+        &mut self,
+        tally: usize,
+        window: Window,
+        series: &mut Series,
+        now: Timestamp,
+    ) {
         series.queued = false;
         if series.dirty.is_empty() {
             series.not_before = now.0 + PAUSE;
@@ -48,7 +57,9 @@ impl Queue {
 
     /// Whether a series may be published.
     pub(super) fn ready(&self, now: Timestamp) -> bool {
-        self.waiting.first().is_some_and(|(not_before, ..)| *not_before <= now.0)
+        self.waiting
+            .first()
+            .is_some_and(|(not_before, ..)| *not_before <= now.0)
     }
 
     /// Whether nothing waits.

@@ -47,14 +47,27 @@ impl Series {
     /// The blocks that a turn of publishing takes: the newest, which people look at, then the oldest.
     pub(super) fn turn(&self, most: usize) -> BTreeSet<i64> {
         let newest = self.dirty.iter().next_back();
-        newest.into_iter().chain(self.dirty.iter().take(most.saturating_sub(1))).copied().collect()
+        newest
+            .into_iter()
+            .chain(self.dirty.iter().take(most.saturating_sub(1)))
+            .copied()
+            .collect()
     }
 
     /// Whether a value may stand after a mark of a block, of which the sum at the mark is known.
-    pub(super) fn lives_after(&self, window: Window, mark: i64, at_mark: Sum, differences_after: bool) -> bool {
+    pub(super) fn lives_after(
+        &self,
+        window: Window,
+        mark: i64,
+        at_mark: Sum,
+        differences_after: bool,
+    ) -> bool {
         !at_mark.is_zero()
             || differences_after
-            || self.slots.range(window.block_of(mark) + 1..).any(|(_, slot)| slot.stored || !slot.net.is_zero())
+            || self
+                .slots
+                .range(window.block_of(mark) + 1..)
+                .any(|(_, slot)| slot.stored || !slot.net.is_zero())
     }
 }
 
@@ -66,7 +79,9 @@ pub(super) fn changed_ranges(differences: &[(i64, Sum)]) -> Vec<(i64, i64)> {
         if running.is_zero() {
             continue;
         }
-        let end = differences.get(index + 1).map_or(i64::MAX, |(next, _)| *next);
+        let end = differences
+            .get(index + 1)
+            .map_or(i64::MAX, |(next, _)| *next);
         match ranges.last_mut() {
             Some(last) if last.1 == *mark => last.1 = end,
             _ => ranges.push((*mark, end)),
@@ -94,7 +109,10 @@ mod tests {
     use super::*;
 
     fn count(number: i64) -> Sum {
-        Sum { numerator: 0, denominator: number }
+        Sum {
+            numerator: 0,
+            denominator: number,
+        }
     }
 
     #[test]
@@ -106,14 +124,22 @@ mod tests {
             (vec![(1, 1), (1, -1)], vec![]),
             (vec![(3, 1)], vec![(3, i64::MAX)]),
         ] {
-            let differences = summed(given.iter().map(|(mark, number)| (*mark, count(*number))).collect());
+            let differences = summed(
+                given
+                    .iter()
+                    .map(|(mark, number)| (*mark, count(*number)))
+                    .collect(),
+            );
             assert_eq!(changed_ranges(&differences), ranges, "{given:?}");
         }
     }
 
     #[test]
     fn a_turn_takes_the_newest_block_and_the_oldest() {
-        let series = Series { dirty: (0..9).collect(), ..Series::default() };
+        let series = Series {
+            dirty: (0..9).collect(),
+            ..Series::default()
+        };
         assert_eq!(series.turn(3).into_iter().collect::<Vec<_>>(), [0, 1, 8]);
         assert_eq!(series.turn(20).len(), 9);
     }

@@ -40,9 +40,14 @@ impl StoredBlock {
     /// The body of its state record, whose revision is the block's.
     pub(super) fn body(&self) -> Result<Vec<u8>, Broken> {
         let flags = if self.published { PUBLISHED } else { 0 } | if self.dirty { DIRTY } else { 0 };
-        let differences =
-            self.block.differences().iter().map(|(offset, sum)| (*offset, sum.numerator, sum.denominator)).collect();
-        postcard::to_allocvec(&Layout { flags, differences }).map_err(|error| Broken(format!("encode a block: {error}")))
+        let differences = self
+            .block
+            .differences()
+            .iter()
+            .map(|(offset, sum)| (*offset, sum.numerator, sum.denominator))
+            .collect();
+        postcard::to_allocvec(&Layout { flags, differences })
+            .map_err(|error| Broken(format!("encode a block: {error}")))
     }
 
     /// Reads a state record.
@@ -51,25 +56,41 @@ impl StoredBlock {
         let Layout { flags, differences } = from_bytes(state.body)?;
         let mut block = Block::default();
         for (offset, numerator, denominator) in differences {
-            block.add(offset, Sum { numerator, denominator });
+            block.add(
+                offset,
+                Sum {
+                    numerator,
+                    denominator,
+                },
+            );
         }
-        Ok(Self { revision: state.revision, published: flags & PUBLISHED != 0, dirty: flags & DIRTY != 0, block })
+        Ok(Self {
+            revision: state.revision,
+            published: flags & PUBLISHED != 0,
+            dirty: flags & DIRTY != 0,
+            block,
+        })
     }
 }
 
 /// The body of a sum's record.
 pub(super) fn sum_body(sum: Sum) -> Result<Vec<u8>, Broken> {
-    postcard::to_allocvec(&(sum.numerator, sum.denominator)).map_err(|error| Broken(format!("encode a sum: {error}")))
+    postcard::to_allocvec(&(sum.numerator, sum.denominator))
+        .map_err(|error| Broken(format!("encode a sum: {error}")))
 }
 
 /// Reads a sum's record.
 pub(super) fn read_sum(record: &[u8]) -> Result<Sum, Broken> {
     let (numerator, denominator) = from_bytes(state_record::decode(record)?.body)?;
-    Ok(Sum { numerator, denominator })
+    Ok(Sum {
+        numerator,
+        denominator,
+    })
 }
 
 fn from_bytes<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Broken> {
-    postcard::from_bytes(body).map_err(|error| Broken(format!("a stored sum is malformed: {error}")))
+    postcard::from_bytes(body)
+        .map_err(|error| Broken(format!("a stored sum is malformed: {error}")))
 }
 
 /// The store's key of a block.
@@ -84,7 +105,9 @@ pub(super) fn block_key(key: &[u8], window: Window, block: i64) -> Vec<u8> {
 
 /// The parts of [`block_key`].
 pub(super) fn split_block_key(stored: &[u8]) -> Result<(&[u8], Window, i64), Broken> {
-    let (key, block) = stored.split_last_chunk().ok_or_else(|| Broken("a stored block has no number".to_owned()))?;
+    let (key, block) = stored
+        .split_last_chunk()
+        .ok_or_else(|| Broken("a stored block has no number".to_owned()))?;
     let (key, window) = split_window(key)?;
     Ok((key, window, i64::from_be_bytes(*block)))
 }
@@ -101,7 +124,9 @@ pub(super) fn split_folded_key(stored: &[u8]) -> Result<(&[u8], Window), Broken>
 
 fn split_window(stored: &[u8]) -> Result<(&[u8], Window), Broken> {
     match stored {
-        [_, key @ .., window] => Window::ALL.get(usize::from(*window)).map(|window| (key, *window)),
+        [_, key @ .., window] => Window::ALL
+            .get(usize::from(*window))
+            .map(|window| (key, *window)),
         _ => None,
     }
     .ok_or_else(|| Broken("a stored sum has no window".to_owned()))
@@ -139,8 +164,16 @@ mod tests {
     fn a_record_cut_short_is_an_error() {
         let mut block = Block::default();
         block.add(3, Sum::ONE);
-        let body = StoredBlock { block, ..StoredBlock::default() }.body().expect("encodes");
-        let record = StateEncoder::new().encode(1, &body[..body.len() - 1]).expect("encodes").to_vec();
+        let body = StoredBlock {
+            block,
+            ..StoredBlock::default()
+        }
+        .body()
+        .expect("encodes");
+        let record = StateEncoder::new()
+            .encode(1, &body[..body.len() - 1])
+            .expect("encodes")
+            .to_vec();
         assert!(StoredBlock::read(&record).is_err());
         assert!(split_block_key(b"b").is_err());
         assert!(split_folded_key(b"fkey\x06").is_err());

@@ -26,7 +26,13 @@ impl Tally {
     /// A sum of nothing yet; none if its key is not one of a KPI that is known.
     pub(super) fn new(key: &str, partition: i32) -> Option<Self> {
         let kpi = Kpi::named(parts(key)?[1])?;
-        Some(Self { key: key.into(), kpi, partition, series: Default::default(), taken: Vec::new() })
+        Some(Self {
+            key: key.into(),
+            kpi,
+            partition,
+            series: Default::default(),
+            taken: Vec::new(),
+        })
     }
 
     /// Workspace, slug, currency, dimension and value.
@@ -53,6 +59,12 @@ impl Tally {
 
 fn parts(key: &str) -> Option<[&str; 5]> {
     let mut parts = key.split('\0');
-    let five = [parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?];
+    let five = [
+        parts.next()?,
+        parts.next()?,
+        parts.next()?,
+        parts.next()?,
+        parts.next()?,
+    ];
     parts.next().is_none().then_some(five)
 }

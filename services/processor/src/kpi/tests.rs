@@ -4,6 +4,8 @@ use tributary_contracts::framing;
 use tributary_contracts::wire::KpiBlock;
 use tributary_core::time::{DAY, HOUR, MINUTE, SECOND};
 
+use super::stored::BLOCK;
+use super::turn::BLOCKS_PER_TURN;
 use super::*;
 use crate::runtime::memory::MemoryOutputs;
 use crate::runtime::stage::Stage as _;
@@ -20,7 +22,11 @@ struct Fixture {
 
 impl Fixture {
     fn new(keep: i64) -> Self {
-        let mut fixture = Self { stage: stage(keep), outputs: MemoryOutputs::default(), keep };
+        let mut fixture = Self {
+            stage: stage(keep),
+            outputs: MemoryOutputs::default(),
+            keep,
+        };
         fixture.restart();
         fixture
     }
@@ -31,19 +37,41 @@ impl Fixture {
     }
 
     fn take(&mut self, kpi: &str, changes: Vec<Change>) -> Result<(), Poison> {
-        let message = Contribution { workspace: "default", kpi, currency: "", dimension: "", dimension_value: "", changes };
+        let message = Contribution {
+            workspace: "default",
+            kpi,
+            currency: "",
+            dimension: "",
+            dimension_value: "",
+            changes,
+        };
         let message = framing::encode(&message).expect("encodes");
-        self.stage.take(&Input { partition: 0, offset: 0, key: b"", value: Some(&message) }, &self.outputs)
+        self.stage.take(
+            &Input {
+                partition: 0,
+                offset: 0,
+                key: b"",
+                value: Some(&message),
+            },
+            &self.outputs,
+        )
     }
 
     fn orders(&mut self, time: i64, number: i64) {
         let minute = tributary_core::kpi::minute_of(Timestamp(time));
-        let change = Change { window: 0, mark: minute, numerator: number * 1_000_000, denominator: 0 };
+        let change = Change {
+            window: 0,
+            mark: minute,
+            numerator: number * 1_000_000,
+            denominator: 0,
+        };
         self.take("orders", vec![change]).expect("taken");
     }
 
     fn flush(&mut self, now: i64) -> bool {
-        self.stage.flush(Timestamp(now), &mut self.outputs).expect("flushed")
+        self.stage
+            .flush(Timestamp(now), &mut self.outputs)
+            .expect("flushed")
     }
 
     /// Flushes until nothing is held back.
@@ -62,7 +90,10 @@ impl Fixture {
             if block.window == window.name() {
                 for (mark, numerator) in block.marks.iter().zip(&block.numerators) {
                     let time = block.block_start.0 + i64::from(*mark) * block.step_ms;
-                    values.insert(time / window.step(), (numerator.millionths() / 1_000_000) as i64);
+                    values.insert(
+                        time / window.step(),
+                        (numerator.millionths() / 1_000_000) as i64,
+                    );
                 }
             }
         }
@@ -75,31 +106,46 @@ impl Fixture {
 }
 
 fn stage(keep: i64) -> Stage {
-    Stage::new(Options { keep: [keep; 6], cached_differences: 1_000 })
+    Stage::new(Options {
+        keep: [keep; 6],
+        cached_differences: 1_000,
+    })
 }
 
 #[test]
 fn a_value_appears_when_the_clock_passes_its_mark_and_ends_with_its_window() {
     let mut fixture = Fixture::new(YEARS);
     fixture.orders(START + 30 * SECOND, 1);
-    assert!(!fixture.flush(START + 40 * SECOND), "nothing is held back for marks to come");
+    assert!(
+        !fixture.flush(START + 40 * SECOND),
+        "nothing is held back for marks to come"
+    );
     assert_eq!(fixture.marks(Window::Hour), 0);
     assert!(!fixture.stage.due(Timestamp(START + 59 * SECOND)));
     let first = START + MINUTE;
     assert!(fixture.stage.due(Timestamp(first)), "a mark has passed");
     fixture.settle(first);
     assert_eq!(fixture.values(Window::Hour), [(first / MINUTE, 1)].into());
-    assert!(!fixture.stage.due(Timestamp(first + 2 * SECOND)), "until the next mark");
+    assert!(
+        !fixture.stage.due(Timestamp(first + 2 * SECOND)),
+        "until the next mark"
+    );
     fixture.settle(START + 3 * HOUR);
     let marks: Vec<i64> = (first / MINUTE..first / MINUTE + 60).collect();
-    assert_eq!(fixture.values(Window::Hour).into_keys().collect::<Vec<_>>(), marks);
+    assert_eq!(
+        fixture.values(Window::Hour).into_keys().collect::<Vec<_>>(),
+        marks
+    );
     assert_eq!(fixture.marks(Window::Day), 12);
     let mut now = START + 3 * HOUR;
     while now < START + 26 * HOUR {
         now += 15 * MINUTE;
         fixture.settle(now);
     }
-    assert_eq!((fixture.marks(Window::Hour), fixture.marks(Window::Day)), (60, 96));
+    assert_eq!(
+        (fixture.marks(Window::Hour), fixture.marks(Window::Day)),
+        (60, 96)
+    );
 }
 
 #[test]
@@ -127,7 +173,12 @@ fn what_is_taken_back_is_published_as_nothing_once_and_can_come_again() {
     fixture.orders(START, -1);
     let now = fixture.settle(now + SECOND);
     assert_eq!(fixture.marks(Window::Hour) + fixture.marks(Window::Day), 0);
-    assert!(fixture.outputs.stored[&0].keys().all(|key| key[0] == CLOCK[0]), "nothing is left but the clock");
+    assert!(
+        fixture.outputs.stored[&0]
+            .keys()
+            .all(|key| key[0] == CLOCK[0]),
+        "nothing is left but the clock"
+    );
     let sent = fixture.outputs.sent.len();
     fixture.settle(now + 2 * MINUTE);
     assert_eq!(fixture.outputs.sent.len(), sent, "nothing more to say");
@@ -142,7 +193,10 @@ fn what_is_taken_back_is_published_as_nothing_once_and_can_come_again() {
         .filter(|block| block.window == "1h")
         .map(|block| block.revision)
         .collect();
-    assert!(revisions.windows(2).all(|pair| pair[0] < pair[1]), "{revisions:?}");
+    assert!(
+        revisions.windows(2).all(|pair| pair[0] < pair[1]),
+        "{revisions:?}"
+    );
 }
 
 #[test]
@@ -167,7 +221,13 @@ fn what_was_held_back_is_published_after_a_restart() {
     fixture.restart();
     assert!(fixture.stage.due(Timestamp(START + MINUTE + 200)));
     fixture.settle(START + MINUTE + 200);
-    assert_eq!(fixture.values(Window::Hour).into_values().collect::<Vec<_>>(), [2, 2]);
+    assert_eq!(
+        fixture
+            .values(Window::Hour)
+            .into_values()
+            .collect::<Vec<_>>(),
+        [2, 2]
+    );
 }
 
 #[test]
@@ -183,17 +243,40 @@ fn marks_that_are_no_longer_kept_are_published_as_nothing_once_and_forgotten() {
     assert!(fixture.stage.due(Timestamp(late)), "though nothing came");
     fixture.settle(late);
     assert_eq!(fixture.marks(Window::Hour), 0);
-    let stored_hours = |fixture: &Fixture| fixture.outputs.stored[&0].keys().filter(|key| key[0] == BLOCK && key[key.len() - 9] == 0).count();
+    let stored_hours = |fixture: &Fixture| {
+        fixture.outputs.stored[&0]
+            .keys()
+            .filter(|key| key[0] == BLOCK && key[key.len() - 9] == 0)
+            .count()
+    };
     assert_eq!(stored_hours(&fixture), 0);
     fixture.outputs.take_sent();
     fixture.orders(START, 5);
     fixture.settle(late + SECOND);
-    assert_eq!((fixture.marks(Window::Hour), stored_hours(&fixture)), (0, 0), "what is late by more than is kept is forgotten too");
-    assert!(fixture.marks(Window::Week) > 0, "where marks are kept it counts");
-    assert!(fixture.values(Window::Week).values().all(|value| *value == 6));
+    assert_eq!(
+        (fixture.marks(Window::Hour), stored_hours(&fixture)),
+        (0, 0),
+        "what is late by more than is kept is forgotten too"
+    );
+    assert!(
+        fixture.marks(Window::Week) > 0,
+        "where marks are kept it counts"
+    );
+    assert!(
+        fixture
+            .values(Window::Week)
+            .values()
+            .all(|value| *value == 6)
+    );
     fixture.orders(START + 25 * HOUR, 5);
     fixture.settle(late + 2 * SECOND);
-    assert!(fixture.values(Window::Day).values().all(|value| *value == 5), "what was forgotten still counts as taken back");
+    assert!(
+        fixture
+            .values(Window::Day)
+            .values()
+            .all(|value| *value == 5),
+        "what was forgotten still counts as taken back"
+    );
     assert_eq!(fixture.marks(Window::Day), 96);
 }
 
@@ -204,11 +287,22 @@ fn an_order_of_1997_costs_no_more_than_one_of_today() {
     fixture.orders(long_ago, 1);
     fixture.settle(now);
     // 1h and 24h: 2 blocks at most, 7d: 2, 30d: 6, 90d: 14, 365d: 13.
-    assert!(fixture.outputs.sent.len() <= 39, "{} blocks", fixture.outputs.sent.len());
-    assert_eq!(Window::ALL.map(|window| fixture.marks(window)), [60, 96, 168, 720, 2160, 365]);
+    assert!(
+        fixture.outputs.sent.len() <= 39,
+        "{} blocks",
+        fixture.outputs.sent.len()
+    );
+    assert_eq!(
+        Window::ALL.map(|window| fixture.marks(window)),
+        [60, 96, 168, 720, 2160, 365]
+    );
     let sent = fixture.outputs.sent.len();
     fixture.settle(now + DAY);
-    assert_eq!(fixture.outputs.sent.len(), sent, "the clock passes no mark with a value");
+    assert_eq!(
+        fixture.outputs.sent.len(),
+        sent,
+        "the clock passes no mark with a value"
+    );
 }
 
 #[test]
@@ -220,28 +314,59 @@ fn a_backfill_is_published_in_slices_and_every_series_has_its_turn() {
     let now = START + 2_500 * DAY;
     assert!(fixture.flush(now), "held back");
     let first = fixture.outputs.take_sent();
-    assert!(first.len() <= BLOCKS_PER_FLUSH + BLOCKS_PER_TURN, "{} blocks", first.len());
+    assert!(
+        first.len() <= BLOCKS_PER_FLUSH + BLOCKS_PER_TURN,
+        "{} blocks",
+        first.len()
+    );
     let windows: std::collections::BTreeSet<String> = first
         .iter()
-        .map(|sent| framing::decode::<KpiBlock<'_>>(&sent.value).expect("decodes").window.to_owned())
+        .map(|sent| {
+            framing::decode::<KpiBlock<'_>>(&sent.value)
+                .expect("decodes")
+                .window
+                .to_owned()
+        })
         .collect();
     assert_eq!(windows.len(), 6);
     fixture.outputs.sent = first;
     let settled = fixture.settle(now);
     assert!(settled - now < 10 * SECOND);
     assert_eq!(fixture.marks(Window::Hour), 60 * 2_000);
-    assert!(fixture.values(Window::Year).values().all(|orders| (1..=365).contains(orders)));
+    assert!(
+        fixture
+            .values(Window::Year)
+            .values()
+            .all(|orders| (1..=365).contains(orders))
+    );
 }
 
 #[test]
 fn what_cannot_be_a_contribution_is_refused_by_itself() {
     let mut fixture = Fixture::new(YEARS);
-    let change = |window, mark| vec![Change { window, mark, numerator: 1, denominator: 0 }];
-    for (kpi, changes) in [("moon_phase", change(0, 1)), ("orders", change(7, 1)), ("orders", change(-1, 1)), ("orders", change(1, i64::MAX))] {
+    let change = |window, mark| {
+        vec![Change {
+            window,
+            mark,
+            numerator: 1,
+            denominator: 0,
+        }]
+    };
+    for (kpi, changes) in [
+        ("moon_phase", change(0, 1)),
+        ("orders", change(7, 1)),
+        ("orders", change(-1, 1)),
+        ("orders", change(1, i64::MAX)),
+    ] {
         let poison = fixture.take(kpi, changes).expect_err("refused");
         assert_eq!(poison.reason, "malformed", "{poison}");
     }
-    let input = Input { partition: 0, offset: 0, key: b"", value: Some(b"junk") };
+    let input = Input {
+        partition: 0,
+        offset: 0,
+        key: b"",
+        value: Some(b"junk"),
+    };
     assert!(fixture.stage.take(&input, &fixture.outputs).is_err());
     assert!(!fixture.flush(START));
     assert!(fixture.outputs.sent.is_empty());

@@ -32,7 +32,11 @@ pub(super) struct Work {
 impl Work {
     /// No blocks; about `cached` differences are held besides those in work.
     pub(super) fn new(cached: usize) -> Self {
-        Self { blocks: BTreeMap::new(), recent: Recent::new(cached), state: StateEncoder::new() }
+        Self {
+            blocks: BTreeMap::new(),
+            recent: Recent::new(cached),
+            state: StateEncoder::new(),
+        }
     }
 
     /// Forgets all.
@@ -42,17 +46,30 @@ impl Work {
     }
 
     /// A block, from now on in work.
-    pub(super) fn block(&mut self, place: Place, tally: &Tally, store: &dyn Store) -> Result<&mut Block, Broken> {
+    pub(super) fn block(
+        &mut self,
+        place: Place,
+        tally: &Tally,
+        store: &dyn Store,
+    ) -> Result<&mut Block, Broken> {
         match self.blocks.entry(place) {
             Entry::Occupied(entry) => Ok(entry.into_mut()),
             Entry::Vacant(entry) => {
                 let (_, window, number) = place;
-                let stored = tally.series[window.index()].slots.get(&number).is_some_and(|slot| slot.stored);
+                let stored = tally.series[window.index()]
+                    .slots
+                    .get(&number)
+                    .is_some_and(|slot| slot.stored);
                 let block = match self.recent.take(&place) {
                     Some(block) => block,
-                    None if stored => match store.get(tally.partition, &block_key(tally.key.as_bytes(), window, number))? {
+                    None if stored => match store.get(
+                        tally.partition,
+                        &block_key(tally.key.as_bytes(), window, number),
+                    )? {
                         Some(record) => Box::new(StoredBlock::read(&record)?.block),
-                        None => return Err(Broken("a block that was stored is not there".to_owned())),
+                        None => {
+                            return Err(Broken("a block that was stored is not there".to_owned()));
+                        }
                     },
                     None => Box::default(),
                 };
@@ -68,7 +85,11 @@ impl Work {
     }
 
     /// Writes all blocks in work. Returns the partitions that were written to.
-    pub(super) fn write(&mut self, tallies: &[Tally], outputs: &mut dyn Outputs) -> Result<Vec<i32>, Broken> {
+    pub(super) fn write(
+        &mut self,
+        tallies: &[Tally],
+        outputs: &mut dyn Outputs,
+    ) -> Result<Vec<i32>, Broken> {
         let mut partitions = Vec::new();
         for (place, block) in std::mem::take(&mut self.blocks) {
             let (index, window, number) = place;
@@ -76,8 +97,17 @@ impl Work {
             let key = block_key(tally.key.as_bytes(), window, number);
             if let Some(slot) = series.slots.get(&number) {
                 let dirty = series.dirty.contains(&number);
-                let stored = StoredBlock { revision: slot.revision, published: slot.published, dirty, block: *block };
-                outputs.put(tally.partition, &key, Some(self.state.encode(slot.revision, &stored.body()?)?))?;
+                let stored = StoredBlock {
+                    revision: slot.revision,
+                    published: slot.published,
+                    dirty,
+                    block: *block,
+                };
+                outputs.put(
+                    tally.partition,
+                    &key,
+                    Some(self.state.encode(slot.revision, &stored.body()?)?),
+                )?;
                 if slot.stored {
                     self.recent.put(place, Box::new(stored.block));
                 }

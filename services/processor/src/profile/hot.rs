@@ -37,16 +37,25 @@ impl Weight for Box<Hot> {
 
 impl Hot {
     /// Reads a profile from the store; one that is not there is empty.
-    pub(super) fn load(partition: i32, id: ProfileId, goals: &[Box<str>], store: &dyn Store) -> Result<Self, Broken> {
+    pub(super) fn load(
+        partition: i32,
+        id: ProfileId,
+        goals: &[Box<str>],
+        store: &dyn Store,
+    ) -> Result<Self, Broken> {
         let mut hot = Self::default();
         // A look-up of a key that is not there is much cheaper than a scan, and most profiles begin as new ones.
-        let Some(record) = store.get(partition, &profile_key(id))? else { return Ok(hot) };
+        let Some(record) = store.get(partition, &profile_key(id))? else {
+            return Ok(hot);
+        };
         hot.revision = state_record::decode(&record)?.revision;
         let prefix = atom_key(id, "");
         store.scan(partition, &prefix, &mut |key, record| {
-            let atom_id = std::str::from_utf8(&key[prefix.len()..]).map_err(|_| Broken("an atom's id is not text".into()))?;
+            let atom_id = std::str::from_utf8(&key[prefix.len()..])
+                .map_err(|_| Broken("an atom's id is not text".into()))?;
             let message = state_record::decode(record)?.body;
-            hot.apply(atom_id, Some(message), goals, &mut Nowhere).map(drop)
+            hot.apply(atom_id, Some(message), goals, &mut Nowhere)
+                .map(drop)
         })?;
         Ok(hot)
     }
@@ -65,7 +74,8 @@ impl Hot {
         if before == after {
             return Ok(false);
         }
-        self.fold.replace(before.as_ref(), after.as_ref(), goals, contributions);
+        self.fold
+            .replace(before.as_ref(), after.as_ref(), goals, contributions);
         match message {
             Some(message) => self.atoms.insert(atom_id.into(), message.into()),
             None => self.atoms.remove(atom_id),
@@ -76,9 +86,13 @@ impl Hot {
 
 /// The core's view of a framed atom that was found good when it came.
 pub(super) fn stored(message: &[u8]) -> Result<Atom<'_>, Broken> {
-    let atom: wire::Atom<'_> = framing::decode(message).map_err(|error| Broken(format!("a stored atom {error}")))?;
-    let body = atom.body.ok_or_else(|| Broken("a stored atom holds nothing".to_owned()))?;
-    translate::atom(&body).map_err(|error| Broken(format!("{} of a stored atom is out of range", error.0)))
+    let atom: wire::Atom<'_> =
+        framing::decode(message).map_err(|error| Broken(format!("a stored atom {error}")))?;
+    let body = atom
+        .body
+        .ok_or_else(|| Broken("a stored atom holds nothing".to_owned()))?;
+    translate::atom(&body)
+        .map_err(|error| Broken(format!("{} of a stored atom is out of range", error.0)))
 }
 
 /// The store's key of a profile.

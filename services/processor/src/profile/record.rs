@@ -20,7 +20,10 @@ pub(super) struct Records {
 
 impl Records {
     pub(super) fn new() -> Self {
-        Self { encoder: Encoder::new("profile"), buffer: Vec::new() }
+        Self {
+            encoder: Encoder::new("profile"),
+            buffer: Vec::new(),
+        }
     }
 
     /// Sends what a profile is now.
@@ -39,7 +42,10 @@ impl Records {
             profile_id,
             identifiers: fold
                 .identifiers()
-                .map(|identifier| ProfileIdentifier { r#type: identifier.r#type, value: identifier.value })
+                .map(|identifier| ProfileIdentifier {
+                    r#type: identifier.r#type,
+                    value: identifier.value,
+                })
                 .collect(),
             traits: &traits,
             first_seen: fold.first_seen(),
@@ -53,9 +59,16 @@ impl Records {
             gone,
         };
         self.buffer.clear();
-        self.encoder.encode(&record, &mut self.buffer).map_err(|error| Broken(format!("encode a profile: {error}")))?;
+        self.encoder
+            .encode(&record, &mut self.buffer)
+            .map_err(|error| Broken(format!("encode a profile: {error}")))?;
         let key = keys::joined(&[workspace, &profile_id.to_string()]);
-        outputs.send(TOPIC, keys::partition(&key, outputs.partitions(TOPIC)), &key, &self.buffer)
+        outputs.send(
+            TOPIC,
+            keys::partition(&key, outputs.partitions(TOPIC)),
+            &key,
+            &self.buffer,
+        )
     }
 }
 

@@ -31,12 +31,19 @@ struct OfKey {
 
 impl Sums {
     pub(super) fn new() -> Self {
-        Self { places: FxHashMap::default(), sums: Vec::new(), encoder: Encoder::new("contribution") }
+        Self {
+            places: FxHashMap::default(),
+            sums: Vec::new(),
+            encoder: Encoder::new("contribution"),
+        }
     }
 
     /// Where contributions of a workspace are added.
     pub(super) fn of<'a>(&'a mut self, workspace: &'a str) -> OfWorkspace<'a> {
-        OfWorkspace { workspace, all: self }
+        OfWorkspace {
+            workspace,
+            all: self,
+        }
     }
 
     /// Forgets all.
@@ -56,10 +63,15 @@ impl Sums {
             let mut sums: Vec<_> = sums.into_iter().filter(|(_, sum)| !sum.is_zero()).collect();
             sums.sort_unstable_by_key(|(place, _)| *place);
             for part in balanced_parts(&sums, CHANGES_PER_MESSAGE) {
-                let changes = part.into_iter().flat_map(|((window, mark), sum)| changes(window, mark, sum)).collect();
+                let changes = part
+                    .into_iter()
+                    .flat_map(|((window, mark), sum)| changes(window, mark, sum))
+                    .collect();
                 let message = contribution(&key, changes)?;
                 buffer.clear();
-                self.encoder.encode(&message, &mut buffer).map_err(|error| Broken(format!("encode a contribution: {error}")))?;
+                self.encoder
+                    .encode(&message, &mut buffer)
+                    .map_err(|error| Broken(format!("encode a contribution: {error}")))?;
                 outputs.send(TOPIC, keys::partition(&key, partitions), &key, &buffer)?;
             }
         }
@@ -78,19 +90,30 @@ impl Contributions for OfWorkspace<'_> {
         if differences.is_empty() {
             return;
         }
-        let key = keys::joined(&[self.workspace, key.kpi.slug(), key.currency, key.dimension.name(), key.value]);
+        let key = keys::joined(&[
+            self.workspace,
+            key.kpi.slug(),
+            key.currency,
+            key.dimension.name(),
+            key.value,
+        ]);
         let place = match self.all.places.get(&*key) {
             Some(place) => *place,
             None => {
                 let key = key.into_boxed_slice();
                 self.all.places.insert(key.clone(), self.all.sums.len());
-                self.all.sums.push(OfKey { key, sums: FxHashMap::default() });
+                self.all.sums.push(OfKey {
+                    key,
+                    sums: FxHashMap::default(),
+                });
                 self.all.sums.len() - 1
             }
         };
         let sums = &mut self.all.sums[place].sums;
         for difference in differences {
-            let window = difference.window.map_or(0, |window| window.index() as i32 + 1);
+            let window = difference
+                .window
+                .map_or(0, |window| window.index() as i32 + 1);
             *sums.entry((window, difference.mark)).or_default() += difference.sum;
         }
     }
@@ -104,12 +127,23 @@ impl Contributions for Nowhere {
 }
 
 fn contribution(key: &[u8], changes: Vec<Change>) -> Result<Contribution<'_>, Broken> {
-    let text = std::str::from_utf8(key).map_err(|_| Broken("a key of contributions is not text".to_owned()))?;
+    let text = std::str::from_utf8(key)
+        .map_err(|_| Broken("a key of contributions is not text".to_owned()))?;
     let parts: Vec<&str> = text.split('\0').collect();
     let [workspace, kpi, currency, dimension, dimension_value] = parts[..] else {
-        return Err(Broken("a key of contributions has not five parts: a workspace, goal or currency holds NUL".to_owned()));
+        return Err(Broken(
+            "a key of contributions has not five parts: a workspace, goal or currency holds NUL"
+                .to_owned(),
+        ));
     };
-    Ok(Contribution { workspace, kpi, currency, dimension, dimension_value, changes })
+    Ok(Contribution {
+        workspace,
+        kpi,
+        currency,
+        dimension,
+        dimension_value,
+        changes,
+    })
 }
 
 /// Window and mark, and what is added there.
@@ -119,7 +153,8 @@ type Placed = ((i32, i64), Sum);
 /// by taking it back where the next part begins, and that part adds it again; so whoever knows only some of the parts
 /// sees no value that reaches to the end of time.
 fn balanced_parts(sums: &[Placed], most: usize) -> Vec<Vec<Placed>> {
-    let (mut parts, mut part, mut open): (Vec<Vec<Placed>>, Vec<Placed>, Sum) = (Vec::new(), Vec::new(), Sum::ZERO);
+    let (mut parts, mut part, mut open): (Vec<Vec<Placed>>, Vec<Placed>, Sum) =
+        (Vec::new(), Vec::new(), Sum::ZERO);
     for &(place, sum) in sums {
         if part.len() >= most {
             if !open.is_zero() {
@@ -153,7 +188,12 @@ fn changes(window: i32, mark: i64, sum: Sum) -> impl Iterator<Item = Change> {
         numerator -= part;
         done = numerator == 0;
         let part = i64::try_from(part).expect("was clamped to it");
-        Some(Change { window, mark, numerator: part, denominator: std::mem::take(&mut denominator) })
+        Some(Change {
+            window,
+            mark,
+            numerator: part,
+            denominator: std::mem::take(&mut denominator),
+        })
     })
 }
 
@@ -163,7 +203,10 @@ mod tests {
 
     #[test]
     fn parts_of_differences_are_balanced_and_add_up_to_all_of_them() {
-        let one = |number: i64| Sum { numerator: 0, denominator: number };
+        let one = |number: i64| Sum {
+            numerator: 0,
+            denominator: number,
+        };
         let sums: Vec<Placed> = vec![
             ((0, 5), one(7)),
             ((1, 1), one(1)),
@@ -177,11 +220,19 @@ mod tests {
             let parts = balanced_parts(&sums, most);
             let mut added = std::collections::BTreeMap::<(i32, i64), i64>::new();
             for part in &parts {
-                let open: i64 = part.iter().filter(|(place, _)| place.0 > 0).map(|(_, sum)| sum.denominator).sum();
+                let open: i64 = part
+                    .iter()
+                    .filter(|(place, _)| place.0 > 0)
+                    .map(|(_, sum)| sum.denominator)
+                    .sum();
                 assert_eq!(open, 0, "{part:?} of {most}");
-                part.iter().for_each(|(place, sum)| *added.entry(*place).or_default() += sum.denominator);
+                part.iter()
+                    .for_each(|(place, sum)| *added.entry(*place).or_default() += sum.denominator);
             }
-            let added: Vec<Placed> = added.into_iter().map(|(place, number)| (place, one(number))).collect();
+            let added: Vec<Placed> = added
+                .into_iter()
+                .map(|(place, number)| (place, one(number)))
+                .collect();
             assert_eq!(added, sums, "in parts of {most}");
         }
     }
@@ -189,8 +240,22 @@ mod tests {
     #[test]
     fn a_sum_beyond_64_bits_is_sent_in_parts_that_add_up_to_it() {
         for numerator in [0, 5, i128::from(i64::MAX) * 2 + 7, i128::from(i64::MIN) * 3] {
-            let parts: Vec<Change> = changes(0, 9, Sum { numerator, denominator: 4 }).collect();
-            assert_eq!(parts.iter().map(|part| i128::from(part.numerator)).sum::<i128>(), numerator);
+            let parts: Vec<Change> = changes(
+                0,
+                9,
+                Sum {
+                    numerator,
+                    denominator: 4,
+                },
+            )
+            .collect();
+            assert_eq!(
+                parts
+                    .iter()
+                    .map(|part| i128::from(part.numerator))
+                    .sum::<i128>(),
+                numerator
+            );
             assert_eq!(parts.iter().map(|part| part.denominator).sum::<i64>(), 4);
         }
     }

@@ -1,5 +1,6 @@
 use tributary_contracts::wire::{
-    Atom, AtomBody, ChannelActivity, Contribution, IdentifierAtom, MinuteRun, OrderAtom, Profile, SessionAtom, Trait,
+    Atom, AtomBody, ChannelActivity, Contribution, IdentifierAtom, MinuteRun, OrderAtom, Profile,
+    SessionAtom, Trait,
 };
 use tributary_core::identifier::{Identifier, IdentifierType};
 use tributary_core::money::Amount;
@@ -15,7 +16,10 @@ struct Fixture {
 
 impl Fixture {
     fn new(goals: &[&str]) -> Self {
-        let mut fixture = Self { stage: stage(goals), outputs: MemoryOutputs::default() };
+        let mut fixture = Self {
+            stage: stage(goals),
+            outputs: MemoryOutputs::default(),
+        };
         fixture.restart(goals);
         fixture
     }
@@ -26,34 +30,76 @@ impl Fixture {
     }
 
     fn take(&mut self, atom_id: &str, body: Option<AtomBody<'_>>) {
-        let atom = Atom { workspace: "default", profile_id: ann(), atom_id, revision: 1, body };
+        let atom = Atom {
+            workspace: "default",
+            profile_id: ann(),
+            atom_id,
+            revision: 1,
+            body,
+        };
         let message = framing::encode(&atom).expect("encodes");
         self.refusable(Some(&message)).expect("taken");
     }
 
     fn refusable(&mut self, value: Option<&[u8]>) -> Result<(), Poison> {
-        self.stage.take(&Input { partition: 0, offset: 0, key: b"", value }, &self.outputs)
+        self.stage.take(
+            &Input {
+                partition: 0,
+                offset: 0,
+                key: b"",
+                value,
+            },
+            &self.outputs,
+        )
     }
 
     fn flush(&mut self) {
-        assert!(!self.stage.flush(Timestamp(0), &mut self.outputs).expect("flushed"));
+        assert!(
+            !self
+                .stage
+                .flush(Timestamp(0), &mut self.outputs)
+                .expect("flushed")
+        );
     }
 
     /// The record of the profile since the last call: revision, gone, orders, traits.
     fn profile(&self) -> Option<(i64, bool, i64, String)> {
-        let sent = self.outputs.sent.iter().rev().find(|sent| sent.topic == "profiles")?;
+        let sent = self
+            .outputs
+            .sent
+            .iter()
+            .rev()
+            .find(|sent| sent.topic == "profiles")?;
         let profile: Profile<'_> = framing::decode(&sent.value).expect("decodes");
-        Some((profile.revision, profile.gone, profile.orders, profile.traits.to_owned()))
+        Some((
+            profile.revision,
+            profile.gone,
+            profile.orders,
+            profile.traits.to_owned(),
+        ))
     }
 
     /// All contributions since the last call to a KPI and value, summed.
     fn sum(&self, kpi: &str, value: &str) -> (i64, i64) {
         let mut sum = (0, 0);
-        for sent in self.outputs.sent.iter().filter(|sent| sent.topic == "contributions") {
+        for sent in self
+            .outputs
+            .sent
+            .iter()
+            .filter(|sent| sent.topic == "contributions")
+        {
             let contribution: Contribution<'_> = framing::decode(&sent.value).expect("decodes");
             if contribution.kpi == kpi && contribution.dimension_value == value {
-                sum.0 += contribution.changes.iter().map(|change| change.numerator).sum::<i64>();
-                sum.1 += contribution.changes.iter().map(|change| change.denominator).sum::<i64>();
+                sum.0 += contribution
+                    .changes
+                    .iter()
+                    .map(|change| change.numerator)
+                    .sum::<i64>();
+                sum.1 += contribution
+                    .changes
+                    .iter()
+                    .map(|change| change.denominator)
+                    .sum::<i64>();
             }
         }
         sum
@@ -61,7 +107,10 @@ impl Fixture {
 }
 
 fn stage(goals: &[&str]) -> Stage {
-    Stage::new(Options { cached_profiles: 1_000, goals: goals.iter().map(|goal| (*goal).to_owned()).collect() })
+    Stage::new(Options {
+        cached_profiles: 1_000,
+        goals: goals.iter().map(|goal| (*goal).to_owned()).collect(),
+    })
 }
 
 fn ann() -> ProfileId {
@@ -104,7 +153,12 @@ fn session<'a>(goals: &[&'a str], length: i64) -> AtomBody<'a> {
             device_type: "",
             minutes: vec![MinuteRun { first: 1, length }],
         }],
-        traits: vec![Trait { name: "a \"b\"", value: "[1]", occurred_at: Timestamp(60_000), message_id: "m1" }],
+        traits: vec![Trait {
+            name: "a \"b\"",
+            value: "[1]",
+            occurred_at: Timestamp(60_000),
+            message_id: "m1",
+        }],
     })
 }
 
@@ -122,8 +176,15 @@ fn a_profile_goes_with_its_last_atom_and_goes_on_counting_when_it_comes_again() 
     fixture.take("o2", Some(order()));
     fixture.take("s1", Some(session(&[], 1)));
     fixture.flush();
-    assert_eq!(fixture.profile(), Some((3, false, 1, r#"{"a \"b\"":[1]}"#.into())));
-    assert_eq!(fixture.sum("orders", ""), (1_000_000, 0), "once in all, whatever went and came");
+    assert_eq!(
+        fixture.profile(),
+        Some((3, false, 1, r#"{"a \"b\"":[1]}"#.into()))
+    );
+    assert_eq!(
+        fixture.sum("orders", ""),
+        (1_000_000, 0),
+        "once in all, whatever went and came"
+    );
 }
 
 #[test]
@@ -159,13 +220,37 @@ fn what_cannot_be_an_atom_is_refused_by_itself() {
     let mut fixture = Fixture::new(&[]);
     assert!(fixture.refusable(None).is_err());
     assert!(fixture.refusable(Some(b"junk")).is_err());
-    let atom = |body| Atom { workspace: "default", profile_id: ann(), atom_id: "s1", revision: 1, body: Some(body) };
+    let atom = |body| Atom {
+        workspace: "default",
+        profile_id: ann(),
+        atom_id: "s1",
+        revision: 1,
+        body: Some(body),
+    };
     let endless = framing::encode(&atom(session(&[], i64::MAX))).expect("encodes");
-    assert_eq!(fixture.refusable(Some(&endless)).expect_err("refused").detail, "activity of the atom is out of range");
-    let early = OrderAtom { ordered_at: Timestamp(-1), ..match order() { AtomBody::OrderAtom(order) => order, _ => unreachable!() } };
+    assert_eq!(
+        fixture
+            .refusable(Some(&endless))
+            .expect_err("refused")
+            .detail,
+        "activity of the atom is out of range"
+    );
+    let early = OrderAtom {
+        ordered_at: Timestamp(-1),
+        ..match order() {
+            AtomBody::OrderAtom(order) => order,
+            _ => unreachable!(),
+        }
+    };
     let early = framing::encode(&atom(AtomBody::OrderAtom(early))).expect("encodes");
     assert!(fixture.refusable(Some(&early)).is_err());
-    fixture.take("i1", Some(AtomBody::IdentifierAtom(IdentifierAtom { r#type: "email", value: "a@b" })));
+    fixture.take(
+        "i1",
+        Some(AtomBody::IdentifierAtom(IdentifierAtom {
+            r#type: "email",
+            value: "a@b",
+        })),
+    );
     fixture.flush();
     assert!(fixture.profile().is_some(), "the next one is taken");
 }
@@ -175,7 +260,10 @@ fn an_event_costs_the_same_however_many_sessions_the_profile_holds() {
     let changes = |sessions: usize| {
         let mut fixture = Fixture::new(&[]);
         for number in 0..sessions {
-            fixture.take(&format!("s{number}"), Some(session(&[], 1 + number as i64 % 7)));
+            fixture.take(
+                &format!("s{number}"),
+                Some(session(&[], 1 + number as i64 % 7)),
+            );
         }
         fixture.flush();
         fixture.outputs.take_sent();

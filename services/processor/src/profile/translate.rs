@@ -1,7 +1,9 @@
 //! Atoms as they stand on the topic, as the core knows them.
 
 use tributary_contracts::wire::{self, AtomBody};
-use tributary_core::profile::{Activity, Atom, Facets, Identifier, Order, Passive, Refund, Runs, Session, Trait};
+use tributary_core::profile::{
+    Activity, Atom, Facets, Identifier, Order, Passive, Refund, Runs, Session, Trait,
+};
 use tributary_core::time::{MINUTE, Timestamp};
 
 /// Names the field that cannot be right.
@@ -23,8 +25,17 @@ pub(super) fn atom<'a>(body: &AtomBody<'a>) -> Result<Atom<'a>, OutOfRange> {
                 device_type: value(session.device_type),
                 store: value(session.store),
             },
-            goals: session.goals.iter().filter(|(_, events)| **events > 0).map(|(goal, _)| *goal).collect(),
-            activity: session.activity.iter().map(activity).collect::<Result<_, _>>()?,
+            goals: session
+                .goals
+                .iter()
+                .filter(|(_, events)| **events > 0)
+                .map(|(goal, _)| *goal)
+                .collect(),
+            activity: session
+                .activity
+                .iter()
+                .map(activity)
+                .collect::<Result<_, _>>()?,
             traits: session.traits.iter().map(stated).collect(),
         }),
         AtomBody::PassiveAtom(passive) => Atom::Passive(Passive {
@@ -45,9 +56,10 @@ pub(super) fn atom<'a>(body: &AtomBody<'a>) -> Result<Atom<'a>, OutOfRange> {
             },
             refunds: order.refunds.iter().map(refund).collect::<Result<_, _>>()?,
         }),
-        AtomBody::IdentifierAtom(identifier) => {
-            Atom::Identifier(Identifier { r#type: identifier.r#type, value: identifier.value })
-        }
+        AtomBody::IdentifierAtom(identifier) => Atom::Identifier(Identifier {
+            r#type: identifier.r#type,
+            value: identifier.value,
+        }),
     })
 }
 
@@ -57,12 +69,18 @@ fn value(text: &str) -> &str {
 }
 
 fn time(field: &'static str, time: Timestamp) -> Result<Timestamp, OutOfRange> {
-    if time == time.clamped() { Ok(time) } else { Err(OutOfRange(field)) }
+    if time == time.clamped() {
+        Ok(time)
+    } else {
+        Err(OutOfRange(field))
+    }
 }
 
 fn activity<'a>(activity: &wire::ChannelActivity<'a>) -> Result<Activity<'a>, OutOfRange> {
     let latest = Timestamp::MAX.0 / MINUTE;
-    let fits = |run: &wire::MinuteRun| (0..=latest).contains(&run.first) && (1..=latest).contains(&run.length);
+    let fits = |run: &wire::MinuteRun| {
+        (0..=latest).contains(&run.first) && (1..=latest).contains(&run.length)
+    };
     if !activity.minutes.iter().all(fits) {
         return Err(OutOfRange("activity"));
     }
@@ -75,9 +93,17 @@ fn activity<'a>(activity: &wire::ChannelActivity<'a>) -> Result<Activity<'a>, Ou
 }
 
 fn stated<'a>(stated: &wire::Trait<'a>) -> Trait<'a> {
-    Trait { name: stated.name, value: stated.value, occurred_at: stated.occurred_at, message_id: stated.message_id }
+    Trait {
+        name: stated.name,
+        value: stated.value,
+        occurred_at: stated.occurred_at,
+        message_id: stated.message_id,
+    }
 }
 
 fn refund(refund: &wire::Refund) -> Result<Refund, OutOfRange> {
-    Ok(Refund { refunded_at: time("refunded_at", refund.refunded_at)?, amount: refund.amount })
+    Ok(Refund {
+        refunded_at: time("refunded_at", refund.refunded_at)?,
+        amount: refund.amount,
+    })
 }

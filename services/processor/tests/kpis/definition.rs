@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tributary_core::kpi::Window;
 use tributary_core::time::Timestamp;
 
-use super::world::{Fact, Facets};
+use super::world::{Facets, Fact};
 
 /// KPI, window, currency, dimension, value.
 pub type Series = [String; 5];
@@ -33,7 +33,10 @@ impl Tables {
     fn marks(&self, time: i64) -> Vec<i64> {
         let (step, length) = (self.window().step(), self.window().length());
         let first = time / step - 1;
-        (first..first + length / step + 3).map(|mark| mark * step).filter(|end| end - length < time && time <= *end).collect()
+        (first..first + length / step + 3)
+            .map(|mark| mark * step)
+            .filter(|end| end - length < time && time <= *end)
+            .collect()
     }
 
     fn series(&mut self, kpi: &str, currency: &str, row: (&str, &str)) -> &mut Values {
@@ -52,7 +55,12 @@ impl Tables {
 
     fn fact(&mut self, profile: u8, fact: &Fact) {
         match fact {
-            Fact::Session { start, touches, facets, goals } => {
+            Fact::Session {
+                start,
+                touches,
+                facets,
+                goals,
+            } => {
                 for row in rows(facets) {
                     self.add("sessions", "", row, *start, (ONE, 0));
                     if row.0 == "source" {
@@ -65,7 +73,13 @@ impl Tables {
                         self.add("conversion_rate", "", row, *start, (reached("purchase"), 1));
                     }
                     for goal in ["purchase", "signup"] {
-                        self.add("conversion_rate", "", ("goal", goal), *start, (reached(goal), 1));
+                        self.add(
+                            "conversion_rate",
+                            "",
+                            ("goal", goal),
+                            *start,
+                            (reached(goal), 1),
+                        );
                     }
                 }
                 for (after, channel, store, device_type) in touches {
@@ -78,17 +92,32 @@ impl Tables {
                     }
                 }
             }
-            Fact::Order { time, currency, units, facets, refunds } => {
+            Fact::Order {
+                time,
+                currency,
+                units,
+                facets,
+                refunds,
+            } => {
                 let total = i128::from(*units) * ONE;
                 for row in rows(facets) {
                     self.add("orders", "", row, *time, (ONE, 0));
                     self.add("average_order_value", currency, row, *time, (total, 1));
                     self.add("revenue", currency, row, *time, (total, 0));
                     for (after, units) in refunds {
-                        self.add("revenue", currency, row, time + after, (-i128::from(*units) * ONE, 0));
+                        self.add(
+                            "revenue",
+                            currency,
+                            row,
+                            time + after,
+                            (-i128::from(*units) * ONE, 0),
+                        );
                     }
                     let marks = self.marks(*time);
-                    let ordered = self.ordered.entry((row.0.into(), row.1.into())).or_default();
+                    let ordered = self
+                        .ordered
+                        .entry((row.0.into(), row.1.into()))
+                        .or_default();
                     for mark in marks {
                         *ordered.entry(mark).or_default().entry(profile).or_default() += 1;
                     }
@@ -101,7 +130,11 @@ impl Tables {
     fn count(&mut self) {
         for ((dimension, value), marks) in std::mem::take(&mut self.active) {
             let values = self.series("visitors", "", (&dimension, &value));
-            values.extend(marks.into_iter().map(|(mark, profiles)| (mark, (profiles.len() as i128 * ONE, 0))));
+            values.extend(
+                marks
+                    .into_iter()
+                    .map(|(mark, profiles)| (mark, (profiles.len() as i128 * ONE, 0))),
+            );
         }
         for ((dimension, value), marks) in std::mem::take(&mut self.ordered) {
             let values = self.series("repurchase_rate", "", (&dimension, &value));
@@ -114,7 +147,10 @@ impl Tables {
 }
 
 fn rows<'a>(facets: &Facets) -> Vec<(&'a str, &'static str)> {
-    let own = DIMENSIONS.into_iter().zip(*facets).filter(|(_, value)| !value.is_empty());
+    let own = DIMENSIONS
+        .into_iter()
+        .zip(*facets)
+        .filter(|(_, value)| !value.is_empty());
     std::iter::once(("", "")).chain(own).collect()
 }
 
@@ -131,11 +167,18 @@ pub fn values(facts: &[(u8, Fact)], keep: &[i64; 6], now: Timestamp) -> BTreeMap
     let ratios = ["conversion_rate", "average_order_value", "repurchase_rate"];
     for (series, values) in &mut tables.rows {
         let ratio = ratios.contains(&series[0].as_str());
-        let window = Window::ALL.into_iter().find(|window| window.name() == series[1]).expect("one of them");
+        let window = Window::ALL
+            .into_iter()
+            .find(|window| window.name() == series[1])
+            .expect("one of them");
         let block = window.step() * window.block_marks();
         values.retain(|mark, (numerator, denominator)| {
             let last_of_block = mark - mark.rem_euclid(block) + block - window.step();
-            let there = if ratio { *denominator != 0 } else { *numerator != 0 };
+            let there = if ratio {
+                *denominator != 0
+            } else {
+                *numerator != 0
+            };
             if !ratio {
                 *denominator = 1;
             }

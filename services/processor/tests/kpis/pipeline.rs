@@ -42,13 +42,19 @@ pub struct Pipeline {
 
 fn profile_stage(outputs: &MemoryOutputs) -> profile::Stage {
     let goals = vec!["signup".to_owned(), "purchase".to_owned()];
-    let mut stage = profile::Stage::new(profile::Options { cached_profiles: 1, goals });
+    let mut stage = profile::Stage::new(profile::Options {
+        cached_profiles: 1,
+        goals,
+    });
     stage.assigned(&PARTITIONS, outputs).expect("assigned");
     stage
 }
 
 fn kpi_stage(outputs: &MemoryOutputs) -> kpi::Stage {
-    let mut stage = kpi::Stage::new(kpi::Options { keep: KEEP, cached_differences: 40 });
+    let mut stage = kpi::Stage::new(kpi::Options {
+        keep: KEEP,
+        cached_differences: 40,
+    });
     stage.assigned(&PARTITIONS, outputs).expect("assigned");
     stage
 }
@@ -71,15 +77,25 @@ impl Pipeline {
     pub fn run(&mut self, messages: BTreeMap<(ProfileId, String), Vec<Vec<u8>>>) {
         let mut queues: Vec<(i32, VecDeque<Vec<u8>>)> = messages
             .into_iter()
-            .map(|((profile, _), messages)| (i32::from(profile.0.as_bytes()[0] % 4), messages.into()))
+            .map(|((profile, _), messages)| {
+                (i32::from(profile.0.as_bytes()[0] % 4), messages.into())
+            })
             .collect();
         while !queues.is_empty() {
             let queue = self.random.below(queues.len());
             let (partition, messages) = &mut queues[queue];
             let message = messages.front().expect("empty queues are removed").clone();
-            let input = Input { partition: *partition, offset: self.offset, key: b"", value: Some(&message) };
+            let input = Input {
+                partition: *partition,
+                offset: self.offset,
+                key: b"",
+                value: Some(&message),
+            };
             self.offset += 1;
-            self.profiles.0.take(&input, &self.profiles.1).expect("taken");
+            self.profiles
+                .0
+                .take(&input, &self.profiles.1)
+                .expect("taken");
             // Now and then a message comes twice.
             if self.random.below(8) > 0 {
                 messages.pop_front();
@@ -92,7 +108,7 @@ impl Pipeline {
                 1 => self.pass_contributions(),
                 2 => {
                     self.flush_kpis();
-                },
+                }
                 3 => self.restart(),
                 4 => self.now.0 += self.random.below(12) as i64 * HOUR,
                 _ => self.now.0 += self.random.below(20) as i64 * SECOND / 2,
@@ -125,31 +141,53 @@ impl Pipeline {
     fn flush_profiles(&mut self) {
         let (stage, outputs) = &mut self.profiles;
         stage.flush(self.now, outputs).expect("flushed");
-        let (contributions, profiles): (Vec<Sent>, _) =
-            outputs.take_sent().into_iter().partition(|sent| sent.topic == "contributions");
+        let (contributions, profiles): (Vec<Sent>, _) = outputs
+            .take_sent()
+            .into_iter()
+            .partition(|sent| sent.topic == "contributions");
         outputs.sent = profiles;
         for sent in contributions {
-            self.contributions.entry(sent.partition).or_default().push_back(sent.value);
+            self.contributions
+                .entry(sent.partition)
+                .or_default()
+                .push_back(sent.value);
         }
     }
 
     fn pass_contributions(&mut self) {
         let most = 1 + self.random.below(12);
         for _ in 0..most {
-            let waiting: Vec<i32> = self.contributions.iter().filter(|(_, queue)| !queue.is_empty()).map(|(id, _)| *id).collect();
+            let waiting: Vec<i32> = self
+                .contributions
+                .iter()
+                .filter(|(_, queue)| !queue.is_empty())
+                .map(|(id, _)| *id)
+                .collect();
             if waiting.is_empty() {
                 return;
             }
             let partition = waiting[self.random.below(waiting.len())];
-            let message = self.contributions.get_mut(&partition).and_then(VecDeque::pop_front).expect("is waiting");
-            let input = Input { partition, offset: self.offset, key: b"", value: Some(&message) };
+            let message = self
+                .contributions
+                .get_mut(&partition)
+                .and_then(VecDeque::pop_front)
+                .expect("is waiting");
+            let input = Input {
+                partition,
+                offset: self.offset,
+                key: b"",
+                value: Some(&message),
+            };
             self.offset += 1;
             self.kpis.0.take(&input, &self.kpis.1).expect("taken");
         }
     }
 
     fn flush_kpis(&mut self) -> bool {
-        self.kpis.0.flush(self.now, &mut self.kpis.1).expect("flushed")
+        self.kpis
+            .0
+            .flush(self.now, &mut self.kpis.1)
+            .expect("flushed")
     }
 
     /// Both stages end after a commit and begin again from the store.
@@ -168,11 +206,23 @@ impl Pipeline {
             if block.marks.is_empty() {
                 continue;
             }
-            let name = [block.kpi, block.window, block.currency, block.dimension, block.dimension_value];
+            let name = [
+                block.kpi,
+                block.window,
+                block.currency,
+                block.dimension,
+                block.dimension_value,
+            ];
             let values = series.entry(name.map(str::to_owned)).or_default();
             for (index, mark) in block.marks.iter().enumerate() {
-                let value = (block.numerators[index].millionths(), block.denominators[index]);
-                let before = values.insert(block.block_start.0 + i64::from(*mark) * block.step_ms, value);
+                let value = (
+                    block.numerators[index].millionths(),
+                    block.denominators[index],
+                );
+                let before = values.insert(
+                    block.block_start.0 + i64::from(*mark) * block.step_ms,
+                    value,
+                );
                 assert!(before.is_none(), "a row twice");
             }
         }
@@ -181,27 +231,57 @@ impl Pipeline {
 
     /// The last record of each key without its revision; those that state nothing are left out.
     pub fn records(&self, topic: &'static str) -> BTreeMap<Vec<u8>, Vec<u8>> {
-        let outputs = if topic == "profiles" { &self.profiles.1 } else { &self.kpis.1 };
+        let outputs = if topic == "profiles" {
+            &self.profiles.1
+        } else {
+            &self.kpis.1
+        };
         let mut revisions: BTreeMap<&[u8], i64> = BTreeMap::new();
         for sent in &outputs.sent {
             let revision = match topic {
-                "profiles" => framing::decode::<Profile<'_>>(&sent.value).expect("decodes").revision,
-                _ => framing::decode::<KpiBlock<'_>>(&sent.value).expect("decodes").revision,
+                "profiles" => {
+                    framing::decode::<Profile<'_>>(&sent.value)
+                        .expect("decodes")
+                        .revision
+                }
+                _ => {
+                    framing::decode::<KpiBlock<'_>>(&sent.value)
+                        .expect("decodes")
+                        .revision
+                }
             };
             let before = revisions.insert(&sent.key, revision);
-            assert!(before.is_none_or(|before| before < revision), "revisions grow: {before:?}, {revision}");
+            assert!(
+                before.is_none_or(|before| before < revision),
+                "revisions grow: {before:?}, {revision}"
+            );
         }
         let without_revision = |message: &Vec<u8>| match topic {
             "profiles" => {
                 let record: Profile<'_> = framing::decode(message).expect("decodes");
-                (!record.gone).then(|| framing::encode(&Profile { revision: 0, ..record }).expect("encodes"))
+                (!record.gone).then(|| {
+                    framing::encode(&Profile {
+                        revision: 0,
+                        ..record
+                    })
+                    .expect("encodes")
+                })
             }
             _ => {
                 let record: KpiBlock<'_> = framing::decode(message).expect("decodes");
-                (!record.marks.is_empty()).then(|| framing::encode(&KpiBlock { revision: 0, ..record }).expect("encodes"))
+                (!record.marks.is_empty()).then(|| {
+                    framing::encode(&KpiBlock {
+                        revision: 0,
+                        ..record
+                    })
+                    .expect("encodes")
+                })
             }
         };
         let records = outputs.compacted();
-        records.into_iter().filter_map(|((_, key), message)| Some((key, without_revision(&message)?))).collect()
+        records
+            .into_iter()
+            .filter_map(|((_, key), message)| Some((key, without_revision(&message)?)))
+            .collect()
     }
 }

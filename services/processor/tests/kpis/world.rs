@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use tributary_contracts::framing;
 use tributary_contracts::wire::{
-    Atom, AtomBody, ChannelActivity, IdentifierAtom, MinuteRun, OrderAtom, PassiveAtom, Refund, SessionAtom, Trait,
+    Atom, AtomBody, ChannelActivity, IdentifierAtom, MinuteRun, OrderAtom, PassiveAtom, Refund,
+    SessionAtom, Trait,
 };
 use tributary_core::identifier::{Identifier, IdentifierType};
 use tributary_core::ids::ProfileId;
@@ -19,9 +20,20 @@ pub const NOW: Timestamp = Timestamp(20_000 * DAY + 7 * HOUR + 3 * MINUTE + 1);
 #[derive(Clone, Debug)]
 pub enum Fact {
     /// Times after the start with channel, store and device type; the facets of the first; goals; a trait.
-    Session { start: i64, touches: Vec<(i64, &'static str, &'static str, &'static str)>, facets: Facets, goals: Vec<&'static str> },
+    Session {
+        start: i64,
+        touches: Vec<(i64, &'static str, &'static str, &'static str)>,
+        facets: Facets,
+        goals: Vec<&'static str>,
+    },
     /// Refunds as time after the order and units.
-    Order { time: i64, currency: &'static str, units: i64, facets: Facets, refunds: Vec<(i64, i64)> },
+    Order {
+        time: i64,
+        currency: &'static str,
+        units: i64,
+        facets: Facets,
+        refunds: Vec<(i64, i64)>,
+    },
     Passive(i64),
     Identifier(&'static str),
 }
@@ -33,7 +45,10 @@ pub type Facets = [&'static str; 5];
 pub type History = Vec<Option<(u8, Fact)>>;
 
 pub fn profile(number: u8) -> ProfileId {
-    ProfileId::of("default", &Identifier::new(IdentifierType::USER_ID, &format!("user {number}")))
+    ProfileId::of(
+        "default",
+        &Identifier::new(IdentifierType::USER_ID, &format!("user {number}")),
+    )
 }
 
 fn word(words: &'static [&'static str]) -> impl Strategy<Value = &'static str> {
@@ -41,8 +56,16 @@ fn word(words: &'static [&'static str]) -> impl Strategy<Value = &'static str> {
 }
 
 fn facets() -> impl Strategy<Value = Facets> {
-    (word(&["web", "app", "store"]), word(&["", "direct", "search"]), word(&["", "sale"]), word(&["", "mobile"]), word(&["", "s1"]))
-        .prop_map(|(channel, source, campaign, device, store)| [channel, source, campaign, device, store])
+    (
+        word(&["web", "app", "store"]),
+        word(&["", "direct", "search"]),
+        word(&["", "sale"]),
+        word(&["", "mobile"]),
+        word(&["", "s1"]),
+    )
+        .prop_map(|(channel, source, campaign, device, store)| {
+            [channel, source, campaign, device, store]
+        })
 }
 
 /// Mostly of late, some long ago, some on a mark.
@@ -56,19 +79,49 @@ fn time() -> impl Strategy<Value = i64> {
 }
 
 fn fact() -> impl Strategy<Value = Fact> {
-    let touch = (0..40 * MINUTE, word(&["web", "app"]), word(&["", "s1", "s2"]), word(&["", "mobile"]));
-    let session = (time(), prop::collection::vec(touch, 1..4), facets(), prop::sample::subsequence(vec!["purchase", "signup"], 0..=2))
+    let touch = (
+        0..40 * MINUTE,
+        word(&["web", "app"]),
+        word(&["", "s1", "s2"]),
+        word(&["", "mobile"]),
+    );
+    let session = (
+        time(),
+        prop::collection::vec(touch, 1..4),
+        facets(),
+        prop::sample::subsequence(vec!["purchase", "signup"], 0..=2),
+    )
         .prop_map(|(start, mut touches, facets, goals)| {
             touches[0].0 = 0;
-            touches.iter_mut().for_each(|touch| touch.0 = touch.0.min(NOW.0 - start));
-            Fact::Session { start, touches, facets, goals }
+            touches
+                .iter_mut()
+                .for_each(|touch| touch.0 = touch.0.min(NOW.0 - start));
+            Fact::Session {
+                start,
+                touches,
+                facets,
+                goals,
+            }
         });
-    let order = (time(), word(&["EUR", "USD"]), 0..4_i64, facets(), prop::collection::vec((0..2 * DAY, 0..3_i64), 0..3)).prop_map(
-        |(time, currency, units, facets, mut refunds)| {
-            refunds.iter_mut().for_each(|refund| refund.0 = refund.0.min(NOW.0 - time));
-            Fact::Order { time, currency, units, facets, refunds }
-        },
-    );
+    let order = (
+        time(),
+        word(&["EUR", "USD"]),
+        0..4_i64,
+        facets(),
+        prop::collection::vec((0..2 * DAY, 0..3_i64), 0..3),
+    )
+        .prop_map(|(time, currency, units, facets, mut refunds)| {
+            refunds
+                .iter_mut()
+                .for_each(|refund| refund.0 = refund.0.min(NOW.0 - time));
+            Fact::Order {
+                time,
+                currency,
+                units,
+                facets,
+                refunds,
+            }
+        });
     prop_oneof![
         4 => session,
         4 => order,
@@ -83,12 +136,18 @@ pub fn history() -> impl Strategy<Value = History> {
 
 /// What holds in the end.
 pub fn last(histories: &[History]) -> Vec<(u8, Fact)> {
-    histories.iter().filter_map(|history| history.last().cloned().flatten()).collect()
+    histories
+        .iter()
+        .filter_map(|history| history.last().cloned().flatten())
+        .collect()
 }
 
 /// The same end without what came before.
 pub fn only_last(histories: &[History]) -> Vec<History> {
-    histories.iter().map(|history| history.last().cloned().into_iter().collect()).collect()
+    histories
+        .iter()
+        .map(|history| history.last().cloned().into_iter().collect())
+        .collect()
 }
 
 /// The messages of each atom of each profile, in their order, by (profile, atom).
@@ -98,7 +157,9 @@ pub fn messages(histories: &[History]) -> BTreeMap<(ProfileId, String), Vec<Vec<
         let atom_id = format!("atom {number}");
         let mut owner = None;
         for state in history {
-            let next = state.as_ref().map(|(profile_number, _)| profile(*profile_number));
+            let next = state
+                .as_ref()
+                .map(|(profile_number, _)| profile(*profile_number));
             if let Some(before) = owner.filter(|_| owner != next) {
                 let queue = messages.entry((before, atom_id.clone())).or_default();
                 queue.push(message(before, &atom_id, queue.len() as i64, None));
@@ -115,20 +176,46 @@ pub fn messages(histories: &[History]) -> BTreeMap<(ProfileId, String), Vec<Vec<
 
 fn message(profile_id: ProfileId, atom_id: &str, revision: i64, fact: Option<&Fact>) -> Vec<u8> {
     let body = fact.map(|fact| body(atom_id, fact));
-    framing::encode(&Atom { workspace: "default", profile_id, atom_id, revision, body }).expect("encodes")
+    framing::encode(&Atom {
+        workspace: "default",
+        profile_id,
+        atom_id,
+        revision,
+        body,
+    })
+    .expect("encodes")
 }
 
 fn body<'a>(atom_id: &'a str, fact: &Fact) -> AtomBody<'a> {
     match fact {
-        Fact::Session { start, touches, facets: [channel, source, campaign, device_type, store], goals } => {
-            let last = touches.iter().map(|touch| touch.0).max().unwrap_or_default();
+        Fact::Session {
+            start,
+            touches,
+            facets: [channel, source, campaign, device_type, store],
+            goals,
+        } => {
+            let last = touches
+                .iter()
+                .map(|touch| touch.0)
+                .max()
+                .unwrap_or_default();
             let mut activity: Vec<ChannelActivity<'static>> = Vec::new();
             for (after, channel, store, device_type) in touches.iter().copied() {
-                let run = MinuteRun { first: (start + after + MINUTE - 1) / MINUTE, length: 1 };
-                let same = |other: &&mut ChannelActivity<'_>| (other.channel, other.store, other.device_type) == (channel, store, device_type);
+                let run = MinuteRun {
+                    first: (start + after + MINUTE - 1) / MINUTE,
+                    length: 1,
+                };
+                let same = |other: &&mut ChannelActivity<'_>| {
+                    (other.channel, other.store, other.device_type) == (channel, store, device_type)
+                };
                 match activity.iter_mut().find(same) {
                     Some(activity) => activity.minutes.push(run),
-                    None => activity.push(ChannelActivity { channel, store, device_type, minutes: vec![run] }),
+                    None => activity.push(ChannelActivity {
+                        channel,
+                        store,
+                        device_type,
+                        minutes: vec![run],
+                    }),
                 }
             }
             AtomBody::SessionAtom(SessionAtom {
@@ -146,11 +233,25 @@ fn body<'a>(atom_id: &'a str, fact: &Fact) -> AtomBody<'a> {
                 source: "site",
                 goals: goals.iter().map(|goal| (*goal, 1)).collect(),
                 activity,
-                traits: vec![Trait { name: "city", value: "\"Rome\"", occurred_at: Timestamp(start / DAY), message_id: "m" }],
+                traits: vec![Trait {
+                    name: "city",
+                    value: "\"Rome\"",
+                    occurred_at: Timestamp(start / DAY),
+                    message_id: "m",
+                }],
             })
         }
-        Fact::Order { time, currency, units, facets: [channel, source, campaign, device_type, store], refunds } => {
-            let refund = |&(after, units): &(i64, i64)| Refund { refunded_at: Timestamp(time + after), amount: Amount::from_units(units) };
+        Fact::Order {
+            time,
+            currency,
+            units,
+            facets: [channel, source, campaign, device_type, store],
+            refunds,
+        } => {
+            let refund = |&(after, units): &(i64, i64)| Refund {
+                refunded_at: Timestamp(time + after),
+                amount: Amount::from_units(units),
+            };
             AtomBody::OrderAtom(OrderAtom {
                 ordered_at: Timestamp(*time),
                 currency,
@@ -169,8 +270,16 @@ fn body<'a>(atom_id: &'a str, fact: &Fact) -> AtomBody<'a> {
             timeline_value: atom_id,
             touchpoints: *touchpoints,
             first_seen: Timestamp(1),
-            traits: vec![Trait { name: "city", value: "\"Oslo\"", occurred_at: Timestamp(19_900), message_id: "n" }],
+            traits: vec![Trait {
+                name: "city",
+                value: "\"Oslo\"",
+                occurred_at: Timestamp(19_900),
+                message_id: "n",
+            }],
         }),
-        Fact::Identifier(value) => AtomBody::IdentifierAtom(IdentifierAtom { r#type: "email", value }),
+        Fact::Identifier(value) => AtomBody::IdentifierAtom(IdentifierAtom {
+            r#type: "email",
+            value,
+        }),
     }
 }

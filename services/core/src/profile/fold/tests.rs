@@ -2,8 +2,11 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::super::atom::{Activity, Facets, Passive, Refund};
+use super::super::atom::{Activity, Facets, Passive, Refund, Session};
+use super::super::contributions::Difference;
+use super::super::runs::Runs;
 use super::*;
+use crate::kpi::{Dimension, Key, Kpi, Window};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Sums(BTreeMap<(Kpi, String, Dimension, String, Option<Window>, i64), (i128, i64)>);
@@ -11,8 +14,14 @@ struct Sums(BTreeMap<(Kpi, String, Dimension, String, Option<Window>, i64), (i12
 impl Contributions for Sums {
     fn add(&mut self, key: &Key<'_>, differences: &[Difference]) {
         for difference in differences {
-            let place =
-                (key.kpi, key.currency.to_owned(), key.dimension, key.value.to_owned(), difference.window, difference.mark);
+            let place = (
+                key.kpi,
+                key.currency.to_owned(),
+                key.dimension,
+                key.value.to_owned(),
+                difference.window,
+                difference.mark,
+            );
             let sum = self.0.entry(place.clone()).or_default();
             sum.0 += difference.sum.numerator;
             sum.1 += difference.sum.denominator;
@@ -32,25 +41,62 @@ fn word(words: &'static [&'static str]) -> impl Strategy<Value = &'static str> {
 }
 
 fn facets() -> impl Strategy<Value = Facets<'static>> {
-    (word(&["web", "store", "app"]), word(&["", "direct"]), word(&["", "sale"]), word(&["", "mobile"]), word(&["", "s1"]))
-        .prop_map(|(channel, source, campaign, device_type, store)| Facets { channel, source, campaign, device_type, store })
+    (
+        word(&["web", "store", "app"]),
+        word(&["", "direct"]),
+        word(&["", "sale"]),
+        word(&["", "mobile"]),
+        word(&["", "s1"]),
+    )
+        .prop_map(|(channel, source, campaign, device_type, store)| Facets {
+            channel,
+            source,
+            campaign,
+            device_type,
+            store,
+        })
 }
 
 fn traits() -> impl Strategy<Value = Vec<Trait<'static>>> {
-    let stated = (word(&["name", "city"]), word(&["1", "2"]), 0..3_i64, word(&["m1", "m2"]));
+    let stated = (
+        word(&["name", "city"]),
+        word(&["1", "2"]),
+        0..3_i64,
+        word(&["m1", "m2"]),
+    );
     prop::collection::vec(
-        stated.prop_map(|(name, value, time, message_id)| Trait { name, value, occurred_at: Timestamp(time), message_id }),
+        stated.prop_map(|(name, value, time, message_id)| Trait {
+            name,
+            value,
+            occurred_at: Timestamp(time),
+            message_id,
+        }),
         0..3,
     )
 }
 
 fn session() -> impl Strategy<Value = Atom<'static>> {
-    let activity = (word(&["web", "app"]), word(&["", "s1"]), 0..200_i64, 1..40_i64).prop_map(|(channel, store, first, length)| {
-        Activity { channel, store, device_type: "mobile", minutes: Runs::of([(first, length), (first + 50, 2)]) }
-    });
+    let activity = (
+        word(&["web", "app"]),
+        word(&["", "s1"]),
+        0..200_i64,
+        1..40_i64,
+    )
+        .prop_map(|(channel, store, first, length)| Activity {
+            channel,
+            store,
+            device_type: "mobile",
+            minutes: Runs::of([(first, length), (first + 50, 2)]),
+        });
     let goals = prop::sample::subsequence(vec!["purchase", "signup"], 0..=2);
-    (facets(), goals, prop::collection::vec(activity, 0..3), traits(), 0..9_000_000_i64).prop_map(
-        |(facets, goals, activity, traits, start)| {
+    (
+        facets(),
+        goals,
+        prop::collection::vec(activity, 0..3),
+        traits(),
+        0..9_000_000_i64,
+    )
+        .prop_map(|(facets, goals, activity, traits, start)| {
             Atom::Session(Session {
                 timeline: ("anonymous_id", "c1"),
                 started_at: Timestamp(start),
@@ -61,14 +107,22 @@ fn session() -> impl Strategy<Value = Atom<'static>> {
                 activity,
                 traits,
             })
-        },
-    )
+        })
 }
 
 fn atom() -> impl Strategy<Value = Atom<'static>> {
-    let order = (facets(), 0..9_000_000_i64, word(&["EUR", "USD", ""]), 0..5_i64, 0..2_usize).prop_map(
-        |(facets, time, currency, units, refunds)| {
-            let refund = Refund { refunded_at: Timestamp(time + 70_000), amount: Amount::from_units(1) };
+    let order = (
+        facets(),
+        0..9_000_000_i64,
+        word(&["EUR", "USD", ""]),
+        0..5_i64,
+        0..2_usize,
+    )
+        .prop_map(|(facets, time, currency, units, refunds)| {
+            let refund = Refund {
+                refunded_at: Timestamp(time + 70_000),
+                amount: Amount::from_units(1),
+            };
             Atom::Order(Order {
                 ordered_at: Timestamp(time),
                 currency,
@@ -76,9 +130,14 @@ fn atom() -> impl Strategy<Value = Atom<'static>> {
                 facets,
                 refunds: vec![refund; refunds],
             })
-        },
-    );
-    let passive = traits().prop_map(|traits| Atom::Passive(Passive { timeline: ("email", "a@b"), touchpoints: 2, traits }));
+        });
+    let passive = traits().prop_map(|traits| {
+        Atom::Passive(Passive {
+            timeline: ("email", "a@b"),
+            touchpoints: 2,
+            traits,
+        })
+    });
     let identifier = (word(&["email", "user_id", "fax"]), word(&["a", "b"]))
         .prop_map(|(r#type, value)| Atom::Identifier(Identifier { r#type, value }));
     prop_oneof![3 => session(), 3 => order, 1 => passive, 1 => identifier]
@@ -127,16 +186,29 @@ proptest! {
 fn a_profile_tells_what_its_atoms_say() {
     let sums = &mut Sums::default();
     let mut fold = Fold::default();
-    let stated = |time, message_id, value| Trait { name: "city", value, occurred_at: Timestamp(time), message_id };
+    let stated = |time, message_id, value| Trait {
+        name: "city",
+        value,
+        occurred_at: Timestamp(time),
+        message_id,
+    };
     let session = |start, traits| {
         Atom::Session(Session {
             timeline: ("anonymous_id", "c1"),
             started_at: Timestamp(start),
             ended_at: Timestamp(start + 1000),
             touchpoints: 2,
-            facets: Facets { channel: "web", ..Facets::default() },
+            facets: Facets {
+                channel: "web",
+                ..Facets::default()
+            },
             goals: Vec::new(),
-            activity: vec![Activity { channel: "web", store: "", device_type: "", minutes: Runs::of([(1, 1)]) }],
+            activity: vec![Activity {
+                channel: "web",
+                store: "",
+                device_type: "",
+                minutes: Runs::of([(1, 1)]),
+            }],
             traits,
         })
     };
@@ -145,27 +217,53 @@ fn a_profile_tells_what_its_atoms_say() {
         currency: "EUR",
         total: Amount::from_units(10),
         facets: Facets::default(),
-        refunds: vec![Refund { refunded_at: Timestamp(9), amount: Amount::from_units(4) }],
+        refunds: vec![Refund {
+            refunded_at: Timestamp(9),
+            amount: Amount::from_units(4),
+        }],
     });
     let late = session(50_000, vec![stated(9, "m9", "\"Rome\"")]);
     let atoms = [
         &session(10_000, vec![stated(9, "m8", "\"Paris\"")]),
         &late,
         &order,
-        &Atom::Identifier(Identifier { r#type: "anonymous_id", value: "c1" }),
-        &Atom::Identifier(Identifier { r#type: "fax", value: "1" }),
-        &Atom::Identifier(Identifier { r#type: "user_id", value: "ann" }),
+        &Atom::Identifier(Identifier {
+            r#type: "anonymous_id",
+            value: "c1",
+        }),
+        &Atom::Identifier(Identifier {
+            r#type: "fax",
+            value: "1",
+        }),
+        &Atom::Identifier(Identifier {
+            r#type: "user_id",
+            value: "ann",
+        }),
     ];
     for atom in atoms {
         fold.replace(None, Some(atom), &[], sums);
     }
     assert_eq!(fold.traits().collect::<Vec<_>>(), [("city", "\"Rome\"")]);
-    assert_eq!(fold.identifiers().map(|identifier| identifier.value).collect::<Vec<_>>(), ["ann", "c1", "1"]);
-    assert_eq!(fold.revenue().collect::<Vec<_>>(), [("EUR", Amount::from_units(6))]);
+    assert_eq!(
+        fold.identifiers()
+            .map(|identifier| identifier.value)
+            .collect::<Vec<_>>(),
+        ["ann", "c1", "1"]
+    );
+    assert_eq!(
+        fold.revenue().collect::<Vec<_>>(),
+        [("EUR", Amount::from_units(6))]
+    );
     assert_eq!(fold.channels().collect::<Vec<_>>(), ["web"]);
-    assert_eq!((fold.first_seen(), fold.last_seen()), (Some(Timestamp(10_000)), Some(Timestamp(51_000))));
+    assert_eq!(
+        (fold.first_seen(), fold.last_seen()),
+        (Some(Timestamp(10_000)), Some(Timestamp(51_000)))
+    );
     fold.replace(Some(&late), None, &[], sums);
     assert_eq!(fold.traits().collect::<Vec<_>>(), [("city", "\"Paris\"")]);
-    assert_eq!((fold.sessions(), fold.touchpoints(), fold.orders()), (1, 2, 1));
+    assert_eq!(
+        (fold.sessions(), fold.touchpoints(), fold.orders()),
+        (1, 2, 1)
+    );
     assert_eq!(fold.last_seen(), Some(Timestamp(11_000)));
 }
