@@ -39,14 +39,14 @@ impl Screen {
     }
 
     /// A bar for something that can be counted; the spinner makes room.
-    pub(super) fn bar(&self, what: &'static str, length: u64) -> ProgressBar {
+    pub(super) fn bar(&self, what: &'static str) -> ProgressBar {
         self.clear();
         if !self.terminal {
-            eprintln!("{what}: {length}");
+            eprintln!("{what}");
             return ProgressBar::hidden();
         }
         let style = ProgressStyle::with_template("{msg} {bar:30} {human_pos} of {human_len}  {per_sec}  {eta} left");
-        let bar = ProgressBar::new(length).with_style(style.expect("the template is well formed"));
+        let bar = ProgressBar::new(0).with_style(style.expect("the template is well formed"));
         bar.with_message(what)
     }
 

@@ -18,8 +18,8 @@ use tributary_platform::metrics::Metrics;
 use tributary_platform::settled::Settlement;
 
 /// All budgets together stay below the ten seconds that a stop may take.
-const CHILD_STOPS_WITHIN: Duration = Duration::from_secs(3);
-const METRICS_STOP_WITHIN: Duration = Duration::from_millis(200);
+const CHILD_STOPS_WITHIN: Duration = Duration::from_millis(2500);
+const METRICS_STOP_WITHIN: Duration = Duration::from_millis(500);
 /// A cold start of Kafka on a busy machine, twice.
 const CHILDREN_START_WITHIN: Duration = Duration::from_secs(90);
 const SERVICES_START_WITHIN: Duration = Duration::from_secs(60);
@@ -220,7 +220,7 @@ async fn settle(config: &Config, screen: &Screen) {
 /// Sends the demo events that were not sent before, with a bar.
 async fn feed(config: &Config, screen: &Screen, endpoints: &Endpoints) -> Result<(), Failure> {
     let ingest = endpoints.ingest.clone().unwrap_or_default();
-    let bar = screen.bar("demo events", 0);
+    let bar = screen.bar("sending demo events");
     let config = config.clone();
     let shown = bar.clone();
     let fed = tokio::task::spawn_blocking(move || {
