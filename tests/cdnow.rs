@@ -10,12 +10,22 @@ use tributary_tests::wait::until;
 use tributary_tests::{Settings, System, Tenant, process};
 
 const DAY: i64 = 86_400;
-const WINDOWS: [(&str, i64); 5] = [("24h", DAY), ("7d", 7 * DAY), ("30d", 30 * DAY), ("90d", 90 * DAY), ("365d", 365 * DAY)];
+const WINDOWS: [(&str, i64); 5] = [
+    ("24h", DAY),
+    ("7d", 7 * DAY),
+    ("30d", 30 * DAY),
+    ("90d", 90 * DAY),
+    ("365d", 365 * DAY),
+];
 
 #[test]
 fn what_comes_out_of_the_purchase_history_is_what_the_file_says() {
     let purchases = cdnow::purchases();
-    let mut system = System::start(Settings::new(env!("CARGO_BIN_EXE_tributary"), 1, "[kpi]\nkeep = \"40y\"\n"));
+    let mut system = System::start(Settings::new(
+        env!("CARGO_BIN_EXE_tributary"),
+        1,
+        "[kpi]\nkeep = \"40y\"\n",
+    ));
     let checked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         let tenant = Tenant {
             system: &system,
@@ -47,15 +57,28 @@ fn what_comes_out_of_the_purchase_history_is_what_the_file_says() {
 fn arguments() -> Vec<String> {
     let mapping = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cdnow/mapping.toml");
     let path = |path: PathBuf| path.to_str().expect("our own names").to_owned();
-    vec!["import".to_owned(), path(cdnow::path()), "--mapping".to_owned(), path(mapping)]
+    vec![
+        "import".to_owned(),
+        path(cdnow::path()),
+        "--mapping".to_owned(),
+        path(mapping),
+    ]
 }
 
 fn import(system: &System, more: &[&str]) -> String {
     let arguments = arguments();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).chain(more.iter().copied()).collect();
+    let arguments: Vec<&str> = arguments
+        .iter()
+        .map(String::as_str)
+        .chain(more.iter().copied())
+        .collect();
     let output = system.job(&arguments);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     text
 }
 
@@ -63,20 +86,39 @@ fn import(system: &System, more: &[&str]) -> String {
 fn interrupt(system: &System) {
     let arguments = arguments();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let mut import = system.command(&arguments).stdout(std::process::Stdio::null()).spawn().expect("the binary starts");
+    let mut import = system
+        .command(&arguments)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("the binary starts");
     let folder = system.data().join("import");
-    until("the first progress of the import", Duration::from_secs(60), || {
-        let files = std::fs::read_dir(&folder).map_err(|error| error.to_string())?;
-        let mut progress = files.flatten().filter(|file| file.path().extension().is_some_and(|extension| extension == "json"));
-        progress.next().map(|_| ()).ok_or_else(|| "no progress file".to_owned())
-    });
+    until(
+        "the first progress of the import",
+        Duration::from_secs(60),
+        || {
+            let files = std::fs::read_dir(&folder).map_err(|error| error.to_string())?;
+            let mut progress = files.flatten().filter(|file| {
+                file.path()
+                    .extension()
+                    .is_some_and(|extension| extension == "json")
+            });
+            progress
+                .next()
+                .map(|_| ())
+                .ok_or_else(|| "no progress file".to_owned())
+        },
+    );
     process::kill(import.id().cast_signed());
     import.wait().expect("it is our child");
 }
 
 fn check_totals(tenant: &Tenant<'_>, purchases: &[Purchase]) {
     let all = cdnow::totals(purchases);
-    assert_eq!((all.orders, all.customers), (69_659, 23_570), "the file is the one we know");
+    assert_eq!(
+        (all.orders, all.customers),
+        (69_659, 23_570),
+        "the file is the one we know"
+    );
     let orders = tenant.row(
         "SELECT count() AS orders, toString(sum(total)) AS total, toString(sum(revenue)) AS revenue, uniqExact(profile_id) AS customers, \
          groupUniqArray(channel) AS channels, groupUniqArray(currency) AS currencies FROM orders_current WHERE workspace = {w:String}",
@@ -102,7 +144,10 @@ fn check_customers(tenant: &Tenant<'_>, purchases: &[Purchase]) {
         "SELECT identifiers[1].2 AS customer, orders, touchpoints, sessions, toString(revenue['USD']) AS revenue FROM profiles_current \
          WHERE workspace = {w:String}",
     );
-    let actual: BTreeMap<String, Value> = rows.into_iter().map(|row| (row["customer"].as_str().unwrap_or_default().to_owned(), row)).collect();
+    let actual: BTreeMap<String, Value> = rows
+        .into_iter()
+        .map(|row| (row["customer"].as_str().unwrap_or_default().to_owned(), row))
+        .collect();
     let expected: BTreeMap<String, Value> = cdnow::by_customer(purchases)
         .into_iter()
         .map(|(customer, totals)| {
@@ -129,18 +174,45 @@ fn check_kpis(tenant: &Tenant<'_>, purchases: &[Purchase]) {
             "365d" => &[0],
             _ => &[0, 3_600, 13 * 3_600],
         };
-        let marks = (0..=(last - first + length) / DAY + 2).flat_map(|day| inner.iter().map(move |second| first + (day - 1) * DAY + second));
-        let expected: BTreeMap<i64, Totals> = marks.map(|mark| (mark, cdnow::window(purchases, mark, length))).collect();
+        let marks = (0..=(last - first + length) / DAY + 2).flat_map(|day| {
+            inner
+                .iter()
+                .map(move |second| first + (day - 1) * DAY + second)
+        });
+        let expected: BTreeMap<i64, Totals> = marks
+            .map(|mark| (mark, cdnow::window(purchases, mark, length)))
+            .collect();
         for dimension in ["", "channel"] {
-            for (kpi, currency) in [("orders", ""), ("revenue", "USD"), ("average_order_value", "USD"), ("visitors", ""), ("sessions", ""), ("repurchase_rate", "")] {
-                let expected: BTreeMap<i64, (String, i64)> =
-                    expected.iter().filter_map(|(mark, totals)| Some((*mark, value(kpi, totals)?))).collect();
-                let actual = published(tenant, kpi, window, currency, dimension, inner, (first - DAY, last + length + DAY));
+            for (kpi, currency) in [
+                ("orders", ""),
+                ("revenue", "USD"),
+                ("average_order_value", "USD"),
+                ("visitors", ""),
+                ("sessions", ""),
+                ("repurchase_rate", ""),
+            ] {
+                let expected: BTreeMap<i64, (String, i64)> = expected
+                    .iter()
+                    .filter_map(|(mark, totals)| Some((*mark, value(kpi, totals)?)))
+                    .collect();
+                let actual = published(
+                    tenant,
+                    kpi,
+                    window,
+                    currency,
+                    dimension,
+                    inner,
+                    (first - DAY, last + length + DAY),
+                );
                 let what = format!("{kpi} of {window} by `{dimension}`");
                 for (mark, value) in &expected {
                     assert_eq!(actual.get(mark), Some(value), "{what} at {mark}");
                 }
-                assert_eq!(actual.len(), expected.len(), "{what}: marks without anything have no row");
+                assert_eq!(
+                    actual.len(),
+                    expected.len(),
+                    "{what}: marks without anything have no row"
+                );
             }
         }
     }
@@ -162,7 +234,15 @@ fn value(kpi: &str, totals: &Totals) -> Option<(String, i64)> {
     (!nothing).then_some(row)
 }
 
-fn published(tenant: &Tenant<'_>, kpi: &str, window: &str, currency: &str, dimension: &str, inner: &[i64], range: (i64, i64)) -> BTreeMap<i64, (String, i64)> {
+fn published(
+    tenant: &Tenant<'_>,
+    kpi: &str,
+    window: &str,
+    currency: &str,
+    dimension: &str,
+    inner: &[i64],
+    range: (i64, i64),
+) -> BTreeMap<i64, (String, i64)> {
     let seconds: Vec<String> = inner.iter().map(i64::to_string).collect();
     let rows = tenant.query(&format!(
         "SELECT toUnixTimestamp(window_end) AS mark, toString(numerator) AS numerator, denominator, value FROM kpis_current \
@@ -175,11 +255,17 @@ fn published(tenant: &Tenant<'_>, kpi: &str, window: &str, currency: &str, dimen
         range.1
     ));
     let row = |row: Value| {
-        let (mark, numerator, denominator) = (row["mark"].as_i64(), row["numerator"].as_str(), row["denominator"].as_i64());
-        let (Some(mark), Some(numerator), Some(denominator)) = (mark, numerator, denominator) else {
+        let (mark, numerator, denominator) = (
+            row["mark"].as_i64(),
+            row["numerator"].as_str(),
+            row["denominator"].as_i64(),
+        );
+        let (Some(mark), Some(numerator), Some(denominator)) = (mark, numerator, denominator)
+        else {
             panic!("unexpected row {row}");
         };
-        let quotient = numerator.parse::<f64>().expect("a number") / f64::from(i32::try_from(denominator).expect("small"));
+        let quotient = numerator.parse::<f64>().expect("a number")
+            / f64::from(i32::try_from(denominator).expect("small"));
         let value = row["value"].as_f64().expect("a number");
         assert!((quotient - value).abs() <= 1e-9 * quotient.abs(), "{row}");
         (mark, (numerator.to_owned(), denominator))

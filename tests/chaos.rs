@@ -20,7 +20,8 @@ struct Books {
 
 /// Visits of all customers: pages on a device of their own, a login, an order. `round` keeps the rounds apart.
 fn round(round: usize, books: &mut Books) -> Vec<Value> {
-    let start = jiff::Timestamp::now().as_second() / 60 * 60 - 36_000 + i64::try_from(round).expect("small") * 3_600;
+    let start = jiff::Timestamp::now().as_second() / 60 * 60 - 36_000
+        + i64::try_from(round).expect("small") * 3_600;
     let mut events = Vec::new();
     for customer in 0..CUSTOMERS {
         let mut push = |step: i64, mut event: Value| {
@@ -38,7 +39,10 @@ fn round(round: usize, books: &mut Books) -> Vec<Value> {
         push(10, json!({"type": "identify", "userId": user}));
         let total = customer + round + 1;
         let properties = json!({"order_id": format!("order-{round}-{customer}"), "total": total, "currency": "EUR"});
-        push(20, json!({"type": "track", "event": "Order Completed", "userId": user, "properties": properties}));
+        push(
+            20,
+            json!({"type": "track", "event": "Order Completed", "userId": user, "properties": properties}),
+        );
         books.orders += 1;
         books.euros += total;
     }
@@ -57,10 +61,14 @@ fn send_while(system: &System, events: &[Value], disturb: impl FnOnce()) {
                 sent.fetch_add(1, Ordering::SeqCst);
             }
         });
-        until("the middle of the stream", Duration::from_secs(60), || match sent.load(Ordering::SeqCst) {
-            sent if sent >= events.len() / BATCH / 3 => Ok(()),
-            sent => Err(format!("{sent} batches are sent")),
-        });
+        until(
+            "the middle of the stream",
+            Duration::from_secs(60),
+            || match sent.load(Ordering::SeqCst) {
+                sent if sent >= events.len() / BATCH / 3 => Ok(()),
+                sent => Err(format!("{sent} batches are sent")),
+            },
+        );
         disturb();
     });
 }
@@ -69,13 +77,37 @@ fn check(system: &System, books: &Books, when: &str) {
     system.settled();
     let tenant = Tenant { system, number: 0 };
     let number = |sql: &str| tenant.row(sql)["n"].clone();
-    assert_eq!(tenant.count("touchpoints"), books.messages as u64, "touchpoints after {when}");
-    assert_eq!(tenant.count("touchpoints_current"), books.messages as u64, "current touchpoints after {when}");
-    assert_eq!(number("SELECT uniqExact(message_id) AS n FROM touchpoints WHERE workspace = {w:String}"), json!(books.messages), "messages after {when}");
-    assert_eq!(tenant.count("profiles_current"), CUSTOMERS as u64, "profiles after {when}");
-    assert_eq!(tenant.count("orders_current"), books.orders as u64, "orders after {when}");
+    assert_eq!(
+        tenant.count("touchpoints"),
+        books.messages as u64,
+        "touchpoints after {when}"
+    );
+    assert_eq!(
+        tenant.count("touchpoints_current"),
+        books.messages as u64,
+        "current touchpoints after {when}"
+    );
+    assert_eq!(
+        number("SELECT uniqExact(message_id) AS n FROM touchpoints WHERE workspace = {w:String}"),
+        json!(books.messages),
+        "messages after {when}"
+    );
+    assert_eq!(
+        tenant.count("profiles_current"),
+        CUSTOMERS as u64,
+        "profiles after {when}"
+    );
+    assert_eq!(
+        tenant.count("orders_current"),
+        books.orders as u64,
+        "orders after {when}"
+    );
     let whole = tenant.row("SELECT sum(orders) AS orders, sum(touchpoints) AS touchpoints, toString(sum(revenue['EUR'])) AS revenue FROM profiles_current WHERE workspace = {w:String}");
-    assert_eq!(whole, json!({"orders": books.orders, "touchpoints": books.messages, "revenue": books.euros.to_string()}), "profiles' sums after {when}");
+    assert_eq!(
+        whole,
+        json!({"orders": books.orders, "touchpoints": books.messages, "revenue": books.euros.to_string()}),
+        "profiles' sums after {when}"
+    );
     let kpi = |kpi: &str| {
         tenant.query(&format!(
             "SELECT value FROM kpis_current WHERE workspace = {{w:String}} AND kpi = '{kpi}' AND window = '7d' AND dimension = '' ORDER BY window_end DESC LIMIT 1"
@@ -86,13 +118,21 @@ fn check(system: &System, books: &Books, when: &str) {
         "SELECT count() AS n FROM orders_current WHERE workspace = {w:String} AND ordered_at <= (SELECT max(window_end) FROM kpis_current \
          WHERE workspace = {w:String} AND kpi = 'orders' AND window = '7d' AND dimension = '')",
     );
-    assert_eq!(kpi("orders"), [json!({"value": orders.as_f64().expect("a number")})], "orders as a KPI after {when}");
+    assert_eq!(
+        kpi("orders"),
+        [json!({"value": orders.as_f64().expect("a number")})],
+        "orders as a KPI after {when}"
+    );
     let sessions: BTreeSet<String> = tenant
         .query("SELECT DISTINCT toString(session_id) AS id FROM touchpoints_current WHERE workspace = {w:String}")
         .iter()
         .map(|row| row["id"].to_string())
         .collect();
-    assert_eq!(sessions.len() as u64, tenant.count("sessions_current"), "sessions after {when}");
+    assert_eq!(
+        sessions.len() as u64,
+        tenant.count("sessions_current"),
+        "sessions after {when}"
+    );
     assert_eq!(tenant.count("dead_letters"), 0, "dead letters after {when}");
 }
 
@@ -113,23 +153,43 @@ fn kills_at_any_moment_leave_every_count_right() {
         for number in 2..5 {
             let events = round(number, &mut books);
             let (first, rest) = events.split_at(events.len() / 2);
-            Tenant { system: &system, number: 0 }.send("web", first);
+            Tenant {
+                system: &system,
+                number: 0,
+            }
+            .send("web", first);
             // What was acknowledged is somewhere on its way.
             system.kill();
             system.restart();
-            Tenant { system: &system, number: 0 }.send("web", rest);
+            Tenant {
+                system: &system,
+                number: 0,
+            }
+            .send("web", rest);
             // A client that saw no answer sends again.
-            Tenant { system: &system, number: 0 }.send("web", first);
+            Tenant {
+                system: &system,
+                number: 0,
+            }
+            .send("web", first);
             check(&system, &books, "a kill of everything");
         }
 
         system.stop();
         let state = system.data().join("processor");
-        assert!(state.is_dir(), "the processor's state is in {}", state.display());
+        assert!(
+            state.is_dir(),
+            "the processor's state is in {}",
+            state.display()
+        );
         std::fs::remove_dir_all(&state).expect("the state can be removed");
         system.restart();
         let events = round(5, &mut books);
-        Tenant { system: &system, number: 0 }.send("web", &events);
+        Tenant {
+            system: &system,
+            number: 0,
+        }
+        .send("web", &events);
         check(&system, &books, "the loss of the processor's folder");
         system.stop();
     }));

@@ -13,7 +13,10 @@ const VIEWS: [(&str, &str); 8] = [
     ("sessions_current", "*"),
     ("orders_current", "*"),
     ("links", "*"),
-    ("touchpoints_current", "* EXCEPT (received_at, sent_at, links_offset, kafka_partition, kafka_offset)"),
+    (
+        "touchpoints_current",
+        "* EXCEPT (received_at, sent_at, links_offset, kafka_partition, kafka_offset)",
+    ),
 ];
 
 /// A generator of numbers that gives the same ones each time (splitmix64).
@@ -88,10 +91,18 @@ fn rows(system: &System, end: i64) -> Vec<(String, Vec<Value>)> {
     let tenant = Tenant { system, number: 0 };
     tenant.settled();
     let views = VIEWS.iter().map(|(view, columns)| {
-        (format!("SELECT {columns} FROM {view} WHERE workspace = {{w:String}} ORDER BY ALL"), *view)
+        (
+            format!("SELECT {columns} FROM {view} WHERE workspace = {{w:String}} ORDER BY ALL"),
+            *view,
+        )
     });
-    let kpis = format!("SELECT * FROM kpis_current WHERE workspace = {{w:String}} AND window_end <= toDateTime64({end}, 3, 'UTC') ORDER BY ALL");
-    views.chain([(kpis, "kpis_current")]).map(|(sql, view)| (view.to_owned(), tenant.query(&sql))).collect()
+    let kpis = format!(
+        "SELECT * FROM kpis_current WHERE workspace = {{w:String}} AND window_end <= toDateTime64({end}, 3, 'UTC') ORDER BY ALL"
+    );
+    views
+        .chain([(kpis, "kpis_current")])
+        .map(|(sql, view)| (view.to_owned(), tenant.query(&sql)))
+        .collect()
 }
 
 #[test]
@@ -102,7 +113,11 @@ fn any_order_with_duplicates_gives_the_same_rows() {
 
     let mut system = System::start(settings());
     for part in events.chunks(500) {
-        Tenant { system: &system, number: 0 }.send("web", part);
+        Tenant {
+            system: &system,
+            number: 0,
+        }
+        .send("web", part);
         system.settled();
     }
     let first = rows(&system, end);
@@ -113,13 +128,18 @@ fn any_order_with_duplicates_gives_the_same_rows() {
     }
 
     let mut dice = Dice(8);
-    let duplicates: Vec<Value> = (0..400).map(|_| events[usize::try_from(dice.below(2_000)).expect("small")].clone()).collect();
+    let duplicates: Vec<Value> = (0..400)
+        .map(|_| events[usize::try_from(dice.below(2_000)).expect("small")].clone())
+        .collect();
     events.extend(duplicates);
     dice.shuffle(&mut events);
     let mut system = System::start(settings());
     std::thread::scope(|scope| {
         for part in events.chunks(events.len() / 3 + 1) {
-            let tenant = Tenant { system: &system, number: 0 };
+            let tenant = Tenant {
+                system: &system,
+                number: 0,
+            };
             scope.spawn(move || part.chunks(50).for_each(|batch| tenant.send("web", batch)));
         }
     });

@@ -10,30 +10,59 @@ use tributary_tests::client::Answer;
 use tributary_tests::system::basic;
 
 fn post(tenant: &Tenant<'_>, path: &str, key: &str, body: &[u8]) -> Answer {
-    tenant.system.ingest(path, key, body).expect("ingest answers")
+    tenant
+        .system
+        .ingest(path, key, body)
+        .expect("ingest answers")
 }
 
 pub(crate) fn a_bad_event_is_refused_alone_and_kept_as_a_dead_letter(tenant: &Tenant<'_>) {
     let mut nobody = page("bad", "x", minutes_ago(1));
-    nobody.as_object_mut().expect("an object").remove("anonymousId");
+    nobody
+        .as_object_mut()
+        .expect("an object")
+        .remove("anonymousId");
     let batch = json!({"batch": [page("good-1", "cookie", minutes_ago(3)), nobody, page("good-2", "cookie", minutes_ago(2))]});
-    let answer = post(tenant, "/v1/batch?verbose=1", &tenant.key("web"), batch.to_string().as_bytes());
+    let answer = post(
+        tenant,
+        "/v1/batch?verbose=1",
+        &tenant.key("web"),
+        batch.to_string().as_bytes(),
+    );
     assert_eq!(answer.status, 200, "{}", answer.body);
     let json = answer.json();
-    assert_eq!((&json["accepted"], &json["refused"]), (&json!(2), &json!(1)), "{json}");
-    assert_eq!((&json["events"][0]["status"], &json["events"][1]["status"]), (&json!("accepted"), &json!("refused")), "{json}");
-    assert!(json["events"][1]["message"].as_str().is_some_and(|message| !message.is_empty()), "{json}");
+    assert_eq!(
+        (&json["accepted"], &json["refused"]),
+        (&json!(2), &json!(1)),
+        "{json}"
+    );
+    assert_eq!(
+        (&json["events"][0]["status"], &json["events"][1]["status"]),
+        (&json!("accepted"), &json!("refused")),
+        "{json}"
+    );
+    assert!(
+        json["events"][1]["message"]
+            .as_str()
+            .is_some_and(|message| !message.is_empty()),
+        "{json}"
+    );
     tenant.settled();
     assert_eq!(tenant.count("touchpoints"), 2);
     let letter = tenant.row("SELECT stage, reason FROM dead_letters WHERE workspace = {w:String}");
-    assert_eq!(letter, json!({"stage": "ingest", "reason": "no_identifier"}));
+    assert_eq!(
+        letter,
+        json!({"stage": "ingest", "reason": "no_identifier"})
+    );
 }
 
 pub(crate) fn requests_that_are_wrong_as_a_whole_say_why(tenant: &Tenant<'_>) {
     let key = tenant.key("web");
     let good = page("m", "cookie", minutes_ago(1)).to_string();
     let large = json!({"batch": [{"type": "track", "event": "x".repeat(600_000)}]}).to_string();
-    let many: Vec<Value> = (0..2_501).map(|number| json!({"type": "page", "anonymousId": "a", "messageId": number.to_string()})).collect();
+    let many: Vec<Value> = (0..2_501)
+        .map(|number| json!({"type": "page", "anonymousId": "a", "messageId": number.to_string()}))
+        .collect();
     let many = json!({"batch": many}).to_string();
     for (path, key, body, status) in [
         ("/v1/track", key.as_str(), "{\"broken\":", 400),
@@ -43,7 +72,13 @@ pub(crate) fn requests_that_are_wrong_as_a_whole_say_why(tenant: &Tenant<'_>) {
         ("/v1/batch", key.as_str(), many.as_str(), 413),
     ] {
         let answer = post(tenant, path, key, body.as_bytes());
-        assert_eq!(answer.status, status, "{path} with {}...: {}", &body[..body.len().min(40)], answer.body);
+        assert_eq!(
+            answer.status,
+            status,
+            "{path} with {}...: {}",
+            &body[..body.len().min(40)],
+            answer.body
+        );
         assert!(answer.json().is_object(), "{}", answer.body);
     }
     tenant.settled();
@@ -56,8 +91,20 @@ pub(crate) fn compressed_requests_are_taken_and_bombs_are_not(tenant: &Tenant<'_
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
         encoder.write_all(plain).expect("memory is written");
         let body = encoder.finish().expect("memory is written");
-        let headers = [("Authorization", authorization.as_str()), ("Content-Type", "application/json"), ("Content-Encoding", "gzip")];
-        tenant.system.client.post(&format!("{}/v1/batch", tenant.system.endpoint("ingest")), &headers, &body).expect("ingest answers")
+        let headers = [
+            ("Authorization", authorization.as_str()),
+            ("Content-Type", "application/json"),
+            ("Content-Encoding", "gzip"),
+        ];
+        tenant
+            .system
+            .client
+            .post(
+                &format!("{}/v1/batch", tenant.system.endpoint("ingest")),
+                &headers,
+                &body,
+            )
+            .expect("ingest answers")
     };
     let good = json!({"batch": [page("m1", "cookie", minutes_ago(1))]}).to_string();
     assert_eq!(send(good.as_bytes()).status, 200);
@@ -72,7 +119,10 @@ pub(crate) fn a_clock_that_is_years_wrong_is_corrected(tenant: &Tenant<'_>) {
     let mut event = page("m1", "cookie", years_ago);
     event["originalTimestamp"] = json!(years_ago.to_string());
     event["sentAt"] = json!(years_ago.to_string());
-    event.as_object_mut().expect("an object").remove("timestamp");
+    event
+        .as_object_mut()
+        .expect("an object")
+        .remove("timestamp");
     tenant.send("web", &[event]);
     tenant.settled();
     let row = tenant.row("SELECT abs(dateDiff('minute', occurred_at, received_at)) <= 1 AS corrected, toYear(original_timestamp) AS year FROM touchpoints WHERE workspace = {w:String}");

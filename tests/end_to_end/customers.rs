@@ -13,19 +13,36 @@ pub(crate) fn one_event_is_stored_once_however_often_it_is_sent(tenant: &Tenant<
     event["event"] = json!("Product Viewed");
     tenant.send("web", &[event.clone()]);
     tenant.settled();
-    let count = || (tenant.count("touchpoints"), tenant.count("touchpoints_current"), tenant.count("profiles_current"), tenant.count("sessions_current"));
+    let count = || {
+        (
+            tenant.count("touchpoints"),
+            tenant.count("touchpoints_current"),
+            tenant.count("profiles_current"),
+            tenant.count("sessions_current"),
+        )
+    };
     assert_eq!(count(), (1, 1, 1, 1));
     tenant.send("web", &[event.clone(), event.clone()]);
     tenant.send("web", &[event]);
     tenant.settled();
     assert_eq!(count(), (1, 1, 1, 1));
     let row = tenant.row("SELECT type, event, channel, source, anonymous_id FROM touchpoints WHERE workspace = {w:String}");
-    assert_eq!(row, json!({"type": "track", "event": "Product Viewed", "channel": "web", "source": "web", "anonymous_id": "cookie"}));
+    assert_eq!(
+        row,
+        json!({"type": "track", "event": "Product Viewed", "channel": "web", "source": "web", "anonymous_id": "cookie"})
+    );
 }
 
 pub(crate) fn logins_on_two_devices_make_one_customer_of_three(tenant: &Tenant<'_>) {
     let at = |minute: i64| minutes_ago(300 - minute);
-    tenant.send("web", &[page("a1", "laptop", at(0)), page("a2", "laptop", at(1)), page("b1", "phone", at(5))]);
+    tenant.send(
+        "web",
+        &[
+            page("a1", "laptop", at(0)),
+            page("a2", "laptop", at(1)),
+            page("b1", "phone", at(5)),
+        ],
+    );
     tenant.settled();
     assert_eq!(tenant.count("profiles_current"), 2, "nobody has logged in");
     let visitors = |tenant: &Tenant<'_>| -> Vec<Value> {
@@ -36,29 +53,80 @@ pub(crate) fn logins_on_two_devices_make_one_customer_of_three(tenant: &Tenant<'
     };
     assert_eq!(visitors(tenant), [json!({"value": 2.0})]);
 
-    tenant.send("web", &[login("a3", "laptop", "ada", at(60)), order("a4", "laptop", "ada", "o1", 59.9, at(61))]);
-    tenant.send("web", &[login("b2", "phone", "ada", at(70)), order("b3", "phone", "ada", "o2", 20.1, at(71))]);
+    tenant.send(
+        "web",
+        &[
+            login("a3", "laptop", "ada", at(60)),
+            order("a4", "laptop", "ada", "o1", 59.9, at(61)),
+        ],
+    );
+    tenant.send(
+        "web",
+        &[
+            login("b2", "phone", "ada", at(70)),
+            order("b3", "phone", "ada", "o2", 20.1, at(71)),
+        ],
+    );
     tenant.settled();
     let profiles = tenant.query(PROFILES);
     assert_eq!(profiles.len(), 1, "{profiles:?}");
     let ada = &profiles[0];
-    assert_eq!(ada["identifiers"], json!([["user_id", "ada"], ["anonymous_id", "laptop"], ["anonymous_id", "phone"]]));
-    assert_eq!((&ada["sessions"], &ada["touchpoints"], &ada["orders"]), (&json!(4), &json!(7), &json!(2)));
+    assert_eq!(
+        ada["identifiers"],
+        json!([
+            ["user_id", "ada"],
+            ["anonymous_id", "laptop"],
+            ["anonymous_id", "phone"]
+        ])
+    );
+    assert_eq!(
+        (&ada["sessions"], &ada["touchpoints"], &ada["orders"]),
+        (&json!(4), &json!(7), &json!(2))
+    );
     assert_eq!(ada["revenue"], json!({"EUR": "80"}));
-    assert_eq!(visitors(tenant), [json!({"value": 1.0})], "the two visitors were one, also in the past");
+    assert_eq!(
+        visitors(tenant),
+        [json!({"value": 1.0})],
+        "the two visitors were one, also in the past"
+    );
 
-    let owners = tenant.query("SELECT DISTINCT profile_id FROM touchpoints_current WHERE workspace = {w:String}");
-    assert_eq!(owners, [json!({"profile_id": ada["profile_id"]})], "the anonymous rows are hers now");
-    let received = tenant.query("SELECT DISTINCT profile_id FROM touchpoints WHERE workspace = {w:String}");
-    assert_eq!(received.len(), 3, "as received they were two cookies' and hers");
-    let sessions = tenant.query("SELECT session_id FROM sessions_current WHERE workspace = {w:String}");
-    let current: BTreeSet<String> = column(&tenant.query("SELECT DISTINCT session_id FROM touchpoints_current WHERE workspace = {w:String}"), "session_id");
-    assert_eq!(current, column(&sessions, "session_id"), "touchpoints name the sessions that there are");
+    let owners = tenant
+        .query("SELECT DISTINCT profile_id FROM touchpoints_current WHERE workspace = {w:String}");
+    assert_eq!(
+        owners,
+        [json!({"profile_id": ada["profile_id"]})],
+        "the anonymous rows are hers now"
+    );
+    let received =
+        tenant.query("SELECT DISTINCT profile_id FROM touchpoints WHERE workspace = {w:String}");
+    assert_eq!(
+        received.len(),
+        3,
+        "as received they were two cookies' and hers"
+    );
+    let sessions =
+        tenant.query("SELECT session_id FROM sessions_current WHERE workspace = {w:String}");
+    let current: BTreeSet<String> = column(
+        &tenant.query(
+            "SELECT DISTINCT session_id FROM touchpoints_current WHERE workspace = {w:String}",
+        ),
+        "session_id",
+    );
+    assert_eq!(
+        current,
+        column(&sessions, "session_id"),
+        "touchpoints name the sessions that there are"
+    );
     let identities = tenant.query(
         "SELECT identifier_type, identifier_value, profile_id FROM identities WHERE workspace = {w:String} ORDER BY ALL",
     );
     assert_eq!(identities.len(), 3, "{identities:?}");
-    assert!(identities.iter().all(|identity| identity["profile_id"] == ada["profile_id"]), "{identities:?}");
+    assert!(
+        identities
+            .iter()
+            .all(|identity| identity["profile_id"] == ada["profile_id"]),
+        "{identities:?}"
+    );
     let aliases = tenant.query("SELECT * FROM profile_aliases WHERE workspace = {w:String}");
     assert!(!aliases.is_empty(), "the cookies' own ids resolve to her");
 }
@@ -69,7 +137,14 @@ pub(crate) fn people_on_a_shared_tablet_stay_two(tenant: &Tenant<'_>) {
     for (number, user) in ["ada", "ben", "ada"].into_iter().enumerate() {
         let start = 60 * i64::try_from(number).expect("three");
         events.push(login(&format!("l{number}"), "tablet", user, at(start)));
-        events.push(order(&format!("o{number}"), "tablet", user, &format!("o{number}"), 10.0, at(start + 1)));
+        events.push(order(
+            &format!("o{number}"),
+            "tablet",
+            user,
+            &format!("o{number}"),
+            10.0,
+            at(start + 1),
+        ));
     }
     tenant.send("web", &events);
     tenant.settled();
@@ -81,13 +156,24 @@ pub(crate) fn people_on_a_shared_tablet_stay_two(tenant: &Tenant<'_>) {
         json!({"user": "ben", "sessions": 1, "touchpoints": 2, "orders": 1}),
     ];
     assert_eq!(profiles, expected);
-    let refusals = tenant.query("SELECT reason FROM identity_refusals WHERE workspace = {w:String}");
-    assert_eq!(refusals.len(), 1, "the tablet joins one of them: {refusals:?}");
+    let refusals =
+        tenant.query("SELECT reason FROM identity_refusals WHERE workspace = {w:String}");
+    assert_eq!(
+        refusals.len(),
+        1,
+        "the tablet joins one of them: {refusals:?}"
+    );
     let spans = tenant.query("SELECT valid_from FROM identities WHERE workspace = {w:String} AND identifier_value = 'tablet' ORDER BY valid_from");
-    assert_eq!(spans.len(), 3, "the tablet was ada's, then ben's, then ada's: {spans:?}");
+    assert_eq!(
+        spans.len(),
+        3,
+        "the tablet was ada's, then ben's, then ada's: {spans:?}"
+    );
 }
 
-pub(crate) fn an_order_sent_by_two_systems_counts_once_and_a_refund_is_taken_off(tenant: &Tenant<'_>) {
+pub(crate) fn an_order_sent_by_two_systems_counts_once_and_a_refund_is_taken_off(
+    tenant: &Tenant<'_>,
+) {
     let first = order("m1", "laptop", "ada", "o1", 100.0, minutes_ago(50));
     let again = order("m2", "server", "ada", "o1", 100.0, minutes_ago(49));
     let mut refund = order("m3", "laptop", "ada", "o1", 30.25, minutes_ago(40));
@@ -95,13 +181,20 @@ pub(crate) fn an_order_sent_by_two_systems_counts_once_and_a_refund_is_taken_off
     // The refund comes before its order.
     tenant.send("web", &[refund]);
     tenant.settled();
-    assert_eq!(tenant.count("orders_current"), 0, "nobody knows the order yet");
+    assert_eq!(
+        tenant.count("orders_current"),
+        0,
+        "nobody knows the order yet"
+    );
     tenant.send("web", &[again, first]);
     tenant.settled();
     assert_eq!(tenant.count("orders_current"), 1);
     let profiles = tenant.query(PROFILES);
     assert_eq!(profiles.len(), 1, "{profiles:?}");
-    assert_eq!((&profiles[0]["orders"], &profiles[0]["revenue"]), (&json!(1), &json!({"EUR": "69.75"})));
+    assert_eq!(
+        (&profiles[0]["orders"], &profiles[0]["revenue"]),
+        (&json!(1), &json!({"EUR": "69.75"}))
+    );
     let kpis = tenant.query(
         "SELECT kpi, toString(value) AS value FROM kpis_current WHERE workspace = {w:String} AND dimension = '' AND window = '7d' \
          AND kpi IN ('orders', 'revenue', 'average_order_value') ORDER BY window_end DESC, kpi LIMIT 3",
@@ -124,7 +217,14 @@ pub(crate) fn kpis_are_what_sql_says_over_all_events(tenant: &Tenant<'_>) {
             events.push(page(&format!("{id}-p"), &device, minutes_ago(minutes)));
             if visitor % 3 == 0 {
                 let user = format!("u{}", visitor / 2);
-                events.push(order(&format!("{id}-o"), &device, &user, &format!("order-{id}"), 1.0 + f64::from(i32::try_from(minutes).expect("small")), minutes_ago(minutes - 1)));
+                events.push(order(
+                    &format!("{id}-o"),
+                    &device,
+                    &user,
+                    &format!("order-{id}"),
+                    1.0 + f64::from(i32::try_from(minutes).expect("small")),
+                    minutes_ago(minutes - 1),
+                ));
             }
         }
     }
@@ -153,9 +253,15 @@ pub(crate) fn kpis_are_what_sql_says_over_all_events(tenant: &Tenant<'_>) {
             assert!(!marks.is_empty(), "{kpi} has no mark of {window}");
             for mark in marks {
                 let moment = format!("toDateTime64({}, 3, 'UTC')", mark["mark"]);
-                let sql = by_sql.replace("kpis.window_end", &moment).replace("HOURS", &hours.to_string());
+                let sql = by_sql
+                    .replace("kpis.window_end", &moment)
+                    .replace("HOURS", &hours.to_string());
                 let expected = tenant.row(&format!("SELECT toFloat64(({sql})) AS value"));
-                assert_eq!(mark["value"], expected["value"], "{kpi} of {window} at {}", mark["mark"]);
+                assert_eq!(
+                    mark["value"], expected["value"],
+                    "{kpi} of {window} at {}",
+                    mark["mark"]
+                );
             }
         }
     }
@@ -163,22 +269,41 @@ pub(crate) fn kpis_are_what_sql_says_over_all_events(tenant: &Tenant<'_>) {
 
 pub(crate) fn explain_tells_why_a_customer_is_one(tenant: &Tenant<'_>) {
     let user = format!("eve-{}", tenant.number);
-    tenant.send("web", &[page("m1", "eves-phone", minutes_ago(90)), login("m2", "eves-phone", &user, minutes_ago(80)), order("m3", "eves-phone", &user, "o1", 12.5, minutes_ago(79))]);
+    tenant.send(
+        "web",
+        &[
+            page("m1", "eves-phone", minutes_ago(90)),
+            login("m2", "eves-phone", &user, minutes_ago(80)),
+            order("m3", "eves-phone", &user, "o1", 12.5, minutes_ago(79)),
+        ],
+    );
     tenant.settled();
     let output = tenant.system.job(&["explain", &user]);
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     for part in [&user, "eves-phone", "12.5", "m2"] {
         assert!(text.contains(part), "`{part}` is not in\n{text}");
     }
-    let output = tenant.system.job(&["explain", &format!("user_id:{user}"), "--json"]);
+    let output = tenant
+        .system
+        .job(&["explain", &format!("user_id:{user}"), "--json"]);
     let explained: Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
-    assert_eq!(explained["profiles"][0]["profile"]["orders"], json!(1), "{explained}");
+    assert_eq!(
+        explained["profiles"][0]["profile"]["orders"],
+        json!(1),
+        "{explained}"
+    );
     let output = tenant.system.job(&["explain", "nobody-at-all"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("nobody-at-all"));
 }
 
 fn column(rows: &[Value], name: &str) -> BTreeSet<String> {
-    rows.iter().map(|row| row[name].as_str().unwrap_or_default().to_owned()).collect()
+    rows.iter()
+        .map(|row| row[name].as_str().unwrap_or_default().to_owned())
+        .collect()
 }

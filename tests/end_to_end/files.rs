@@ -19,7 +19,16 @@ pub(crate) fn a_file_is_imported_once_and_its_bad_rows_are_told(tenant: &Tenant<
     let path = |path: &std::path::Path| path.to_str().expect("our own names").to_owned();
     let (file, mapping, rejects_path) = (path(&file), path(&mapping), path(&rejects));
     let import = |more: &[&str]| {
-        let arguments = ["import", &file, "--mapping", &mapping, "--write-key", &key, "--rejects", &rejects_path];
+        let arguments = [
+            "import",
+            &file,
+            "--mapping",
+            &mapping,
+            "--write-key",
+            &key,
+            "--rejects",
+            &rejects_path,
+        ];
         tenant.system.job(&[&arguments, more].concat())
     };
     let output = import(&["--dry-run"]);
@@ -30,8 +39,15 @@ pub(crate) fn a_file_is_imported_once_and_its_bad_rows_are_told(tenant: &Tenant<
     let rejected = std::fs::read_to_string(&rejects).expect("there are rejects");
     let lines: Vec<&str> = rejected.lines().collect();
     assert_eq!(lines.len(), 4, "{rejected}");
-    assert!(lines[1].starts_with("4,") && lines[2].starts_with("5,") && lines[3].starts_with("6,"), "{rejected}");
-    assert_eq!(tenant.count("orders_current"), 2, "equal lines are two purchases");
+    assert!(
+        lines[1].starts_with("4,") && lines[2].starts_with("5,") && lines[3].starts_with("6,"),
+        "{rejected}"
+    );
+    assert_eq!(
+        tenant.count("orders_current"),
+        2,
+        "equal lines are two purchases"
+    );
     let expected = json!({"total": "25", "channel": "store", "store": "Paris 1", "first": "2001-12-31 09:00:00.000"});
     let row = "SELECT toString(sum(revenue)) AS total, any(channel) AS channel, any(store) AS store, toString(min(occurred_at)) AS first \
          FROM touchpoints WHERE workspace = {w:String}";
@@ -55,7 +71,14 @@ pub(crate) fn a_json_file_is_imported_by_pointers(tenant: &Tenant<'_>) {
     );
     let key = tenant.key("history");
     let path = |path: &std::path::Path| path.to_str().expect("our own names").to_owned();
-    let output = tenant.system.job(&["import", &path(&file), "--mapping", &path(&mapping), "--write-key", &key]);
+    let output = tenant.system.job(&[
+        "import",
+        &path(&file),
+        "--mapping",
+        &path(&mapping),
+        "--write-key",
+        &key,
+    ]);
     assert!(output.status.success(), "{output:?}");
     tenant.settled();
     let profiles = tenant.query(

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 /// A moment so many minutes ago, on the minute: in time for every window, and never after its own arrival.
 pub(crate) fn minutes_ago(minutes: i64) -> Timestamp {
     let now = Timestamp::now().as_second();
-    Timestamp::from_second(now - now % 60).expect("now is within range") - SignedDuration::from_mins(minutes)
+    Timestamp::from_second(now - now % 60).expect("now is within range")
+        - SignedDuration::from_mins(minutes)
 }
 
 /// An event of an anonymous visitor.
@@ -29,7 +30,14 @@ pub(crate) fn login(id: &str, device: &str, user: &str, at: Timestamp) -> Value 
 }
 
 /// An order of a logged-in visitor, in euros.
-pub(crate) fn order(id: &str, device: &str, user: &str, order_id: &str, total: f64, at: Timestamp) -> Value {
+pub(crate) fn order(
+    id: &str,
+    device: &str,
+    user: &str,
+    order_id: &str,
+    total: f64,
+    at: Timestamp,
+) -> Value {
     let mut order = event(id, "track", device, at);
     order["userId"] = json!(user);
     order["event"] = json!("Order Completed");

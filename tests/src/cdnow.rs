@@ -38,8 +38,14 @@ pub struct Totals {
 pub fn path() -> PathBuf {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
-    let path = cache.expect("HOME is set").join("tributary/tests/CDNOW_master.txt");
-    assert!(path.is_file(), "{} is missing; `make test` fetches it first", path.display());
+    let path = cache
+        .expect("HOME is set")
+        .join("tributary/tests/CDNOW_master.txt");
+    assert!(
+        path.is_file(),
+        "{} is missing; `make test` fetches it first",
+        path.display()
+    );
     path
 }
 
@@ -59,14 +65,18 @@ fn purchase(line: &str) -> Purchase {
     let [customer, date, _, dollars] = parts.as_slice() else {
         panic!("unexpected line {line}");
     };
-    let number = |range: std::ops::Range<usize>| date[range].parse::<i16>().expect("a date is eight digits");
+    let number =
+        |range: std::ops::Range<usize>| date[range].parse::<i16>().expect("a date is eight digits");
     let narrow = |range| i8::try_from(number(range)).expect("two digits");
     let day = Date::new(number(0..4), narrow(4..6), narrow(6..8)).expect("a date exists");
     let (whole, cents) = dollars.split_once('.').expect("amounts have two decimals");
     assert_eq!(cents.len(), 2, "{line}");
     Purchase {
         customer: (*customer).to_owned(),
-        second: TimeZone::UTC.to_timestamp(day.at(0, 0, 0, 0)).expect("within range").as_second(),
+        second: TimeZone::UTC
+            .to_timestamp(day.at(0, 0, 0, 0))
+            .expect("within range")
+            .as_second(),
         cents: whole.parse::<i64>().expect("digits") * 100 + cents.parse::<i64>().expect("digits"),
     }
 }
@@ -83,7 +93,9 @@ pub fn totals(purchases: &[Purchase]) -> Totals {
     let mut days: HashMap<(&str, i64), i64> = HashMap::new();
     let mut orders: HashMap<&str, i64> = HashMap::new();
     for purchase in purchases {
-        *days.entry((&purchase.customer, purchase.second)).or_default() += 1;
+        *days
+            .entry((&purchase.customer, purchase.second))
+            .or_default() += 1;
         *orders.entry(&purchase.customer).or_default() += 1;
     }
     let count = |number: usize| i64::try_from(number).expect("a file has fewer lines");
@@ -100,9 +112,13 @@ pub fn totals(purchases: &[Purchase]) -> Totals {
 pub fn by_customer(purchases: &[Purchase]) -> BTreeMap<String, Totals> {
     let mut rows: BTreeMap<&str, Vec<Purchase>> = BTreeMap::new();
     for purchase in purchases {
-        rows.entry(&purchase.customer).or_default().push(purchase.clone());
+        rows.entry(&purchase.customer)
+            .or_default()
+            .push(purchase.clone());
     }
-    rows.into_iter().map(|(customer, rows)| (customer.to_owned(), totals(&rows))).collect()
+    rows.into_iter()
+        .map(|(customer, rows)| (customer.to_owned(), totals(&rows)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -110,7 +126,14 @@ mod tests {
     use super::*;
 
     fn some() -> Vec<Purchase> {
-        [" 00001 19970101  1   11.77", " 00002 19970102  1   12.00", " 00002 19970102  5   77.00", " 00001 19970103 1 0.23"].map(purchase).to_vec()
+        [
+            " 00001 19970101  1   11.77",
+            " 00002 19970102  1   12.00",
+            " 00002 19970102  5   77.00",
+            " 00001 19970103 1 0.23",
+        ]
+        .map(purchase)
+        .to_vec()
     }
 
     #[test]
@@ -133,7 +156,16 @@ mod tests {
     #[test]
     fn customers_add_up() {
         let customers = by_customer(&some());
-        assert_eq!(customers["00001"], Totals { orders: 2, cents: 1_200, customers: 1, repeaters: 1, visits: 2 });
+        assert_eq!(
+            customers["00001"],
+            Totals {
+                orders: 2,
+                cents: 1_200,
+                customers: 1,
+                repeaters: 1,
+                visits: 2
+            }
+        );
         assert_eq!(customers["00002"].visits, 1);
     }
 }

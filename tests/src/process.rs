@@ -18,7 +18,15 @@ pub struct Process {
 pub fn of_folder(folder: &Path) -> Vec<Process> {
     let folder = folder.to_string_lossy();
     let own = std::process::id().cast_signed();
-    let mut found: Vec<Process> = all().filter(|process| process.pid != own && process.arguments.iter().any(|argument| argument.contains(&*folder))).collect();
+    let mut found: Vec<Process> = all()
+        .filter(|process| {
+            process.pid != own
+                && process
+                    .arguments
+                    .iter()
+                    .any(|argument| argument.contains(&*folder))
+        })
+        .collect();
     found.sort_by_key(|process| process.pid);
     found
 }
@@ -41,8 +49,13 @@ fn all() -> impl Iterator<Item = Process> {
     entries.flatten().filter_map(|entry| {
         let pid = entry.file_name().to_str()?.parse().ok()?;
         // Gone meanwhile, or a zombie, whose command line is empty.
-        let line = fs::read(entry.path().join("cmdline")).ok().filter(|line| !line.is_empty())?;
-        let arguments = line.split(|byte| *byte == 0).map(|part| String::from_utf8_lossy(part).into_owned()).collect();
+        let line = fs::read(entry.path().join("cmdline"))
+            .ok()
+            .filter(|line| !line.is_empty())?;
+        let arguments = line
+            .split(|byte| *byte == 0)
+            .map(|part| String::from_utf8_lossy(part).into_owned())
+            .collect();
         Some(Process { pid, arguments })
     })
 }

@@ -26,9 +26,18 @@ pub fn run(binary: &str, lines: &str, scenarios: &[Scenario]) -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    let filters: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
-    let is_wanted = |scenario: &Scenario| filters.is_empty() || filters.iter().any(|filter| scenario.name.contains(*filter));
-    let wanted: Vec<(usize, &Scenario)> = scenarios.iter().enumerate().filter(|(_, scenario)| is_wanted(scenario)).collect();
+    let filters: Vec<&String> = arguments
+        .iter()
+        .filter(|argument| !argument.starts_with('-'))
+        .collect();
+    let is_wanted = |scenario: &Scenario| {
+        filters.is_empty() || filters.iter().any(|filter| scenario.name.contains(*filter))
+    };
+    let wanted: Vec<(usize, &Scenario)> = scenarios
+        .iter()
+        .enumerate()
+        .filter(|(_, scenario)| is_wanted(scenario))
+        .collect();
     if wanted.is_empty() {
         return ExitCode::SUCCESS;
     }
@@ -40,22 +49,44 @@ pub fn run(binary: &str, lines: &str, scenarios: &[Scenario]) -> ExitCode {
             let (system, failed) = (&system, &failed);
             let run = move || {
                 let start = Instant::now();
-                let result = catch_unwind(AssertUnwindSafe(|| (scenario.body)(&Tenant { system, number })));
+                let result = catch_unwind(AssertUnwindSafe(|| {
+                    (scenario.body)(&Tenant { system, number })
+                }));
                 let outcome = if result.is_ok() { "ok" } else { "FAILED" };
-                println!("scenario {} ... {outcome} ({:.1} s)", scenario.name, start.elapsed().as_secs_f64());
+                println!(
+                    "scenario {} ... {outcome} ({:.1} s)",
+                    scenario.name,
+                    start.elapsed().as_secs_f64()
+                );
                 if result.is_err() {
-                    failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(scenario.name);
+                    failed
+                        .lock()
+                        .unwrap_or_else(std::sync::PoisonError::into_inner)
+                        .push(scenario.name);
                 }
             };
-            std::thread::Builder::new().name(scenario.name.to_owned()).spawn_scoped(scope, run).expect("a thread starts");
+            std::thread::Builder::new()
+                .name(scenario.name.to_owned())
+                .spawn_scoped(scope, run)
+                .expect("a thread starts");
         }
     });
-    let failed = failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let failed = failed
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     let stopped = catch_unwind(AssertUnwindSafe(|| system.stop())).is_ok();
     if failed.is_empty() && stopped {
         return ExitCode::SUCCESS;
     }
     system.show_logs();
-    println!("failed: {}{}", failed.join(", "), if stopped { "" } else { " (and the system did not stop)" });
+    println!(
+        "failed: {}{}",
+        failed.join(", "),
+        if stopped {
+            ""
+        } else {
+            " (and the system did not stop)"
+        }
+    );
     ExitCode::FAILURE
 }

@@ -35,7 +35,11 @@ impl Settings {
         let mut config = format!("{lines}\n");
         for workspace in 0..workspaces {
             config += &format!("[[workspaces]]\nname = \"w{workspace}\"\n");
-            for (source, rest) in [("web", ""), ("till", "channel = \"store\""), ("history", "channel = \"store\"\nhistoric = true")] {
+            for (source, rest) in [
+                ("web", ""),
+                ("till", "channel = \"store\""),
+                ("history", "channel = \"store\"\nhistoric = true"),
+            ] {
                 config += &format!(
                     "[[sources]]\nname = \"{source}\"\nworkspace = \"w{workspace}\"\nwrite_keys = [\"w{workspace}-{source}\"]\n{rest}\n"
                 );
@@ -75,7 +79,10 @@ impl System {
     /// # Panics
     /// When the temporary folder is not writable.
     pub fn prepare(settings: Settings) -> Self {
-        let folder = tempfile::Builder::new().prefix("tributary-test-").tempdir().expect("the temporary folder is writable");
+        let folder = tempfile::Builder::new()
+            .prefix("tributary-test-")
+            .tempdir()
+            .expect("the temporary folder is writable");
         let system = System {
             settings,
             folder,
@@ -111,9 +118,19 @@ impl System {
     /// When it runs already, or cannot be started.
     pub fn start_without_waiting(&mut self) {
         assert!(self.all.is_none(), "it runs already");
-        let output = || File::options().create(true).append(true).open(self.output()).expect("the temporary folder is writable");
+        let output = || {
+            File::options()
+                .create(true)
+                .append(true)
+                .open(self.output())
+                .expect("the temporary folder is writable")
+        };
         let mut command = self.command(&["all", "--ports", "auto"]);
-        let child = command.stdin(Stdio::null()).stdout(output()).stderr(output()).spawn();
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(output())
+            .stderr(output())
+            .spawn();
         self.all = Some(child.expect("the binary starts"));
     }
 
@@ -170,17 +187,27 @@ impl System {
     /// # Panics
     /// When there is none.
     pub fn endpoint(&self, name: &str) -> &str {
-        self.endpoints[name].as_str().unwrap_or_else(|| panic!("endpoints.json has no {name}: {}", self.endpoints))
+        self.endpoints[name]
+            .as_str()
+            .unwrap_or_else(|| panic!("endpoints.json has no {name}: {}", self.endpoints))
     }
 
     /// A job of the binary on this system's folder, whatever else is in the environment.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.settings.binary);
         let foreign = std::env::vars().map(|(name, _)| name);
-        for name in foreign.filter(|name| name.starts_with("TRIBUTARY__") || name == "KAFKA_BROKERS" || name == "CLICKHOUSE_URL") {
+        for name in foreign.filter(|name| {
+            name.starts_with("TRIBUTARY__") || name == "KAFKA_BROKERS" || name == "CLICKHOUSE_URL"
+        }) {
             command.env_remove(name);
         }
-        command.args(arguments).arg("--data").arg(self.data()).arg("--config").arg(self.config()).current_dir(self.folder.path());
+        command
+            .args(arguments)
+            .arg("--data")
+            .arg(self.data())
+            .arg("--config")
+            .arg(self.config())
+            .current_dir(self.folder.path());
         command
     }
 
@@ -189,7 +216,10 @@ impl System {
     /// # Panics
     /// When it cannot be started.
     pub fn job(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).stdin(Stdio::null()).output().expect("the binary starts")
+        self.command(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .expect("the binary starts")
     }
 
     /// Rows of a query. Parameters stand in it as `{name:Type}`.
@@ -197,7 +227,8 @@ impl System {
     /// # Panics
     /// When ClickHouse does not answer with rows.
     pub fn query(&self, sql: &str, parameters: &[(&str, &str)]) -> Vec<Value> {
-        self.try_query(sql, parameters).unwrap_or_else(|error| panic!("{error} in {sql}"))
+        self.try_query(sql, parameters)
+            .unwrap_or_else(|error| panic!("{error} in {sql}"))
     }
 
     /// Rows of a query.
@@ -210,13 +241,23 @@ impl System {
             self.endpoint("clickhouse")
         );
         for (name, value) in parameters {
-            url += &format!("&param_{name}={}", percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC));
+            url += &format!(
+                "&param_{name}={}",
+                percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC)
+            );
         }
         let answer = self.client.post(&url, &[], sql.as_bytes())?;
         if answer.status != 200 {
-            return Err(format!("ClickHouse answers {}: {}", answer.status, answer.body));
+            return Err(format!(
+                "ClickHouse answers {}: {}",
+                answer.status, answer.body
+            ));
         }
-        answer.body.lines().map(|line| serde_json::from_str(line).map_err(|error| format!("{error}: {line}"))).collect()
+        answer
+            .body
+            .lines()
+            .map(|line| serde_json::from_str(line).map_err(|error| format!("{error}: {line}")))
+            .collect()
     }
 
     /// Sends a request to ingest with a write key.
@@ -225,8 +266,15 @@ impl System {
     /// When there is no answer.
     pub fn ingest(&self, path: &str, write_key: &str, body: &[u8]) -> Result<Answer, String> {
         let authorization = basic(write_key);
-        let headers = [("Authorization", authorization.as_str()), ("Content-Type", "application/json")];
-        self.client.post(&format!("{}{path}", self.endpoint("ingest")), &headers, body)
+        let headers = [
+            ("Authorization", authorization.as_str()),
+            ("Content-Type", "application/json"),
+        ];
+        self.client.post(
+            &format!("{}{path}", self.endpoint("ingest")),
+            &headers,
+            body,
+        )
     }
 
     /// Waits until everything that was acknowledged so far is in ClickHouse.
@@ -235,9 +283,11 @@ impl System {
     /// When it does not get there.
     pub fn settled(&self) {
         let url = format!("{}/settled", self.endpoint("metrics"));
-        until("/settled", SETTLES_WITHIN, || match self.client.get(&url)? {
-            Answer { status: 200, .. } => Ok(()),
-            Answer { status, body, .. } => Err(format!("it answers {status}: {body}")),
+        until("/settled", SETTLES_WITHIN, || {
+            match self.client.get(&url)? {
+                Answer { status: 200, .. } => Ok(()),
+                Answer { status, body, .. } => Err(format!("it answers {status}: {body}")),
+            }
         });
     }
 
@@ -246,13 +296,24 @@ impl System {
     /// # Panics
     /// When there is no answer.
     pub fn metrics(&self) -> String {
-        self.client.get(&format!("{}/metrics", self.endpoint("metrics"))).expect("the metrics port answers").body
+        self.client
+            .get(&format!("{}/metrics", self.endpoint("metrics")))
+            .expect("the metrics port answers")
+            .body
     }
 
     /// Its processes besides the main one: `kafka`, `clickhouse`.
     pub fn children(&self, role: &str) -> Vec<Process> {
-        let is_role = |process: &Process| process.arguments.get(1).is_some_and(|argument| argument == role);
-        process::of_folder(&self.data()).into_iter().filter(is_role).collect()
+        let is_role = |process: &Process| {
+            process
+                .arguments
+                .get(1)
+                .is_some_and(|argument| argument == role)
+        };
+        process::of_folder(&self.data())
+            .into_iter()
+            .filter(is_role)
+            .collect()
     }
 
     /// Kills a child with -9 and waits until another one has taken its place.
@@ -268,7 +329,11 @@ impl System {
         until(&format!("another {role}"), STARTS_WITHIN, || {
             let now = self.children(role);
             let is_new = |process: &Process| before.iter().all(|old| old.pid != process.pid);
-            if !now.is_empty() && now.iter().all(is_new) { Ok(()) } else { Err(format!("there is {now:?}")) }
+            if !now.is_empty() && now.iter().all(is_new) {
+                Ok(())
+            } else {
+                Err(format!("there is {now:?}"))
+            }
         });
     }
 
@@ -288,7 +353,10 @@ impl System {
     /// # Panics
     /// When it does not run.
     pub fn signal(&self, signal: Signal) {
-        process::send(self.all.as_ref().expect("it runs").id().cast_signed(), signal);
+        process::send(
+            self.all.as_ref().expect("it runs").id().cast_signed(),
+            signal,
+        );
     }
 
     /// Waits for the main process to end by itself.
@@ -297,9 +365,11 @@ impl System {
     /// When it does not run, or does not end.
     pub fn await_end(&mut self) -> ExitStatus {
         let mut all = self.all.take().expect("it runs");
-        let status = until("the end of `tributary all`", STOPS_WITHIN, || match all.try_wait() {
-            Ok(Some(status)) => Ok(status),
-            _ => Err("it runs".to_owned()),
+        let status = until("the end of `tributary all`", STOPS_WITHIN, || {
+            match all.try_wait() {
+                Ok(Some(status)) => Ok(status),
+                _ => Err("it runs".to_owned()),
+            }
         });
         self.no_process_is_left();
         status
@@ -313,19 +383,30 @@ impl System {
         self.signal(Signal::INT);
         let status = self.await_end();
         assert!(status.success(), "it ended with {status}");
-        assert!(!self.data().join("endpoints.json").exists(), "endpoints.json was left behind");
+        assert!(
+            !self.data().join("endpoints.json").exists(),
+            "endpoints.json was left behind"
+        );
     }
 
     fn no_process_is_left(&self) {
-        until("the end of all processes", STOPS_WITHIN, || match process::of_folder(self.folder.path()).as_slice() {
-            [] => Ok(()),
-            left => Err(format!("{left:?}")),
-        });
+        until(
+            "the end of all processes",
+            STOPS_WITHIN,
+            || match process::of_folder(self.folder.path()).as_slice() {
+                [] => Ok(()),
+                left => Err(format!("{left:?}")),
+            },
+        );
     }
 
     /// Prints the ends of all logs.
     pub fn show_logs(&self) {
-        let logs = fs::read_dir(self.data().join("logs")).into_iter().flatten().flatten().map(|entry| entry.path());
+        let logs = fs::read_dir(self.data().join("logs"))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path());
         for path in logs.chain([self.output()]) {
             show(&path);
         }
@@ -358,5 +439,8 @@ fn show(path: &Path) {
 /// The header of Basic authentication with a write key.
 pub fn basic(write_key: &str) -> String {
     use base64::Engine;
-    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{write_key}:")))
+    format!(
+        "Basic {}",
+        base64::engine::general_purpose::STANDARD.encode(format!("{write_key}:"))
+    )
 }

@@ -36,7 +36,9 @@ impl Tenant<'_> {
     /// When one is not.
     pub fn send(&self, source: &str, events: &[Value]) {
         for batch in events.chunks(BATCH) {
-            let answer = self.post(source, batch).unwrap_or_else(|error| panic!("ingest does not answer: {error}"));
+            let answer = self
+                .post(source, batch)
+                .unwrap_or_else(|error| panic!("ingest does not answer: {error}"));
             accepted(&answer);
         }
     }
@@ -47,9 +49,15 @@ impl Tenant<'_> {
     /// When ingest takes none for minutes, or refuses one.
     pub fn send_stubbornly(&self, source: &str, events: &[Value]) {
         for batch in events.chunks(BATCH) {
-            let answer = until("an acknowledgement", TAKEN_WITHIN, || match self.post(source, batch)? {
-                Answer { status: 429 | 500..=599, body, .. } => Err(body),
-                answer => Ok(answer),
+            let answer = until("an acknowledgement", TAKEN_WITHIN, || {
+                match self.post(source, batch)? {
+                    Answer {
+                        status: 429 | 500..=599,
+                        body,
+                        ..
+                    } => Err(body),
+                    answer => Ok(answer),
+                }
             });
             accepted(&answer);
         }
@@ -57,7 +65,8 @@ impl Tenant<'_> {
 
     fn post(&self, source: &str, batch: &[Value]) -> Result<Answer, String> {
         let body = json!({ "batch": batch }).to_string();
-        self.system.ingest("/v1/batch?verbose=1", &self.key(source), body.as_bytes())
+        self.system
+            .ingest("/v1/batch?verbose=1", &self.key(source), body.as_bytes())
     }
 
     /// Waits until everything that was sent is in ClickHouse.
@@ -85,8 +94,12 @@ impl Tenant<'_> {
     /// # Panics
     /// When ClickHouse does not answer with a number.
     pub fn count(&self, table: &str) -> u64 {
-        let row = self.row(&format!("SELECT count() AS count FROM {table} WHERE workspace = {{w:String}}"));
-        row["count"].as_u64().unwrap_or_else(|| panic!("no number in {row}"))
+        let row = self.row(&format!(
+            "SELECT count() AS count FROM {table} WHERE workspace = {{w:String}}"
+        ));
+        row["count"]
+            .as_u64()
+            .unwrap_or_else(|| panic!("no number in {row}"))
     }
 }
 

@@ -14,7 +14,9 @@ pub enum Error {
     #[error("is not framed: a message starts with a zero byte and a schema id of four bytes")]
     NotFramed,
     /// An id that schemas/avro/registry.toml does not list.
-    #[error("was written with schema id {0}, which this version does not know: upgrade, or find who wrote it")]
+    #[error(
+        "was written with schema id {0}, which this version does not know: upgrade, or find who wrote it"
+    )]
     UnknownSchema(u32),
     /// A schema of another topic.
     #[error("was written with the schema {found}, where {expected} belongs")]
@@ -43,7 +45,10 @@ pub struct Encoder {
 
 impl std::fmt::Debug for Encoder {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Encoder").field("id", &self.id).finish_non_exhaustive()
+        formatter
+            .debug_struct("Encoder")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -52,14 +57,21 @@ impl Encoder {
     #[must_use]
     pub fn new(schema: &'static str) -> Self {
         let schema = registry::latest(schema);
-        Self { id: schema.id, config: serde_avro_fast::ser::SerializerConfig::new(&schema.parsed) }
+        Self {
+            id: schema.id,
+            config: serde_avro_fast::ser::SerializerConfig::new(&schema.parsed),
+        }
     }
 
     /// Appends the framed message to `buffer`.
     ///
     /// # Errors
     /// When the value does not fit the schema; `buffer` is as it was.
-    pub fn encode<T: Serialize>(&mut self, message: &T, buffer: &mut Vec<u8>) -> Result<(), serde_avro_fast::ser::SerError> {
+    pub fn encode<T: Serialize>(
+        &mut self,
+        message: &T,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), serde_avro_fast::ser::SerError> {
         let start = buffer.len();
         buffer.push(0);
         buffer.extend_from_slice(&self.id.to_be_bytes());
@@ -75,7 +87,9 @@ impl Encoder {
 ///
 /// # Errors
 /// When the value does not fit the schema.
-pub fn encode<T: Message + Serialize>(message: &T) -> Result<Vec<u8>, serde_avro_fast::ser::SerError> {
+pub fn encode<T: Message + Serialize>(
+    message: &T,
+) -> Result<Vec<u8>, serde_avro_fast::ser::SerError> {
     let mut buffer = Vec::new();
     Encoder::new(T::SCHEMA).encode(message, &mut buffer)?;
     Ok(buffer)
@@ -86,7 +100,9 @@ pub fn encode<T: Message + Serialize>(message: &T) -> Result<Vec<u8>, serde_avro
 /// # Errors
 /// [`Error::NotFramed`] and [`Error::UnknownSchema`].
 pub fn split(message: &[u8]) -> Result<(&'static Schema, &[u8]), Error> {
-    let [0, a, b, c, d, datum @ ..] = message else { return Err(Error::NotFramed) };
+    let [0, a, b, c, d, datum @ ..] = message else {
+        return Err(Error::NotFramed);
+    };
     let id = u32::from_be_bytes([*a, *b, *c, *d]);
     Ok((registry::by_id(id).ok_or(Error::UnknownSchema(id))?, datum))
 }
@@ -98,7 +114,11 @@ pub fn split(message: &[u8]) -> Result<(&'static Schema, &[u8]), Error> {
 pub fn decode<'a, T: Message + Deserialize<'a>>(message: &'a [u8]) -> Result<T, Error> {
     let (schema, datum) = split(message)?;
     if schema.name != T::SCHEMA {
-        return Err(Error::WrongSchema { found: schema.name, expected: T::SCHEMA });
+        return Err(Error::WrongSchema {
+            found: schema.name,
+            expected: T::SCHEMA,
+        });
     }
-    serde_avro_fast::from_datum_slice(datum, &schema.parsed).map_err(|_| Error::Malformed(schema.name))
+    serde_avro_fast::from_datum_slice(datum, &schema.parsed)
+        .map_err(|_| Error::Malformed(schema.name))
 }

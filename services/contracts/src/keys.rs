@@ -35,7 +35,8 @@ fn murmur2(data: &[u8]) -> u32 {
     let mut hash = SEED ^ data.len() as u32;
     let mut chunks = data.chunks_exact(4);
     for chunk in &mut chunks {
-        let mut word = u32::from_le_bytes([chunk[0], chunk[1], chunk[2], chunk[3]]).wrapping_mul(MULTIPLIER);
+        let mut word =
+            u32::from_le_bytes([chunk[0], chunk[1], chunk[2], chunk[3]]).wrapping_mul(MULTIPLIER);
         word ^= word >> SHIFT;
         hash = hash.wrapping_mul(MULTIPLIER) ^ word.wrapping_mul(MULTIPLIER);
     }
@@ -63,7 +64,10 @@ mod tests {
             ("foobar", -790_332_482),
             ("a-little-bit-long-string", -985_981_536),
             ("a-little-bit-longer-string", -1_486_304_829),
-            ("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58_897_971),
+            (
+                "lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8",
+                -58_897_971,
+            ),
             ("abc", 479_470_107),
         ] {
             assert_eq!(murmur2(text.as_bytes()) as i32, hash, "{text}");
@@ -75,7 +79,10 @@ mod tests {
         for partitions in [1, 2, 4, 7, 1000] {
             for key in ["", "a", "default\0anonymous_id\0c1"] {
                 let partition = partition(key.as_bytes(), partitions);
-                assert!((0..partitions as i32).contains(&partition), "{key:?} of {partitions}: {partition}");
+                assert!(
+                    (0..partitions as i32).contains(&partition),
+                    "{key:?} of {partitions}: {partition}"
+                );
             }
         }
     }

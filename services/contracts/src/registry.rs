@@ -52,7 +52,8 @@ struct Entry {
 pub fn all() -> &'static [Schema] {
     static ALL: OnceLock<Vec<Schema>> = OnceLock::new();
     ALL.get_or_init(|| {
-        let ids: Ids = toml::from_str(IDS).expect("schemas/avro/registry.toml is compiled in and tested");
+        let ids: Ids =
+            toml::from_str(IDS).expect("schemas/avro/registry.toml is compiled in and tested");
         let mut schemas: Vec<Schema> = SOURCES
             .iter()
             .map(|(name, version, text)| Schema {
@@ -65,7 +66,9 @@ pub fn all() -> &'static [Schema] {
                 name,
                 version: *version,
                 text,
-                parsed: text.parse().expect("every compiled schema parses, as tested"),
+                parsed: text
+                    .parse()
+                    .expect("every compiled schema parses, as tested"),
             })
             .collect();
         schemas.sort_by_key(|schema| schema.id);
@@ -76,7 +79,10 @@ pub fn all() -> &'static [Schema] {
 /// The schema of an id.
 #[must_use]
 pub fn by_id(id: u32) -> Option<&'static Schema> {
-    all().binary_search_by_key(&id, |schema| schema.id).ok().map(|index| &all()[index])
+    all()
+        .binary_search_by_key(&id, |schema| schema.id)
+        .ok()
+        .map(|index| &all()[index])
 }
 
 /// The newest version of a schema.
@@ -85,7 +91,11 @@ pub fn by_id(id: u32) -> Option<&'static Schema> {
 /// If there is no schema of that name: names are literals in this workspace.
 #[must_use]
 pub fn latest(name: &str) -> &'static Schema {
-    all().iter().filter(|schema| schema.name == name).max_by_key(|schema| schema.version).expect("names are literals")
+    all()
+        .iter()
+        .filter(|schema| schema.name == name)
+        .max_by_key(|schema| schema.version)
+        .expect("names are literals")
 }
 
 #[cfg(test)]
@@ -104,10 +114,17 @@ mod tests {
     #[test]
     fn every_schema_is_valid_for_apache_avro_and_documented() {
         for schema in all() {
-            apache_avro::Schema::parse_str(schema.text).unwrap_or_else(|error| panic!("{}: {error}", schema.name));
-            let json: serde_json::Value = serde_json::from_str(schema.text).expect("a schema is JSON");
+            apache_avro::Schema::parse_str(schema.text)
+                .unwrap_or_else(|error| panic!("{}: {error}", schema.name));
+            let json: serde_json::Value =
+                serde_json::from_str(schema.text).expect("a schema is JSON");
             for field in json["fields"].as_array().expect("fields") {
-                assert!(field["doc"].is_string(), "{}.{} has no doc", schema.name, field["name"]);
+                assert!(
+                    field["doc"].is_string(),
+                    "{}.{} has no doc",
+                    schema.name,
+                    field["name"]
+                );
             }
         }
     }

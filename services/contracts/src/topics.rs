@@ -51,7 +51,8 @@ pub enum Cleanup {
 pub fn all() -> &'static BTreeMap<String, Topic> {
     static ALL: OnceLock<BTreeMap<String, Topic>> = OnceLock::new();
     ALL.get_or_init(|| {
-        toml::from_str(include_str!("../../../schemas/topics.toml")).expect("schemas/topics.toml is compiled in and tested")
+        toml::from_str(include_str!("../../../schemas/topics.toml"))
+            .expect("schemas/topics.toml is compiled in and tested")
     })
 }
 
@@ -65,7 +66,10 @@ impl Topic {
     /// `min.compaction.lag.ms`.
     #[must_use]
     pub fn compaction_lag_ms(&self) -> i64 {
-        self.compaction_lag.as_deref().and_then(days).map_or(0, |days| days * tributary_core::time::DAY)
+        self.compaction_lag
+            .as_deref()
+            .and_then(days)
+            .map_or(0, |days| days * tributary_core::time::DAY)
     }
 }
 
@@ -80,19 +84,44 @@ mod tests {
     #[test]
     fn every_topic_names_a_schema_and_a_retention_that_exist() {
         for (name, topic) in all() {
-            assert!(crate::registry::all().iter().any(|schema| schema.name == topic.schema), "{name}: schema {}", topic.schema);
-            assert!(topic.retention == "forever" || days(&topic.retention).is_some(), "{name}: retention {}", topic.retention);
-            assert!(topic.compaction_lag.as_deref().is_none_or(|lag| days(lag).is_some()), "{name}: compaction_lag");
+            assert!(
+                crate::registry::all()
+                    .iter()
+                    .any(|schema| schema.name == topic.schema),
+                "{name}: schema {}",
+                topic.schema
+            );
+            assert!(
+                topic.retention == "forever" || days(&topic.retention).is_some(),
+                "{name}: retention {}",
+                topic.retention
+            );
+            assert!(
+                topic
+                    .compaction_lag
+                    .as_deref()
+                    .is_none_or(|lag| days(lag).is_some()),
+                "{name}: compaction_lag"
+            );
             assert!(topic.partitions > 0, "{name}: partitions");
-            assert!(topic.dead_letters.is_empty() || all().contains_key(&topic.dead_letters), "{name}: dead_letters");
+            assert!(
+                topic.dead_letters.is_empty() || all().contains_key(&topic.dead_letters),
+                "{name}: dead_letters"
+            );
         }
     }
 
     #[test]
     fn what_the_sink_reads_and_compacts_outlasts_the_longest_outage() {
         for (name, topic) in all() {
-            if topic.consumers.iter().any(|consumer| consumer == "sink") && topic.cleanup == Cleanup::Compact && name != "links" {
-                assert!(topic.compaction_lag_ms() >= 7 * tributary_core::time::DAY, "{name}");
+            if topic.consumers.iter().any(|consumer| consumer == "sink")
+                && topic.cleanup == Cleanup::Compact
+                && name != "links"
+            {
+                assert!(
+                    topic.compaction_lag_ms() >= 7 * tributary_core::time::DAY,
+                    "{name}"
+                );
             }
         }
     }

@@ -11,14 +11,16 @@ mod touchpoint;
 pub use kpi::{Change, Contribution, KpiBlock};
 pub use order::{Claim, ClaimKind, OrderState};
 pub use profile::{
-    Atom, AtomBody, ChannelActivity, IdentifierAtom, MinuteRun, OrderAtom, PassiveAtom, Profile, ProfileIdentifier, Refund,
-    SessionAtom, Trait,
+    Atom, AtomBody, ChannelActivity, IdentifierAtom, MinuteRun, OrderAtom, PassiveAtom, Profile,
+    ProfileIdentifier, Refund, SessionAtom, Trait,
 };
 pub use state::State;
-pub use stitching::{Identity, Link, Override, OverrideMessage, OverrideRange, Refusal, Session, Span};
+pub use stitching::{
+    Identity, Link, Override, OverrideMessage, OverrideRange, Refusal, Session, Span,
+};
 pub use touchpoint::{
-    Activity, Answer, Campaign, Consent, DeadLetter, Identifier, Order, OrderKind, OrderLine, ResolvedTouchpoint, Subject,
-    Touchpoint, identifier_flags,
+    Activity, Answer, Campaign, Consent, DeadLetter, Identifier, Order, OrderKind, OrderLine,
+    ResolvedTouchpoint, Subject, Touchpoint, identifier_flags,
 };
 
 /// States which schema a struct is of.

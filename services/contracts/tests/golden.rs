@@ -14,7 +14,8 @@ use tributary_core::time::Timestamp;
 use uuid::Uuid;
 
 fn golden(name: &str, version: u32) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../../schemas/golden/{name}/v{version}.hex"))
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join(format!("../../schemas/golden/{name}/v{version}.hex"))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -30,7 +31,9 @@ fn hex(bytes: &[u8]) -> String {
 
 fn bytes(hex: &str) -> Vec<u8> {
     let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
-    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).expect("ASCII"), 16).expect("hex");
+    let pair = |pair: &[u8]| {
+        u8::from_str_radix(std::str::from_utf8(pair).expect("ASCII"), 16).expect("hex")
+    };
     digits.chunks(2).map(pair).collect()
 }
 
@@ -38,14 +41,29 @@ fn bytes(hex: &str) -> Vec<u8> {
 fn check<T: Message + Serialize + Deserialize<'static> + PartialEq + std::fmt::Debug>(record: &T) {
     let schema = registry::latest(T::SCHEMA);
     let path = golden(schema.name, schema.version);
-    let written = framing::encode(record).unwrap_or_else(|error| panic!("{}: {error}", schema.name));
-    let golden = std::fs::read_to_string(&path)
-        .unwrap_or_else(|error| panic!("{}: {error}; a new version's golden record is:\n{}", path.display(), hex(&written)));
-    assert_eq!(hex(&written), golden, "{} is written otherwise than its golden record", schema.name);
+    let written =
+        framing::encode(record).unwrap_or_else(|error| panic!("{}: {error}", schema.name));
+    let golden = std::fs::read_to_string(&path).unwrap_or_else(|error| {
+        panic!(
+            "{}: {error}; a new version's golden record is:\n{}",
+            path.display(),
+            hex(&written)
+        )
+    });
+    assert_eq!(
+        hex(&written),
+        golden,
+        "{} is written otherwise than its golden record",
+        schema.name
+    );
     // Leaked, because a record that borrows is compared with one that lives as long as the test.
     let golden: &'static [u8] = Box::leak(bytes(&golden).into_boxed_slice());
     let read: T = framing::decode(golden).unwrap_or_else(|error| panic!("{} {error}", schema.name));
-    assert_eq!(&read, record, "{} is read otherwise than it was written", schema.name);
+    assert_eq!(
+        &read, record,
+        "{} is read otherwise than it was written",
+        schema.name
+    );
 
     let avro = apache_avro::Schema::parse_str(schema.text).expect("a schema");
     let mut datum = &golden[framing::HEADER..];
@@ -53,7 +71,12 @@ fn check<T: Message + Serialize + Deserialize<'static> + PartialEq + std::fmt::D
         .build()
         .and_then(|reader| reader.read_value(&mut datum))
         .unwrap_or_else(|error| panic!("{}: {error}", schema.name));
-    assert!(datum.is_empty(), "{}: apache-avro leaves {} bytes", schema.name, datum.len());
+    assert!(
+        datum.is_empty(),
+        "{}: apache-avro leaves {} bytes",
+        schema.name,
+        datum.len()
+    );
 }
 
 const PROFILE: ProfileId = ProfileId(Uuid::from_u128(0x0123_4567_89ab_5def_8123_4567_89ab_cdef));
@@ -86,15 +109,39 @@ fn touchpoint() -> Touchpoint<'static> {
         timeline_type: "anonymous_id",
         timeline_value: "c1",
         identifiers: vec![
-            Identifier { r#type: "email", value: "ann@example.com", raw: "Ann@Example.com", flags: 0 },
-            Identifier { r#type: "phone", value: "", raw: "000", flags: identifier_flags::PLACEHOLDER },
-            Identifier { r#type: "anonymous_id", value: "c1", raw: "", flags: 0 },
+            Identifier {
+                r#type: "email",
+                value: "ann@example.com",
+                raw: "Ann@Example.com",
+                flags: 0,
+            },
+            Identifier {
+                r#type: "phone",
+                value: "",
+                raw: "000",
+                flags: identifier_flags::PLACEHOLDER,
+            },
+            Identifier {
+                r#type: "anonymous_id",
+                value: "c1",
+                raw: "",
+                flags: 0,
+            },
         ],
-        consents: vec![Consent { purpose: "marketing", granted: false }],
+        consents: vec![Consent {
+            purpose: "marketing",
+            granted: false,
+        }],
         device_type: "mobile",
         store: "s1",
         traffic_source: "google / cpc",
-        campaign: Campaign { name: "spring", source: "google", medium: "cpc", term: "shoes", content: "a" },
+        campaign: Campaign {
+            name: "spring",
+            source: "google",
+            medium: "cpc",
+            term: "shoes",
+            content: "a",
+        },
         url: "https://shop.example/",
         referrer: "https://search.example/",
         group_id: "g",
@@ -135,7 +182,12 @@ fn touchpoint() -> Touchpoint<'static> {
 #[test]
 fn every_record_is_written_and_read_as_its_golden_bytes_say() {
     check(&touchpoint());
-    check(&ResolvedTouchpoint { session_id: Some(SESSION), profile_id: None, links_offset: 300, touchpoint: touchpoint() });
+    check(&ResolvedTouchpoint {
+        session_id: Some(SESSION),
+        profile_id: None,
+        links_offset: 300,
+        touchpoint: touchpoint(),
+    });
     check(&Link {
         workspace: "default",
         higher_type: "user_id",
@@ -156,7 +208,11 @@ fn every_record_is_written_and_read_as_its_golden_bytes_say() {
         own_profile_id: PROFILE,
         profile_id: PROFILE,
         hub: false,
-        spans: vec![Span { profile_id: PROFILE, valid_from: Timestamp::MIN, valid_to: Timestamp::MAX }],
+        spans: vec![Span {
+            profile_id: PROFILE,
+            valid_from: Timestamp::MIN,
+            valid_to: Timestamp::MAX,
+        }],
         revision: 7,
         gone: false,
     });
@@ -196,8 +252,17 @@ fn every_record_is_written_and_read_as_its_golden_bytes_say() {
         timeline_value: "c1",
         page: 2,
         revision: 10,
-        ranges: vec![OverrideRange { from: AT, to: AT, session_id: Some(SESSION), profile_id: Some(PROFILE) }],
-        messages: vec![OverrideMessage { message_id: "m-1", session_id: None, profile_id: Some(PROFILE) }],
+        ranges: vec![OverrideRange {
+            from: AT,
+            to: AT,
+            session_id: Some(SESSION),
+            profile_id: Some(PROFILE),
+        }],
+        messages: vec![OverrideMessage {
+            message_id: "m-1",
+            session_id: None,
+            profile_id: Some(PROFILE),
+        }],
     });
 }
 
@@ -250,14 +315,25 @@ fn every_record_of_orders_profiles_and_kpis_is_written_and_read_as_its_golden_by
         revision: 4,
         gone: false,
     });
-    check(&Atom { workspace: "default", profile_id: PROFILE, atom_id: "session:1", revision: 3, body: None });
+    check(&Atom {
+        workspace: "default",
+        profile_id: PROFILE,
+        atom_id: "session:1",
+        revision: 3,
+        body: None,
+    });
     check(&Contribution {
         workspace: "default",
         kpi: "visitors",
         currency: "",
         dimension: "channel",
         dimension_value: "web",
-        changes: vec![Change { window: 2, mark: 1_888_888, numerator: -1_000_000, denominator: 0 }],
+        changes: vec![Change {
+            window: 2,
+            mark: 1_888_888,
+            numerator: -1_000_000,
+            denominator: 0,
+        }],
     });
     check(&KpiBlock {
         workspace: "default",
@@ -276,7 +352,10 @@ fn every_record_of_orders_profiles_and_kpis_is_written_and_read_as_its_golden_by
     check(&Profile {
         workspace: "default",
         profile_id: PROFILE,
-        identifiers: vec![ProfileIdentifier { r#type: "user_id", value: "ann" }],
+        identifiers: vec![ProfileIdentifier {
+            r#type: "user_id",
+            value: "ann",
+        }],
         traits: r#"{"name":"Ann"}"#,
         first_seen: Some(AT),
         last_seen: None,
@@ -301,34 +380,72 @@ fn every_record_of_orders_profiles_and_kpis_is_written_and_read_as_its_golden_by
         partition: -1,
         offset: -1,
     });
-    check(&State { revision: 1, rules_version: 1, links_offset: -1, body: &[0, 255] });
+    check(&State {
+        revision: 1,
+        rules_version: 1,
+        links_offset: -1,
+        body: &[0, 255],
+    });
 }
 
 #[test]
 fn a_resolved_touchpoint_made_from_bytes_is_the_one_made_from_fields() {
     let touchpoint = touchpoint();
     let framed = framing::encode(&touchpoint).expect("a touchpoint");
-    for (session_id, profile_id, links_offset) in [(None, None, -1), (Some(SESSION), None, 0), (None, Some(PROFILE), 1 << 40)] {
+    for (session_id, profile_id, links_offset) in [
+        (None, None, -1),
+        (Some(SESSION), None, 0),
+        (None, Some(PROFILE), 1 << 40),
+    ] {
         let mut made = Vec::new();
-        ResolvedTouchpoint::frame(session_id, profile_id, links_offset, &framed, &mut made).expect("a touchpoint");
-        let record = ResolvedTouchpoint { session_id, profile_id, links_offset, touchpoint: touchpoint.clone() };
+        ResolvedTouchpoint::frame(session_id, profile_id, links_offset, &framed, &mut made)
+            .expect("a touchpoint");
+        let record = ResolvedTouchpoint {
+            session_id,
+            profile_id,
+            links_offset,
+            touchpoint: touchpoint.clone(),
+        };
         assert_eq!(made, framing::encode(&record).expect("a record"));
     }
     let mut made = Vec::new();
-    let state = framing::encode(&State { revision: 1, rules_version: 1, links_offset: 0, body: &[] }).expect("a state");
-    assert!(ResolvedTouchpoint::frame(None, None, 0, &state, &mut made).is_err(), "a state is no touchpoint");
+    let state = framing::encode(&State {
+        revision: 1,
+        rules_version: 1,
+        links_offset: 0,
+        body: &[],
+    })
+    .expect("a state");
+    assert!(
+        ResolvedTouchpoint::frame(None, None, 0, &state, &mut made).is_err(),
+        "a state is no touchpoint"
+    );
 }
 
 #[test]
 fn atoms_of_every_kind_come_back_as_they_went() {
-    let atom = |body| Atom { workspace: "default", profile_id: PROFILE, atom_id: "x", revision: 1, body: Some(body) };
-    let identifier = atom(AtomBody::IdentifierAtom(IdentifierAtom { r#type: "email", value: "ann@example.com" }));
+    let atom = |body| Atom {
+        workspace: "default",
+        profile_id: PROFILE,
+        atom_id: "x",
+        revision: 1,
+        body: Some(body),
+    };
+    let identifier = atom(AtomBody::IdentifierAtom(IdentifierAtom {
+        r#type: "email",
+        value: "ann@example.com",
+    }));
     let passive = atom(AtomBody::PassiveAtom(PassiveAtom {
         timeline_type: "email",
         timeline_value: "ann@example.com",
         touchpoints: 2,
         first_seen: AT,
-        traits: vec![Trait { name: "city", value: "\"Rome\"", occurred_at: AT, message_id: "m" }],
+        traits: vec![Trait {
+            name: "city",
+            value: "\"Rome\"",
+            occurred_at: AT,
+            message_id: "m",
+        }],
     }));
     for atom in [identifier, passive] {
         let framed = framing::encode(&atom).expect("an atom");

@@ -57,7 +57,10 @@ impl IdentifierType {
     /// The type of that name, if there is one.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        (0..).zip(BUILT_IN).find(|(_, (built_in, _))| *built_in == name).map(|(rank, _)| Self(rank))
+        (0..)
+            .zip(BUILT_IN)
+            .find(|(_, (built_in, _))| *built_in == name)
+            .map(|(rank, _)| Self(rank))
     }
 
     /// Its name in events, tables and configuration.
@@ -69,7 +72,11 @@ impl IdentifierType {
     /// What it names.
     #[must_use]
     pub const fn kind(self) -> Kind {
-        if self.0 < FIRST_DEVICE { Kind::Person } else { Kind::Device }
+        if self.0 < FIRST_DEVICE {
+            Kind::Person
+        } else {
+            Kind::Device
+        }
     }
 
     /// Whether it names a person.
@@ -81,7 +88,11 @@ impl IdentifierType {
     /// Its place in the order that decides a timeline: devices before persons. This order is not configurable.
     #[must_use]
     pub const fn timeline_rank(self) -> u8 {
-        if self.is_person() { self.0 + 4 } else { self.0 - FIRST_DEVICE }
+        if self.is_person() {
+            self.0 + 4
+        } else {
+            self.0 - FIRST_DEVICE
+        }
     }
 }
 
@@ -98,7 +109,10 @@ impl Identifier {
     /// An identifier of that type and value.
     #[must_use]
     pub fn new(r#type: IdentifierType, value: &str) -> Self {
-        Self { r#type, value: value.into() }
+        Self {
+            r#type,
+            value: value.into(),
+        }
     }
 }
 
@@ -120,6 +134,15 @@ mod tests {
         let mut types: Vec<_> = (0..10).map(IdentifierType).collect();
         types.sort_by_key(|r#type| r#type.timeline_rank());
         let names: Vec<_> = types.iter().map(|r#type| r#type.name()).collect();
-        assert_eq!(names[..5], ["device_id", "anonymous_id", "advertising_id", "push_token", "user_id"]);
+        assert_eq!(
+            names[..5],
+            [
+                "device_id",
+                "anonymous_id",
+                "advertising_id",
+                "push_token",
+                "user_id"
+            ]
+        );
     }
 }

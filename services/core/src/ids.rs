@@ -30,7 +30,8 @@ macro_rules! id {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(self.0.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
+                serializer
+                    .serialize_str(self.0.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
             }
         }
 
@@ -63,13 +64,22 @@ impl ProfileId {
     /// The id that an identifier gives: `UUIDv5` of workspace, type and value, separated by NUL.
     #[must_use]
     pub fn of(workspace: &str, identifier: &Identifier) -> Self {
-        Self(make(&[workspace, identifier.r#type.name(), &identifier.value]))
+        Self(make(&[
+            workspace,
+            identifier.r#type.name(),
+            &identifier.value,
+        ]))
     }
 
     /// The id of the profile of a timeline alone, which has no identifiers.
     #[must_use]
     pub fn alone(workspace: &str, timeline: &Identifier) -> Self {
-        Self(make(&[workspace, timeline.r#type.name(), &timeline.value, "alone"]))
+        Self(make(&[
+            workspace,
+            timeline.r#type.name(),
+            &timeline.value,
+            "alone",
+        ]))
     }
 }
 
@@ -77,7 +87,12 @@ impl SessionId {
     /// The id of the session of a timeline that begins with that message.
     #[must_use]
     pub fn of(workspace: &str, timeline: &Identifier, first_message: &str) -> Self {
-        Self(make(&[workspace, timeline.r#type.name(), &timeline.value, first_message]))
+        Self(make(&[
+            workspace,
+            timeline.r#type.name(),
+            &timeline.value,
+            first_message,
+        ]))
     }
 }
 
@@ -90,11 +105,20 @@ mod tests {
     fn ids_are_functions_of_their_parts_and_differ_with_each() {
         let ann = Identifier::new(IdentifierType::USER_ID, "ann");
         let cookie = Identifier::new(IdentifierType::ANONYMOUS_ID, "ann");
-        let ids = [ProfileId::of("a", &ann), ProfileId::of("b", &ann), ProfileId::of("a", &cookie), ProfileId::alone("a", &cookie)];
+        let ids = [
+            ProfileId::of("a", &ann),
+            ProfileId::of("b", &ann),
+            ProfileId::of("a", &cookie),
+            ProfileId::alone("a", &cookie),
+        ];
         for (index, id) in ids.iter().enumerate() {
             assert!(!ids[..index].contains(id), "{id} twice");
             assert_eq!(id.0.get_version_num(), 5);
         }
-        assert_eq!(ids[0].to_string(), "290f08d9-0fd7-5ffd-ad54-de92383fe733", "as other programs make it");
+        assert_eq!(
+            ids[0].to_string(),
+            "290f08d9-0fd7-5ffd-ad54-de92383fe733",
+            "as other programs make it"
+        );
     }
 }

@@ -70,7 +70,11 @@ impl FromStr for Amount {
     /// `0.30000000000000004` is the 0.3 that was meant.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let amount = Self::parse_sum(text)?;
-        if amount > Self::LIMIT || amount < -Self::LIMIT { Err(ParseAmountError::TooLarge) } else { Ok(amount) }
+        if amount > Self::LIMIT || amount < -Self::LIMIT {
+            Err(ParseAmountError::TooLarge)
+        } else {
+            Ok(amount)
+        }
     }
 }
 
@@ -85,7 +89,9 @@ impl Amount {
             _ => (false, text),
         };
         let (mantissa, exponent) = match digits.split_once(['e', 'E']) {
-            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().map_err(|_| NotANumber)?),
+            Some((mantissa, exponent)) => {
+                (mantissa, exponent.parse::<i32>().map_err(|_| NotANumber)?)
+            }
             None => (digits, 0),
         };
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -94,13 +100,19 @@ impl Amount {
             return Err(NotANumber);
         }
         // The digit at `index` of whole+fraction stands at 10^(point - 1 - index) millionths.
-        let point = i32::try_from(whole.len()).map_err(|_| TooLarge)?.saturating_add(exponent).saturating_add(PLACES);
+        let point = i32::try_from(whole.len())
+            .map_err(|_| TooLarge)?
+            .saturating_add(exponent)
+            .saturating_add(PLACES);
         let mut value: i128 = 0;
         let (mut first_dropped, mut rest_dropped) = (0_u8, false);
         for (index, byte) in (0_i32..).zip(whole.bytes().chain(fraction.bytes())) {
             let digit = byte - b'0';
             if index < point {
-                value = value.checked_mul(10).and_then(|value| value.checked_add(i128::from(digit))).ok_or(TooLarge)?;
+                value = value
+                    .checked_mul(10)
+                    .and_then(|value| value.checked_add(i128::from(digit)))
+                    .ok_or(TooLarge)?;
             } else if index == point {
                 first_dropped = digit;
             } else {
@@ -110,7 +122,10 @@ impl Amount {
         let written = i32::try_from(whole.len() + fraction.len()).map_err(|_| TooLarge)?;
         if point > written && value != 0 {
             let zeros = u32::try_from(point - written).map_err(|_| TooLarge)?;
-            value = 10_i128.checked_pow(zeros).and_then(|factor| value.checked_mul(factor)).ok_or(TooLarge)?;
+            value = 10_i128
+                .checked_pow(zeros)
+                .and_then(|factor| value.checked_mul(factor))
+                .ok_or(TooLarge)?;
         }
         if point < 0 {
             first_dropped = 0;
@@ -125,12 +140,19 @@ impl Amount {
 impl fmt::Display for Amount {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.0 < 0 { "-" } else { "" };
-        let (whole, fraction) = (self.0.unsigned_abs() / UNIT as u128, self.0.unsigned_abs() % UNIT as u128);
+        let (whole, fraction) = (
+            self.0.unsigned_abs() / UNIT as u128,
+            self.0.unsigned_abs() % UNIT as u128,
+        );
         if fraction == 0 {
             return write!(formatter, "{sign}{whole}");
         }
         let fraction = format!("{fraction:06}");
-        write!(formatter, "{sign}{whole}.{}", fraction.trim_end_matches('0'))
+        write!(
+            formatter,
+            "{sign}{whole}.{}",
+            fraction.trim_end_matches('0')
+        )
     }
 }
 
@@ -216,7 +238,11 @@ mod tests {
             (".5", "0.5"),
             ("1e-30", "0"),
         ] {
-            assert_eq!(text.parse::<Amount>().map(|amount| amount.to_string()), Ok(shown.to_owned()), "{text}");
+            assert_eq!(
+                text.parse::<Amount>().map(|amount| amount.to_string()),
+                Ok(shown.to_owned()),
+                "{text}"
+            );
         }
     }
 
@@ -231,10 +257,23 @@ mod tests {
     #[test]
     fn what_is_no_amount_says_why() {
         for text in ["", ".", "abc", "1.2.3", "1e", "--1", "0x10", "NaN"] {
-            assert_eq!(text.parse::<Amount>(), Err(ParseAmountError::NotANumber), "{text}");
+            assert_eq!(
+                text.parse::<Amount>(),
+                Err(ParseAmountError::NotANumber),
+                "{text}"
+            );
         }
-        for text in ["1000000000001", "1e40", "-1e13", "9999999999999999999999999999999999999999999"] {
-            assert_eq!(text.parse::<Amount>(), Err(ParseAmountError::TooLarge), "{text}");
+        for text in [
+            "1000000000001",
+            "1e40",
+            "-1e13",
+            "9999999999999999999999999999999999999999999",
+        ] {
+            assert_eq!(
+                text.parse::<Amount>(),
+                Err(ParseAmountError::TooLarge),
+                "{text}"
+            );
         }
     }
 }

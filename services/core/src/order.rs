@@ -70,7 +70,8 @@ pub fn decide(claims: &[Claim<'_>]) -> Option<Order> {
     first_to_last.dedup_by_key(|index| place(&claims[*index]));
     let in_order = || first_to_last.iter().map(|index| (*index, &claims[*index]));
 
-    let (winner, placed) = in_order().find(|(_, claim)| claim.kind == Kind::Placed && claim.owned)?;
+    let (winner, placed) =
+        in_order().find(|(_, claim)| claim.kind == Kind::Placed && claim.owned)?;
     let total = placed.amount.unwrap_or(Amount::ZERO);
     let mut left = total.max(Amount::ZERO);
     let mut refunds = Vec::new();
@@ -88,10 +89,18 @@ pub fn decide(claims: &[Claim<'_>]) -> Option<Order> {
         let amount = wanted.min(left);
         if !amount.is_zero() {
             left -= amount;
-            refunds.push(Refund { refunded_at: claim.occurred_at, amount });
+            refunds.push(Refund {
+                refunded_at: claim.occurred_at,
+                amount,
+            });
         }
     }
-    Some(Order { winner, total, refunds, cancelled })
+    Some(Order {
+        winner,
+        total,
+        refunds,
+        cancelled,
+    })
 }
 
 /// What "first" means.
@@ -118,7 +127,11 @@ mod tests {
     fn refunds(claims: &[Claim<'_>]) -> Vec<(i64, i64)> {
         let order = decide(claims).expect("an order");
         let units = |amount: Amount| (amount.millionths() / 1_000_000) as i64;
-        order.refunds.iter().map(|refund| (refund.refunded_at.0, units(refund.amount))).collect()
+        order
+            .refunds
+            .iter()
+            .map(|refund| (refund.refunded_at.0, units(refund.amount)))
+            .collect()
     }
 
     #[test]
@@ -126,16 +139,28 @@ mod tests {
         let early = claim(Kind::Placed, 1, "b", Some(10));
         let late = claim(Kind::Placed, 2, "a", Some(20));
         let same_time = claim(Kind::Placed, 1, "a", Some(30));
-        let same_message = Claim { timeline: ("anonymous_id", "c0"), ..same_time };
+        let same_message = Claim {
+            timeline: ("anonymous_id", "c0"),
+            ..same_time
+        };
         for (claims, total) in [(vec![early, late], 10), (vec![late, early, same_time], 30)] {
-            assert_eq!(decide(&claims).expect("an order").total, Amount::from_units(total));
+            assert_eq!(
+                decide(&claims).expect("an order").total,
+                Amount::from_units(total)
+            );
         }
-        assert_eq!(decide(&[same_time, same_message]).expect("an order").winner, 1);
+        assert_eq!(
+            decide(&[same_time, same_message]).expect("an order").winner,
+            1
+        );
     }
 
     #[test]
     fn what_nobody_owns_places_no_order() {
-        let nobodys = Claim { owned: false, ..claim(Kind::Placed, 1, "a", Some(10)) };
+        let nobodys = Claim {
+            owned: false,
+            ..claim(Kind::Placed, 1, "a", Some(10))
+        };
         assert_eq!(decide(&[nobodys]), None);
         let order = decide(&[nobodys, claim(Kind::Placed, 2, "b", Some(20))]).expect("an order");
         assert_eq!(order.total, Amount::from_units(20));
@@ -144,37 +169,95 @@ mod tests {
     #[test]
     fn refunds_wait_for_their_order_and_take_no_more_than_is_left() {
         let placed = claim(Kind::Placed, 5, "order", Some(100));
-        assert_eq!(decide(&[claim(Kind::Refunded, 6, "r", Some(10))]), None, "unknown");
+        assert_eq!(
+            decide(&[claim(Kind::Refunded, 6, "r", Some(10))]),
+            None,
+            "unknown"
+        );
         for (name, others, expected) in [
-            ("one", vec![claim(Kind::Refunded, 6, "r", Some(30))], vec![(6, 30)]),
-            ("of negative sign", vec![claim(Kind::Refunded, 6, "r", Some(-30))], vec![(6, 30)]),
-            ("before the order's time", vec![claim(Kind::Refunded, 1, "r", Some(30))], vec![(1, 30)]),
-            ("too much", vec![claim(Kind::Refunded, 6, "r", Some(70)), claim(Kind::Refunded, 7, "s", Some(70))], vec![(6, 70), (7, 30)]),
-            ("without amount", vec![claim(Kind::Refunded, 6, "r", Some(30)), claim(Kind::Refunded, 7, "s", None)], vec![(6, 30), (7, 70)]),
-            ("cancelled", vec![claim(Kind::Cancelled, 7, "c", None), claim(Kind::Refunded, 6, "r", Some(30))], vec![(6, 30), (7, 70)]),
-            ("after the cancellation", vec![claim(Kind::Cancelled, 6, "c", None), claim(Kind::Refunded, 7, "r", Some(30))], vec![(6, 100)]),
-            ("of nothing", vec![claim(Kind::Refunded, 6, "r", Some(0))], vec![]),
+            (
+                "one",
+                vec![claim(Kind::Refunded, 6, "r", Some(30))],
+                vec![(6, 30)],
+            ),
+            (
+                "of negative sign",
+                vec![claim(Kind::Refunded, 6, "r", Some(-30))],
+                vec![(6, 30)],
+            ),
+            (
+                "before the order's time",
+                vec![claim(Kind::Refunded, 1, "r", Some(30))],
+                vec![(1, 30)],
+            ),
+            (
+                "too much",
+                vec![
+                    claim(Kind::Refunded, 6, "r", Some(70)),
+                    claim(Kind::Refunded, 7, "s", Some(70)),
+                ],
+                vec![(6, 70), (7, 30)],
+            ),
+            (
+                "without amount",
+                vec![
+                    claim(Kind::Refunded, 6, "r", Some(30)),
+                    claim(Kind::Refunded, 7, "s", None),
+                ],
+                vec![(6, 30), (7, 70)],
+            ),
+            (
+                "cancelled",
+                vec![
+                    claim(Kind::Cancelled, 7, "c", None),
+                    claim(Kind::Refunded, 6, "r", Some(30)),
+                ],
+                vec![(6, 30), (7, 70)],
+            ),
+            (
+                "after the cancellation",
+                vec![
+                    claim(Kind::Cancelled, 6, "c", None),
+                    claim(Kind::Refunded, 7, "r", Some(30)),
+                ],
+                vec![(6, 100)],
+            ),
+            (
+                "of nothing",
+                vec![claim(Kind::Refunded, 6, "r", Some(0))],
+                vec![],
+            ),
         ] {
             let claims: Vec<_> = std::iter::once(placed).chain(others).collect();
             assert_eq!(refunds(&claims), expected, "{name}");
         }
-        assert!(decide(&[placed, claim(Kind::Cancelled, 7, "c", None)]).expect("an order").cancelled);
+        assert!(
+            decide(&[placed, claim(Kind::Cancelled, 7, "c", None)])
+                .expect("an order")
+                .cancelled
+        );
     }
 
     fn any_claim() -> impl Strategy<Value = Claim<'static>> {
         let kind = prop_oneof![3 => Just(Kind::Placed), 2 => Just(Kind::Refunded), 1 => Just(Kind::Cancelled)];
         let message = prop::sample::select(vec!["a", "b", "c", "d", "e"]);
         let timeline = prop::sample::select(vec![("anonymous_id", "c1"), ("user_id", "u1")]);
-        (kind, 0..4_i64, message, timeline, prop::option::of(-50..50_i64), any::<bool>()).prop_map(
-            |(kind, at, message_id, timeline, amount, owned)| Claim {
+        (
+            kind,
+            0..4_i64,
+            message,
+            timeline,
+            prop::option::of(-50..50_i64),
+            any::<bool>(),
+        )
+            .prop_map(|(kind, at, message_id, timeline, amount, owned)| Claim {
                 kind,
                 occurred_at: Timestamp(at),
                 message_id,
                 timeline,
                 amount: amount.map(Amount::from_units),
                 owned,
-            },
-        )
+            })
     }
 
     /// A set: a message determines its content.

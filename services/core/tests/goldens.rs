@@ -9,9 +9,16 @@ use tributary_core::identity::{Rules, SharedDevices};
 use tributary_core::timeline::Owner;
 use world::{World, identifier, identifiers_of};
 
-fn pairs(value: &Value) -> Vec<(tributary_core::identifier::Identifier, tributary_core::identifier::Identifier)> {
+fn pairs(
+    value: &Value,
+) -> Vec<(
+    tributary_core::identifier::Identifier,
+    tributary_core::identifier::Identifier,
+)> {
     let list = value.as_array().map(Vec::as_slice).unwrap_or_default();
-    list.iter().map(|pair| (identifier(&pair[0]), identifier(&pair[1]))).collect()
+    list.iter()
+        .map(|pair| (identifier(&pair[0]), identifier(&pair[1])))
+        .collect()
 }
 
 fn check(case: &Value, reversed: bool) {
@@ -25,16 +32,31 @@ fn check(case: &Value, reversed: bool) {
     if operations["policy"] == "certain" {
         rules.shared_devices = SharedDevices::Certain;
     }
-    rules.blocked = operations["blocked"].as_array().into_iter().flatten().map(identifier).collect();
-    let barred: Vec<&str> = operations["barred"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    rules.blocked = operations["blocked"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(identifier)
+        .collect();
+    let barred: Vec<&str> = operations["barred"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
 
-    let mut events: Vec<world::Seen> = case["events"].as_array().expect("events").iter().map(|event| world::Seen {
-        message: event["id"].as_str().expect("an id").to_owned(),
-        seconds: event["seconds"].as_i64().expect("seconds"),
-        identifiers: identifiers_of(&event["identifiers"]),
-        may_link: !barred.contains(&event["source"].as_str().unwrap_or_default()),
-        consent: event["consent"].as_bool(),
-    }).collect();
+    let mut events: Vec<world::Seen> = case["events"]
+        .as_array()
+        .expect("events")
+        .iter()
+        .map(|event| world::Seen {
+            message: event["id"].as_str().expect("an id").to_owned(),
+            seconds: event["seconds"].as_i64().expect("seconds"),
+            identifiers: identifiers_of(&event["identifiers"]),
+            may_link: !barred.contains(&event["source"].as_str().unwrap_or_default()),
+            consent: event["consent"].as_bool(),
+        })
+        .collect();
     if reversed {
         events.reverse();
     }
@@ -53,9 +75,23 @@ fn check(case: &Value, reversed: bool) {
     }
     let result = world.settle();
 
-    let expected: BTreeSet<BTreeSet<(String, String)>> =
-        case["profiles"].as_array().expect("profiles").iter().map(|profile| profile.as_array().expect("identifiers").iter().map(world::named).collect()).collect();
-    assert_eq!(result.profiles, expected, "profiles of {name:?}, reversed: {reversed}");
+    let expected: BTreeSet<BTreeSet<(String, String)>> = case["profiles"]
+        .as_array()
+        .expect("profiles")
+        .iter()
+        .map(|profile| {
+            profile
+                .as_array()
+                .expect("identifiers")
+                .iter()
+                .map(world::named)
+                .collect()
+        })
+        .collect();
+    assert_eq!(
+        result.profiles, expected,
+        "profiles of {name:?}, reversed: {reversed}"
+    );
 
     let expected: BTreeSet<((String, String), (String, String), String)> = case["refused"]
         .as_array()
@@ -63,12 +99,27 @@ fn check(case: &Value, reversed: bool) {
         .iter()
         .map(|refused| {
             let (one, other) = (identifier(&refused[0][0]), identifier(&refused[0][1]));
-            let (higher, lower) = if one < other { (one, other) } else { (other, one) };
-            (world::pair(&higher), world::pair(&lower), refused[1].as_str().expect("a reason").to_owned())
+            let (higher, lower) = if one < other {
+                (one, other)
+            } else {
+                (other, one)
+            };
+            (
+                world::pair(&higher),
+                world::pair(&lower),
+                refused[1].as_str().expect("a reason").to_owned(),
+            )
         })
         .collect();
-    assert_eq!(result.refused, expected, "refused links of {name:?}, reversed: {reversed}");
-    assert_eq!(result.sessions as u64, case["sessions"].as_u64().expect("a number"), "sessions of {name:?}, reversed: {reversed}");
+    assert_eq!(
+        result.refused, expected,
+        "refused links of {name:?}, reversed: {reversed}"
+    );
+    assert_eq!(
+        result.sessions as u64,
+        case["sessions"].as_u64().expect("a number"),
+        "sessions of {name:?}, reversed: {reversed}"
+    );
 
     for (event, owner) in case["owner"].as_object().expect("owners") {
         let found = match result.owners[event] {
@@ -76,15 +127,24 @@ fn check(case: &Value, reversed: bool) {
             Owner::Alone => serde_json::json!([owner[0], "alone"]),
             Owner::Nobody => Value::Null,
         };
-        assert_eq!(&found, owner, "owner of {event} in {name:?}, reversed: {reversed}");
+        assert_eq!(
+            &found, owner,
+            "owner of {event} in {name:?}, reversed: {reversed}"
+        );
     }
-    let hubs: BTreeSet<(String, String)> = case["hubs"].as_array().expect("hubs").iter().map(world::named).collect();
+    let hubs: BTreeSet<(String, String)> = case["hubs"]
+        .as_array()
+        .expect("hubs")
+        .iter()
+        .map(world::named)
+        .collect();
     assert_eq!(result.hubs, hubs, "hubs of {name:?}, reversed: {reversed}");
 }
 
 #[test]
 fn the_worked_cases_come_out_as_written_in_either_order() {
-    let goldens: Value = serde_json::from_str(include_str!("goldens/identity.json")).expect("goldens/identity.json");
+    let goldens: Value =
+        serde_json::from_str(include_str!("goldens/identity.json")).expect("goldens/identity.json");
     let cases = goldens["cases"].as_array().expect("cases");
     assert!(cases.len() > 30, "only {} cases", cases.len());
     for case in cases {

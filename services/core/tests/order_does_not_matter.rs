@@ -10,9 +10,19 @@ use world::{Seen, World};
 
 /// Few values of few types, so that devices are shared, people full and hubs common.
 fn identifiers() -> impl Strategy<Value = Vec<Identifier>> {
-    let person = prop::sample::select(vec![IdentifierType::USER_ID, IdentifierType::EMAIL, IdentifierType::LOYALTY_CARD]);
-    let device = prop::sample::select(vec![IdentifierType::DEVICE_ID, IdentifierType::ANONYMOUS_ID]);
-    let one = |r#type, values: u8| (r#type, 0..values).prop_map(|(r#type, value)| Identifier::new(r#type, &format!("v{value}")));
+    let person = prop::sample::select(vec![
+        IdentifierType::USER_ID,
+        IdentifierType::EMAIL,
+        IdentifierType::LOYALTY_CARD,
+    ]);
+    let device = prop::sample::select(vec![
+        IdentifierType::DEVICE_ID,
+        IdentifierType::ANONYMOUS_ID,
+    ]);
+    let one = |r#type, values: u8| {
+        (r#type, 0..values)
+            .prop_map(|(r#type, value)| Identifier::new(r#type, &format!("v{value}")))
+    };
     (
         prop::collection::vec(one(person.boxed(), 5), 0..3),
         prop::collection::vec(one(device.boxed(), 4), 0..3),
@@ -27,7 +37,12 @@ fn identifiers() -> impl Strategy<Value = Vec<Identifier>> {
 
 fn events() -> impl Strategy<Value = Vec<Seen>> {
     let seconds = prop_oneof![0..7_200_i64, 0..400_000_i64];
-    let event = (seconds, identifiers(), prop::bool::weighted(0.9), prop::option::weighted(0.05, any::<bool>()));
+    let event = (
+        seconds,
+        identifiers(),
+        prop::bool::weighted(0.9),
+        prop::option::weighted(0.05, any::<bool>()),
+    );
     prop::collection::vec(event, 1..40).prop_map(|events| {
         events
             .into_iter()
@@ -44,13 +59,24 @@ fn events() -> impl Strategy<Value = Vec<Seen>> {
 }
 
 fn rules() -> impl Strategy<Value = Rules> {
-    (any::<bool>(), any::<bool>(), 1..4_u32, 1..4_u32).prop_map(|(device_bridges, certain, hub_above, emails)| {
-        let shared_devices = if certain { SharedDevices::Certain } else { SharedDevices::Nearest };
-        let mut rules = Rules { device_bridges, shared_devices, hub_above, ..Rules::default() };
-        rules.limits[usize::from(IdentifierType::EMAIL.0)] = emails;
-        rules.limits[usize::from(IdentifierType::ANONYMOUS_ID.0)] = 3;
-        rules
-    })
+    (any::<bool>(), any::<bool>(), 1..4_u32, 1..4_u32).prop_map(
+        |(device_bridges, certain, hub_above, emails)| {
+            let shared_devices = if certain {
+                SharedDevices::Certain
+            } else {
+                SharedDevices::Nearest
+            };
+            let mut rules = Rules {
+                device_bridges,
+                shared_devices,
+                hub_above,
+                ..Rules::default()
+            };
+            rules.limits[usize::from(IdentifierType::EMAIL.0)] = emails;
+            rules.limits[usize::from(IdentifierType::ANONYMOUS_ID.0)] = 3;
+            rules
+        },
+    )
 }
 
 /// Roots are nodes, whose numbers depend on the order of arrival: compare what they name.
@@ -61,13 +87,21 @@ fn outcome(world: &mut World) -> impl PartialEq + std::fmt::Debug + use<> {
         .iter()
         .map(|(event, owner)| {
             let named = match owner {
-                tributary_core::timeline::Owner::Profile(root) => world.graph.profile(*root).to_string(),
+                tributary_core::timeline::Owner::Profile(root) => {
+                    world.graph.profile(*root).to_string()
+                }
                 other => format!("{other:?}"),
             };
             (event.clone(), named)
         })
         .collect();
-    (outcome.profiles, outcome.refused, outcome.sessions, outcome.hubs, named)
+    (
+        outcome.profiles,
+        outcome.refused,
+        outcome.sessions,
+        outcome.hubs,
+        named,
+    )
 }
 
 proptest! {

@@ -336,6 +336,9 @@ Caused by: java.io.IOException: locked
 ";
         let errors = lines_with_errors(log);
         assert_eq!(errors.len(), 3, "{errors:?}");
-        assert!(errors[1].contains("acquire lock") && errors[2].contains("locked"), "{errors:?}");
+        assert!(
+            errors[1].contains("acquire lock") && errors[2].contains("locked"),
+            "{errors:?}"
+        );
     }
 }

@@ -4,20 +4,31 @@
 //! the body is parsed.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hyper::header::{AUTHORIZATION, HeaderMap};
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use tributary_platform::config::{Config, Secret};
 
 use crate::metrics::EventMetrics;
 use crate::source::Source;
 
 /// All sources by their write keys.
-#[derive(Debug)]
 pub(crate) struct Sources {
     by_key: HashMap<Secret, Arc<Source>>,
+    /// By the whole header as nearly every client writes it, so that nothing has to be decoded.
+    by_header: HashMap<Vec<u8>, Arc<Source>>,
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Sources")
+            .field("keys", &self.by_key.len())
+            .finish_non_exhaustive()
+    }
 }
 
 /// What the header says.
@@ -33,17 +44,16 @@ pub(crate) enum Header {
 
 impl Sources {
     pub(crate) fn new(config: &Config, metrics: &EventMetrics) -> Self {
-        let mut by_key = HashMap::new();
+        let (mut by_key, mut by_header) = (HashMap::new(), HashMap::new());
         for source in &config.sources {
             let shared = Arc::new(Source::new(config, source, metrics));
-            by_key.extend(
-                source
-                    .write_keys
-                    .iter()
-                    .map(|key| (key.clone(), Arc::clone(&shared))),
-            );
+            for key in &source.write_keys {
+                let header = format!("Basic {}", STANDARD.encode(format!("{}:", key.expose())));
+                by_header.insert(header.into_bytes(), Arc::clone(&shared));
+                by_key.insert(key.clone(), Arc::clone(&shared));
+            }
         }
-        Self { by_key }
+        Self { by_key, by_header }
     }
 
     pub(crate) fn by_key(&self, key: &str) -> Option<&Arc<Source>> {
@@ -52,15 +62,16 @@ impl Sources {
     }
 
     pub(crate) fn by_header(&self, headers: &HeaderMap) -> Header {
-        let Some(key) = headers
-            .get(AUTHORIZATION)
-            .and_then(|value| basic_user(value.as_bytes()))
-        else {
+        let Some(value) = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes) else {
             return Header::Silent;
         };
-        match self.by_key(&key) {
-            Some(source) => Header::Known(Arc::clone(source)),
-            None => Header::Unknown,
+        if let Some(source) = self.by_header.get(value) {
+            return Header::Known(Arc::clone(source));
+        }
+        match basic_user(value).map(|key| self.by_key(&key)) {
+            None => Header::Silent,
+            Some(None) => Header::Unknown,
+            Some(Some(source)) => Header::Known(Arc::clone(source)),
         }
     }
 }

@@ -186,7 +186,7 @@ impl Service {
             given: Given {
                 source: &source,
                 call,
-                sent_at: request.sent_at,
+                sent_at: validate::sent_at(request.sent_at),
                 context: request.context,
                 max_event_bytes: self.limits.max_event_bytes,
             },
@@ -283,7 +283,7 @@ impl<'a> Reader<'a> {
         submission: &mut Submission<'_>,
     ) -> Result<Cow<'a, str>, Refusal> {
         let source = self.given.source;
-        let mut message = validate::message(event, self.given)?;
+        let mut message = validate::message(event, &self.given)?;
         let normalised = normalise::message(&mut message, source, self.received_at)?;
         let classified = classify::message(&message, source, self.sender);
         submission.touchpoint(&message, &normalised, &classified);

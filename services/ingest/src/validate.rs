@@ -10,6 +10,7 @@ pub(crate) mod order;
 mod strict;
 #[cfg(test)]
 mod tests;
+mod visit;
 
 use std::borrow::Cow;
 
@@ -67,13 +68,13 @@ impl Call {
 }
 
 /// What an event is read with.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Given<'a> {
     pub(crate) source: &'a Source,
     /// By the path; in a batch each event says it.
     pub(crate) call: Option<Call>,
-    /// `sentAt` of the batch.
-    pub(crate) sent_at: Option<&'a RawValue>,
+    /// `sentAt` of the batch: of each event that has none of its own.
+    pub(crate) sent_at: Result<Option<Timestamp>, Refusal>,
     /// `context` of the batch.
     pub(crate) context: Option<&'a RawValue>,
     /// Bytes of one event.
@@ -114,7 +115,7 @@ const LONGEST_MESSAGE_ID: usize = 256;
 const LONGEST_NAME: usize = 512;
 
 /// Validates one event.
-pub(crate) fn message<'a>(event: &Event<'a>, given: Given<'a>) -> Result<Message<'a>, Refusal> {
+pub(crate) fn message<'a>(event: &Event<'a>, given: &Given<'a>) -> Result<Message<'a>, Refusal> {
     if event.size > given.max_event_bytes {
         let message = format!(
             "has more than {} bytes: send less in properties, traits and context",
@@ -128,12 +129,15 @@ pub(crate) fn message<'a>(event: &Event<'a>, given: Given<'a>) -> Result<Message
         Some(time) => strict::timestamp(Some(time), "originalTimestamp")?,
         None => strict::timestamp(event.timestamp, "timestamp")?,
     };
-    let sent_at = strict::timestamp(event.sent_at.or(given.sent_at), "sentAt")?;
+    let sent_at = match event.sent_at {
+        Some(time) => self::sent_at(Some(time))?,
+        None => given.sent_at.clone()?,
+    };
     let traits_json = strict::object(event.traits, "traits")?;
     let properties_json = strict::object(event.properties, "properties")?;
     let context_json = strict::object(event.context.or(given.context), "context")?;
     let context: Context<'a> = parse_object(context_json, "context")?;
-    let visit = visit(call, given.source, &context, properties_json)?;
+    let visit = visit::visit(call, given.source, &context, properties_json)?;
     let name = name(call, event, visit.name)?;
     let answers = if call == Call::Track {
         answers::answers(&name, properties_json)?
@@ -169,6 +173,11 @@ pub(crate) fn message<'a>(event: &Event<'a>, given: Given<'a>) -> Result<Message
         traits_json,
         properties_json,
     })
+}
+
+/// Reads a `sentAt`.
+pub(crate) fn sent_at(raw: Option<&RawValue>) -> Result<Option<Timestamp>, Refusal> {
+    strict::timestamp(raw, "sentAt")
 }
 
 /// The sender's message id, if there is one.
@@ -296,81 +305,6 @@ fn external_type(name: &str) -> Option<IdentifierType> {
         "ios.push_token" | "android.push_token" => Some(IdentifierType::PUSH_TOKEN),
         _ => None,
     })
-}
-
-/// Where the customer was: on which page, in which store.
-#[derive(Debug, Default)]
-struct Visit<'a> {
-    name: Cow<'a, str>,
-    url: Cow<'a, str>,
-    referrer: Cow<'a, str>,
-    store: Cow<'a, str>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct VisitProperties<'a> {
-    #[serde(borrow)]
-    name: Text<'a>,
-    #[serde(borrow)]
-    url: Text<'a>,
-    #[serde(borrow)]
-    referrer: Text<'a>,
-    #[serde(borrow)]
-    store_id: Text<'a>,
-}
-
-/// From the context; for page and screen calls, and in stores, also from the properties.
-fn visit<'a>(
-    call: Call,
-    source: &Source,
-    context: &Context<'a>,
-    properties: &'a str,
-) -> Result<Visit<'a>, Refusal> {
-    let mut visit = Visit {
-        name: Cow::Borrowed(""),
-        url: context.page.url.0.clone(),
-        referrer: context.page.referrer.0.clone(),
-        store: store(context.store),
-    };
-    let is_view = matches!(call, Call::Page | Call::Screen);
-    if !properties.is_empty() && (is_view || (source.channel == "store" && visit.store.is_empty()))
-    {
-        let stated: VisitProperties<'a> = parse_object(properties, "properties")?;
-        let fill = |slot: &mut Cow<'a, str>, value: Cow<'a, str>| {
-            if slot.is_empty() {
-                *slot = value;
-            }
-        };
-        if is_view {
-            fill(&mut visit.name, stated.name.0);
-            fill(&mut visit.url, stated.url.0);
-            fill(&mut visit.referrer, stated.referrer.0);
-        }
-        fill(&mut visit.store, stated.store_id.0);
-    }
-    Ok(visit)
-}
-
-/// `context.store` is an id, or an object that has one.
-fn store<'a>(raw: Option<&'a RawValue>) -> Cow<'a, str> {
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct Store<'a> {
-        #[serde(borrow)]
-        id: Text<'a>,
-    }
-    let Some(raw) = raw.map(RawValue::get) else {
-        return Cow::Borrowed("");
-    };
-    if raw.starts_with('{') {
-        serde_json::from_str::<Store<'a>>(raw)
-            .unwrap_or_default()
-            .id
-            .0
-    } else {
-        serde_json::from_str::<Text<'a>>(raw).unwrap_or_default().0
-    }
 }
 
 fn parse_object<'a, T: Deserialize<'a> + Default>(

@@ -26,7 +26,11 @@ pub struct Client {
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Client").field("database", &self.database).field("timeout", &self.timeout).finish_non_exhaustive()
+        formatter
+            .debug_struct("Client")
+            .field("database", &self.database)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
     }
 }
 
@@ -34,14 +38,22 @@ impl Client {
     /// Connects when first used.
     #[must_use]
     pub fn new(options: &config::ClickHouse) -> Self {
-        let compression = if is_local(&options.url) { clickhouse::Compression::None } else { clickhouse::Compression::Lz4 };
+        let compression = if is_local(&options.url) {
+            clickhouse::Compression::None
+        } else {
+            clickhouse::Compression::Lz4
+        };
         // No database: the first statement creates it, and every other names it.
         let inner = clickhouse::Client::default()
             .with_url(&options.url)
             .with_user(&options.user)
             .with_password(options.password.expose())
             .with_compression(compression);
-        Self { inner, database: options.database.clone(), timeout: options.timeout }
+        Self {
+            inner,
+            database: options.database.clone(),
+            timeout: options.timeout,
+        }
     }
 
     /// The database of all our tables.
@@ -78,8 +90,15 @@ impl Client {
     /// See [`Error`].
     pub async fn rows<T: DeserializeOwned>(&self, select: &str) -> Result<Vec<T>, Error> {
         let text = self.text(select, "JSONEachRow").await?;
-        let rows = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        rows.map(|line| serde_json::from_slice(line).map_err(|error| Error::Answer { cause: error.to_string() })).collect()
+        let rows = text
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty());
+        rows.map(|line| {
+            serde_json::from_slice(line).map_err(|error| Error::Answer {
+                cause: error.to_string(),
+            })
+        })
+        .collect()
     }
 
     /// Runs a SELECT (without FORMAT) and returns its answer in a format of the engine. For answers that fit in memory.
@@ -88,16 +107,24 @@ impl Client {
     /// See [`Error`].
     pub async fn text(&self, select: &str, format: &str) -> Result<Bytes, Error> {
         let answer = async {
-            let query = self.inner.query_raw(select).with_setting("output_format_json_quote_64bit_integers", "0");
+            let query = self
+                .inner
+                .query_raw(select)
+                .with_setting("output_format_json_quote_64bit_integers", "0");
             query.fetch_bytes(format)?.collect().await
         };
         self.within(answer).await
     }
 
-    async fn within<T>(&self, call: impl Future<Output = clickhouse::error::Result<T>>) -> Result<T, Error> {
+    async fn within<T>(
+        &self,
+        call: impl Future<Output = clickhouse::error::Result<T>>,
+    ) -> Result<T, Error> {
         match tokio::time::timeout(self.timeout, call).await {
             Ok(result) => result.map_err(Error::from),
-            Err(_) => Err(Error::TimedOut { after: self.timeout }),
+            Err(_) => Err(Error::TimedOut {
+                after: self.timeout,
+            }),
         }
     }
 }
@@ -105,7 +132,9 @@ impl Client {
 /// Compression costs more than it saves where nothing travels.
 fn is_local(url: &str) -> bool {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    ["127.", "localhost", "[::1]"].iter().any(|host| rest.starts_with(host))
+    ["127.", "localhost", "[::1]"]
+        .iter()
+        .any(|host| rest.starts_with(host))
 }
 
 /// `name` in back quotes, as an identifier in SQL.

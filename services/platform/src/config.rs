@@ -88,7 +88,9 @@ impl Config {
 
     /// What differs from the defaults, as `key = value` in TOML with secrets hidden: short enough for a log line.
     pub fn summary(&self) -> Vec<String> {
-        let table = |config: &Config| toml::Table::try_from(config).expect("every section is made of TOML's types");
+        let table = |config: &Config| {
+            toml::Table::try_from(config).expect("every section is made of TOML's types")
+        };
         let mut lines = Vec::new();
         differences("", &table(&Config::default()), &table(self), &mut lines);
         lines

@@ -5,5 +5,5 @@ pub mod connect;
 pub mod consumer;
 pub mod offsets;
 pub mod producer;
-pub mod transaction;
 pub mod topics;
+pub mod transaction;

@@ -49,7 +49,9 @@ pub enum Error {
     #[error("{0}")]
     ClickHouse(#[from] clickhouse::Error),
     /// A newer version of Tributary was here.
-    #[error("database {database} has migration {found}, and this version of tributary knows them up to {known}: use the newer tributary, or another `clickhouse.database`")]
+    #[error(
+        "database {database} has migration {found}, and this version of tributary knows them up to {known}: use the newer tributary, or another `clickhouse.database`"
+    )]
     Newer {
         /// The database.
         database: String,
@@ -59,7 +61,9 @@ pub enum Error {
         known: u32,
     },
     /// A file was changed after it was run.
-    #[error("migration {name} was run on database {database} with another content: undo the change to the file, and put what is new into a migration of its own")]
+    #[error(
+        "migration {name} was run on database {database} with another content: undo the change to the file, and put what is new into a migration of its own"
+    )]
     Changed {
         /// The database.
         database: String,
@@ -87,7 +91,9 @@ pub enum Error {
         waited: std::time::Duration,
     },
     /// Somebody else took the lock while we held it: this process was stopped for longer than the lease.
-    #[error("the lock on migrations of database {database} was lost amid a migration: run it again")]
+    #[error(
+        "the lock on migrations of database {database} was lost amid a migration: run it again"
+    )]
     LockLost {
         /// The database.
         database: String,
@@ -99,7 +105,9 @@ impl Error {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::ClickHouse(cause) | Self::Statement { cause, .. } => cause.class() == clickhouse::Class::Transient,
+            Self::ClickHouse(cause) | Self::Statement { cause, .. } => {
+                cause.class() == clickhouse::Class::Transient
+            }
             Self::Locked { .. } | Self::LockLost { .. } => true,
             Self::Newer { .. } | Self::Changed { .. } => false,
         }
@@ -125,7 +133,10 @@ pub async fn run(client: &Client) -> Result<Vec<&'static str>, Error> {
 ///
 /// # Errors
 /// See [`Error`].
-pub async fn run_these(client: &Client, migrations: &[Migration]) -> Result<Vec<&'static str>, Error> {
+pub async fn run_these(
+    client: &Client,
+    migrations: &[Migration],
+) -> Result<Vec<&'static str>, Error> {
     prepare(client).await?;
     // Mostly there is nothing to do, and then no lock is needed to see it.
     if pending(client, migrations).await?.is_empty() {
@@ -138,15 +149,24 @@ pub async fn run_these(client: &Client, migrations: &[Migration]) -> Result<Vec<
     result
 }
 
-async fn run_pending(client: &Client, migrations: &[Migration]) -> Result<Vec<&'static str>, Error> {
+async fn run_pending(
+    client: &Client,
+    migrations: &[Migration],
+) -> Result<Vec<&'static str>, Error> {
     let mut run = Vec::new();
     for migration in pending(client, migrations).await? {
-        for (index, statement) in script::statements(migration.sql, client.database()).into_iter().enumerate() {
-            client.execute(&statement).await.map_err(|cause| Error::Statement {
-                name: migration.name,
-                statement: index + 1,
-                cause,
-            })?;
+        for (index, statement) in script::statements(migration.sql, client.database())
+            .into_iter()
+            .enumerate()
+        {
+            client
+                .execute(&statement)
+                .await
+                .map_err(|cause| Error::Statement {
+                    name: migration.name,
+                    statement: index + 1,
+                    cause,
+                })?;
         }
         record(client, &migration).await?;
         tracing::info!(migration = migration.name, "ran");
@@ -157,7 +177,8 @@ async fn run_pending(client: &Client, migrations: &[Migration]) -> Result<Vec<&'
 
 /// Creates the database and the two tables that this module itself needs.
 async fn prepare(client: &Client) -> Result<(), Error> {
-    for statement in script::statements(include_str!("migrate/bookkeeping.sql"), client.database()) {
+    for statement in script::statements(include_str!("migrate/bookkeeping.sql"), client.database())
+    {
         client.execute(&statement).await?;
     }
     Ok(())
@@ -166,18 +187,35 @@ async fn prepare(client: &Client) -> Result<(), Error> {
 /// What is still to be run, in order.
 async fn pending(client: &Client, migrations: &[Migration]) -> Result<Vec<Migration>, Error> {
     let database = client.database();
-    let select = format!("SELECT DISTINCT version, name, checksum FROM {}.migrations ORDER BY version", quoted(database));
+    let select = format!(
+        "SELECT DISTINCT version, name, checksum FROM {}.migrations ORDER BY version",
+        quoted(database)
+    );
     let done: Vec<Done> = client.rows(&select).await?;
     let known = migrations.last().map_or(0, |migration| migration.version);
-    if let Some(newest) = done.iter().map(|done| done.version).max().filter(|newest| *newest > known) {
-        return Err(Error::Newer { database: database.to_owned(), found: newest, known });
+    if let Some(newest) = done
+        .iter()
+        .map(|done| done.version)
+        .max()
+        .filter(|newest| *newest > known)
+    {
+        return Err(Error::Newer {
+            database: database.to_owned(),
+            found: newest,
+            known,
+        });
     }
     let mut pending = Vec::new();
     for migration in migrations {
         match done.iter().find(|done| done.version == migration.version) {
             None => pending.push(*migration),
             Some(done) if done.checksum == checksum(migration) => {}
-            Some(done) => return Err(Error::Changed { database: database.to_owned(), name: done.name.clone() }),
+            Some(done) => {
+                return Err(Error::Changed {
+                    database: database.to_owned(),
+                    name: done.name.clone(),
+                });
+            }
         }
     }
     Ok(pending)
@@ -185,31 +223,60 @@ async fn pending(client: &Client, migrations: &[Migration]) -> Result<Vec<Migrat
 
 async fn record(client: &Client, migration: &Migration) -> Result<(), Error> {
     let (version, name, checksum) = (migration.version, migration.name, checksum(migration));
-    insert_json(client, "migrations", "version, name, checksum", &serde_json::json!([version, name, checksum]), Deduplicate::Never).await
+    insert_json(
+        client,
+        "migrations",
+        "version, name, checksum",
+        &serde_json::json!([version, name, checksum]),
+        Deduplicate::Never,
+    )
+    .await
 }
 
 /// One row, its values as a JSON array of texts and numbers, laid out as `RowBinary`.
-async fn insert_json(client: &Client, table: &str, columns: &str, row: &serde_json::Value, deduplicate: Deduplicate<'_>) -> Result<(), Error> {
+async fn insert_json(
+    client: &Client,
+    table: &str,
+    columns: &str,
+    row: &serde_json::Value,
+    deduplicate: Deduplicate<'_>,
+) -> Result<(), Error> {
     let mut bytes = Vec::new();
     for value in row.as_array().into_iter().flatten() {
         match value {
             serde_json::Value::String(text) => {
-                bytes.push(u8::try_from(text.len()).expect("names, checksums and holders are short, as made here"));
+                bytes.push(
+                    u8::try_from(text.len())
+                        .expect("names, checksums and holders are short, as made here"),
+                );
                 bytes.extend_from_slice(text.as_bytes());
             }
             number => {
-                let number = number.as_u64().and_then(|number| u32::try_from(number).ok());
-                bytes.extend_from_slice(&number.expect("versions and terms are small numbers, as made here").to_le_bytes());
+                let number = number
+                    .as_u64()
+                    .and_then(|number| u32::try_from(number).ok());
+                bytes.extend_from_slice(
+                    &number
+                        .expect("versions and terms are small numbers, as made here")
+                        .to_le_bytes(),
+                );
             }
         }
     }
     let target = format!("{}.{table}", quoted(client.database()));
-    let block = Block { target: &target, columns, rows: &[bytes.into()] };
+    let block = Block {
+        target: &target,
+        columns,
+        rows: &[bytes.into()],
+    };
     Ok(client.insert(block, deduplicate).await?)
 }
 
 fn checksum(migration: &Migration) -> String {
-    Sha256::digest(migration.sql.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(migration.sql.as_bytes())
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -221,20 +288,42 @@ mod tests {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../schemas/clickhouse");
         let mut files: Vec<String> = std::fs::read_dir(folder)
             .expect("the folder of migrations")
-            .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"))
+            .map(|entry| {
+                entry
+                    .expect("an entry")
+                    .file_name()
+                    .into_string()
+                    .expect("a name")
+            })
             .collect();
         files.sort();
-        let known: Vec<String> = ALL.iter().map(|migration| format!("{}.sql", migration.name)).collect();
+        let known: Vec<String> = ALL
+            .iter()
+            .map(|migration| format!("{}.sql", migration.name))
+            .collect();
         assert_eq!(files, known);
         for (index, migration) in ALL.iter().enumerate() {
             assert_eq!(migration.version as usize, index + 1, "{}", migration.name);
-            assert!(migration.name.starts_with(&format!("{:04}_", migration.version)), "{}", migration.name);
+            assert!(
+                migration
+                    .name
+                    .starts_with(&format!("{:04}_", migration.version)),
+                "{}",
+                migration.name
+            );
         }
     }
 
     #[test]
     fn a_checksum_is_that_of_the_whole_text() {
-        let migration = Migration { version: 1, name: "0001_a", sql: "abc" };
-        assert_eq!(checksum(&migration), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        let migration = Migration {
+            version: 1,
+            name: "0001_a",
+            sql: "abc",
+        };
+        assert_eq!(
+            checksum(&migration),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
     }
 }

@@ -32,7 +32,10 @@ impl Settlement {
     /// Connects at the first question.
     #[must_use]
     pub fn new(kafka: &Kafka) -> Self {
-        Self { kafka: kafka.clone(), checker: Arc::default() }
+        Self {
+            kafka: kafka.clone(),
+            checker: Arc::default(),
+        }
     }
 
     /// One pass through all stages. False wherever it cannot be told.
@@ -45,7 +48,10 @@ impl Settlement {
     fn check_blocking(&self) -> Settled {
         let mut checker = self.checker.lock().unwrap_or_else(PoisonError::into_inner);
         // It is put back only after a pass without error: after one its connections are made anew.
-        let answer = match checker.take().map_or_else(|| Checker::connect(&self.kafka), Ok) {
+        let answer = match checker
+            .take()
+            .map_or_else(|| Checker::connect(&self.kafka), Ok)
+        {
             Ok(mut connected) => connected.check().inspect(|_| *checker = Some(connected)),
             Err(error) => Err(error),
         };
@@ -60,5 +66,8 @@ impl Settlement {
 }
 
 fn unknown(why: &str) -> Settled {
-    Settled { settled: false, detail: json!({ "waiting_for": why, "stages": [] }) }
+    Settled {
+        settled: false,
+        detail: json!({ "waiting_for": why, "stages": [] }),
+    }
 }

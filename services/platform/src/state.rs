@@ -18,13 +18,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
 use serde::{Deserialize, Serialize};
-use tributary_core::time::DAY;
 
+use crate::kafka::topics::TOMBSTONES_KEPT;
 use overlay::Overlay;
 use writer::Writer;
 
-/// Changelogs keep tombstones for 7 days (`delete.retention.ms`): an older store may have missed one.
-const OLDEST_STORE: Duration = Duration::from_millis(6 * DAY as u64);
+/// A store that is nearly as old as its changelog's oldest tombstones may have missed one.
+const OLDEST_STORE: Duration = TOMBSTONES_KEPT.saturating_sub(Duration::from_secs(24 * 3600));
 
 /// A partition of a stage is small; fjall's default of 64 MB is for one store, not for dozens.
 const MEMTABLE_BYTES: u64 = 16 * 1024 * 1024;
@@ -87,7 +87,10 @@ struct Partition {
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Store").field("folder", &self.folder).finish_non_exhaustive()
+        formatter
+            .debug_struct("Store")
+            .field("folder", &self.folder)
+            .finish_non_exhaustive()
     }
 }
 
@@ -103,26 +106,44 @@ impl Store {
             Err(error) => match failed(folder, error) {
                 Error::Failed { cause, .. } => {
                     tracing::warn!(folder = %folder.display(), %cause, "local store cannot be read: building it anew from kafka");
-                    std::fs::remove_dir_all(folder).map_err(|error| failed(folder, error.into()))?;
+                    std::fs::remove_dir_all(folder)
+                        .map_err(|error| failed(folder, error.into()))?;
                     open_database(folder, cache_bytes).map_err(|error| failed(folder, error))?
                 }
                 error => return Err(error),
             },
         };
-        let checkpoints = keyspace(&database, "checkpoints").map_err(|error| failed(folder, error))?;
+        let checkpoints =
+            keyspace(&database, "checkpoints").map_err(|error| failed(folder, error))?;
         let writer = Writer::start(database.clone(), checkpoints.clone(), folder.to_owned())?;
-        Ok(Self { folder: folder.to_owned(), writer, partitions: BTreeMap::new(), checkpoints, database })
+        Ok(Self {
+            folder: folder.to_owned(),
+            writer,
+            partitions: BTreeMap::new(),
+            checkpoints,
+            database,
+        })
     }
 
     /// Takes on partitions. Says for each how far its store is; none is empty.
     ///
     /// # Errors
     /// When the disk fails.
-    pub fn assign(&mut self, partitions: &[i32]) -> Result<BTreeMap<i32, Option<Checkpoint>>, Error> {
+    pub fn assign(
+        &mut self,
+        partitions: &[i32],
+    ) -> Result<BTreeMap<i32, Option<Checkpoint>>, Error> {
         let mut checkpoints = BTreeMap::new();
         for partition in partitions {
-            let stored = keyspace(&self.database, &format!("partition-{partition}")).map_err(|error| failed(&self.folder, error))?;
-            self.partitions.insert(*partition, Partition { stored, overlay: Overlay::default() });
+            let stored = keyspace(&self.database, &format!("partition-{partition}"))
+                .map_err(|error| failed(&self.folder, error))?;
+            self.partitions.insert(
+                *partition,
+                Partition {
+                    stored,
+                    overlay: Overlay::default(),
+                },
+            );
             let checkpoint = self.checkpoint_of(*partition)?;
             if checkpoint.is_none() {
                 self.discard(*partition)?;
@@ -133,9 +154,14 @@ impl Store {
     }
 
     fn checkpoint_of(&self, partition: i32) -> Result<Option<Checkpoint>, Error> {
-        let bytes = self.checkpoints.get(partition.to_be_bytes()).map_err(|error| failed(&self.folder, error))?;
+        let bytes = self
+            .checkpoints
+            .get(partition.to_be_bytes())
+            .map_err(|error| failed(&self.folder, error))?;
         let stored: Option<Stored> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let recent = |stored: &Stored| now_ms().saturating_sub(stored.written_at_ms) < OLDEST_STORE.as_millis() as u64;
+        let recent = |stored: &Stored| {
+            now_ms().saturating_sub(stored.written_at_ms) < OLDEST_STORE.as_millis() as u64
+        };
         Ok(stored.filter(recent).map(|stored| stored.checkpoint))
     }
 
@@ -145,7 +171,9 @@ impl Store {
     /// When the disk fails.
     pub fn discard(&mut self, partition: i32) -> Result<(), Error> {
         let failed = |error| failed(&self.folder, error);
-        self.checkpoints.remove(partition.to_be_bytes()).map_err(failed)?;
+        self.checkpoints
+            .remove(partition.to_be_bytes())
+            .map_err(failed)?;
         if let Some(partition) = self.partitions.get_mut(&partition) {
             partition.stored.clear().map_err(failed)?;
             partition.overlay = Overlay::default();
@@ -158,11 +186,16 @@ impl Store {
     /// # Errors
     /// When the disk fails.
     pub fn get(&self, partition: i32, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-        let Some(partition) = self.partitions.get(&partition) else { return Ok(None) };
+        let Some(partition) = self.partitions.get(&partition) else {
+            return Ok(None);
+        };
         if let Some(changed) = partition.overlay.get(key) {
             return Ok(changed);
         }
-        let stored = partition.stored.get(key).map_err(|error| failed(&self.folder, error))?;
+        let stored = partition
+            .stored
+            .get(key)
+            .map_err(|error| failed(&self.folder, error))?;
         Ok(stored.map(|value| value.to_vec()))
     }
 
@@ -176,11 +209,15 @@ impl Store {
         prefix: &[u8],
         visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        let Some(partition) = self.partitions.get(&partition) else { return Ok(()) };
+        let Some(partition) = self.partitions.get(&partition) else {
+            return Ok(());
+        };
         let changed = partition.overlay.with_prefix(prefix);
         let mut changed = changed.iter().peekable();
         for guard in partition.stored.prefix(prefix) {
-            let (key, value) = guard.into_inner().map_err(|error| failed(&self.folder, error))?;
+            let (key, value) = guard
+                .into_inner()
+                .map_err(|error| failed(&self.folder, error))?;
             while let Some((earlier, value)) = changed.next_if(|(changed, _)| ***changed < *key) {
                 if let Some(value) = value {
                     visit(earlier, value)?;
@@ -219,7 +256,10 @@ impl Store {
         let mut work = Vec::new();
         for (number, checkpoint) in checkpoints {
             if let Some(partition) = self.partitions.get_mut(number) {
-                let stored = Stored { checkpoint: checkpoint.clone(), written_at_ms: now_ms() };
+                let stored = Stored {
+                    checkpoint: checkpoint.clone(),
+                    written_at_ms: now_ms(),
+                };
                 let stored = serde_json::to_vec(&stored).expect("a checkpoint is numbers and text");
                 work.push(writer::Work {
                     keyspace: partition.stored.clone(),
@@ -252,45 +292,68 @@ impl Store {
     /// Bytes of changes since the last checkpoint began, for its trigger.
     #[must_use]
     pub fn changed_bytes(&self) -> usize {
-        self.partitions.values().map(|partition| partition.overlay.changed_bytes()).sum()
+        self.partitions
+            .values()
+            .map(|partition| partition.overlay.changed_bytes())
+            .sum()
     }
 
     /// Keys changed since the last checkpoint began.
     #[must_use]
     pub fn changed_keys(&self) -> usize {
-        self.partitions.values().map(|partition| partition.overlay.changed_keys()).sum()
+        self.partitions
+            .values()
+            .map(|partition| partition.overlay.changed_keys())
+            .sum()
     }
 
     /// Bytes on disk.
     #[must_use]
     pub fn disk_bytes(&self) -> u64 {
-        self.partitions.values().map(|partition| partition.stored.disk_space()).sum()
+        self.partitions
+            .values()
+            .map(|partition| partition.stored.disk_space())
+            .sum()
     }
 }
 
 fn open_database(folder: &Path, cache_bytes: u64) -> Result<Database, fjall::Error> {
-    Database::builder(folder).cache_size(cache_bytes).worker_threads(1).open()
+    Database::builder(folder)
+        .cache_size(cache_bytes)
+        .worker_threads(1)
+        .open()
 }
 
 fn keyspace(database: &Database, name: &str) -> Result<Keyspace, fjall::Error> {
-    database.keyspace(name, || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES))
+    database.keyspace(name, || {
+        KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES)
+    })
 }
 
 fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as u64)
 }
 
 /// Tells a full disk and a folder in use from what only building the store anew would mend.
 fn failed(folder: &Path, error: fjall::Error) -> Error {
     let io = match &error {
-        fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => Some(error.kind()),
+        fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => {
+            Some(error.kind())
+        }
         _ => None,
     };
     let folder = folder.to_owned();
     match (io, &error) {
-        (Some(std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded), _) => Error::DiskFull { folder },
+        (Some(std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded), _) => {
+            Error::DiskFull { folder }
+        }
         (_, fjall::Error::Locked) => Error::Locked { folder },
-        _ => Error::Failed { folder, cause: error.into() },
+        _ => Error::Failed {
+            folder,
+            cause: error.into(),
+        },
     }
 }
 

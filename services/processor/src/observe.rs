@@ -142,7 +142,12 @@ impl Observe {
     }
 
     /// The timelines of this instance that may be decided otherwise now that these identifiers changed.
-    fn dependents(&mut self, workspace: &str, changed: &[NodeId], outputs: &dyn Outputs) -> Result<(), Broken> {
+    fn dependents(
+        &mut self,
+        workspace: &str,
+        changed: &[NodeId],
+        outputs: &dyn Outputs,
+    ) -> Result<(), Broken> {
         let partitions = outputs.partitions("touchpoints");
         let mut candidates: BTreeSet<Vec<u8>> = BTreeSet::new();
         let graph = self.workspaces.graph(workspace);
@@ -154,8 +159,16 @@ impl Observe {
             candidates.insert(key_of(*node));
             // A timeline depends on the persons on its events, and where its own identifier is blocked on all that is left.
             let is_person = graph.identifier(*node).r#type.is_person();
-            candidates.extend(graph.neighbours(*node).filter(|other| is_person || graph.is_blocked(*other)).map(key_of));
-            if let Some(strangers) = self.strangers.get(&(workspace.to_owned(), graph.identifier(*node).clone())) {
+            candidates.extend(
+                graph
+                    .neighbours(*node)
+                    .filter(|other| is_person || graph.is_blocked(*other))
+                    .map(key_of),
+            );
+            if let Some(strangers) = self
+                .strangers
+                .get(&(workspace.to_owned(), graph.identifier(*node).clone()))
+            {
                 candidates.extend(strangers.iter().cloned());
             }
         }
@@ -183,7 +196,11 @@ impl Observe {
         if held <= self.cached_events {
             return;
         }
-        let mut by_use: Vec<(u64, usize)> = self.timelines.values().map(|timeline| (timeline.used, timeline.events())).collect();
+        let mut by_use: Vec<(u64, usize)> = self
+            .timelines
+            .values()
+            .map(|timeline| (timeline.used, timeline.events()))
+            .collect();
         by_use.sort_unstable();
         let mut excess = held - self.cached_events / 2;
         let mut newest_evicted = 0;
@@ -194,7 +211,8 @@ impl Observe {
             excess = excess.saturating_sub(events);
             newest_evicted = used;
         }
-        self.timelines.retain(|_, timeline| timeline.used > newest_evicted);
+        self.timelines
+            .retain(|_, timeline| timeline.used > newest_evicted);
     }
 }
 
@@ -228,7 +246,8 @@ impl Stage for Observe {
             };
             self.revisions.insert(*partition, revision);
             store.scan(*partition, b"x", &mut |_, record| {
-                let (workspace, rank, value, timeline): (String, u8, String, Vec<u8>) = stored::decode(record)?;
+                let (workspace, rank, value, timeline): (String, u8, String, Vec<u8>) =
+                    stored::decode(record)?;
                 let stranger = (workspace, Identifier::new(IdentifierType(rank), &value));
                 self.strangers.entry(stranger).or_default().insert(timeline);
                 Ok(())
@@ -242,36 +261,78 @@ impl Stage for Observe {
             self.end_replay();
         }
         self.links_offset = input.offset + 1;
-        let Some(value) = input.value else { return Ok(()) };
-        let unreadable = |detail: String| Poison { reason: "unreadable_link", detail };
-        let link: Link<'_> = framing::decode(value).map_err(|error| unreadable(error.to_string()))?;
+        let Some(value) = input.value else {
+            return Ok(());
+        };
+        let unreadable = |detail: String| Poison {
+            reason: "unreadable_link",
+            detail,
+        };
+        let link: Link<'_> =
+            framing::decode(value).map_err(|error| unreadable(error.to_string()))?;
         let identifier = |r#type: &str, value: &str| {
-            let r#type = IdentifierType::named(r#type).ok_or_else(|| unreadable(format!("identifier type {} is unknown", r#type)))?;
+            let r#type = IdentifierType::named(r#type)
+                .ok_or_else(|| unreadable(format!("identifier type {} is unknown", r#type)))?;
             Ok(Identifier::new(r#type, value))
         };
-        let (higher, lower) = (identifier(link.higher_type, link.higher_value)?, identifier(link.lower_type, link.lower_value)?);
+        let (higher, lower) = (
+            identifier(link.higher_type, link.higher_value)?,
+            identifier(link.lower_type, link.lower_value)?,
+        );
         let graph = self.workspaces.graph(link.workspace);
         let (higher, lower) = (graph.intern(&higher), graph.intern(&lower));
-        graph.observe(higher, lower, Observation { first: link.first_seen, last_day: link.last_day, may_link: link.may_link });
+        graph.observe(
+            higher,
+            lower,
+            Observation {
+                first: link.first_seen,
+                last_day: link.last_day,
+                may_link: link.may_link,
+            },
+        );
         if !decided {
             self.learned = true;
             if !self.started {
-                self.unsure.push((link.workspace.to_owned(), [higher, lower]));
+                self.unsure
+                    .push((link.workspace.to_owned(), [higher, lower]));
             }
         }
         Ok(())
     }
 
     fn take(&mut self, input: &Input<'_>, store: &dyn Store) -> Result<(), Poison> {
-        let Some(value) = input.value else { return Ok(()) };
-        let unreadable = |detail: String| Poison { reason: "unreadable_touchpoint", detail };
-        let reading: Reading<'_> = framing::decode(value).map_err(|error| unreadable(error.to_string()))?;
-        let identifiers = if reading.has_customer() { reading.identifiers()? } else { Vec::new() };
-        let identifier = if reading.has_customer() { Some(reading.timeline()?) } else { None };
-        if identifier.as_ref().is_some_and(|identifier| !identifiers.contains(identifier)) {
-            return Err(unreadable("timeline is none of the event's identifiers".to_owned()));
+        let Some(value) = input.value else {
+            return Ok(());
+        };
+        let unreadable = |detail: String| Poison {
+            reason: "unreadable_touchpoint",
+            detail,
+        };
+        let reading: Reading<'_> =
+            framing::decode(value).map_err(|error| unreadable(error.to_string()))?;
+        let identifiers = if reading.has_customer() {
+            reading.identifiers()?
+        } else {
+            Vec::new()
+        };
+        let identifier = if reading.has_customer() {
+            Some(reading.timeline()?)
+        } else {
+            None
+        };
+        if identifier
+            .as_ref()
+            .is_some_and(|identifier| !identifiers.contains(identifier))
+        {
+            return Err(unreadable(
+                "timeline is none of the event's identifiers".to_owned(),
+            ));
         }
-        let key = keys::timeline(reading.workspace, reading.timeline_type, reading.timeline_value);
+        let key = keys::timeline(
+            reading.workspace,
+            reading.timeline_type,
+            reading.timeline_value,
+        );
         let content = reading.content();
         let flush = self.flushes + 1;
         let is_goal = self.goals.asks_for(reading.event);
@@ -309,7 +370,10 @@ impl Stage for Observe {
             facts: timeline.facts(&reading),
             set,
             goal_event: is_goal.then(|| timeline.name(reading.event)),
-            traits: traits.into_iter().map(|(name, value)| (timeline.name(&name), value)).collect(),
+            traits: traits
+                .into_iter()
+                .map(|(name, value)| (timeline.name(&name), value))
+                .collect(),
             order: set.and(reading.order.as_ref()).map(|order| {
                 Box::new(StoredOrder {
                     kind: match order.kind {
@@ -342,11 +406,19 @@ impl Stage for Observe {
                 at: reading.occurred_at,
                 message: reading.message_id,
             };
-            let learned = self.observed.see(&mut timeline.header.sets[set as usize], sight);
+            let learned = self
+                .observed
+                .see(&mut timeline.header.sets[set as usize], sight);
             timeline.header_dirty |= learned;
         }
         if let Some(identifier) = identifier {
-            self.remember_strangers(input.partition, reading.workspace, &identifier, &identifiers, &key);
+            self.remember_strangers(
+                input.partition,
+                reading.workspace,
+                &identifier,
+                &identifiers,
+                &key,
+            );
         }
         self.touched.insert(key);
         self.counts.stored += 1;
@@ -403,13 +475,22 @@ impl Observe {
         }
         let touched = std::mem::take(&mut self.touched);
         for key in &touched {
-            let Some(timeline) = self.timelines.get_mut(key) else { continue };
+            let Some(timeline) = self.timelines.get_mut(key) else {
+                continue;
+            };
             let graph = self.workspaces.graph(&timeline.header.workspace);
             timeline.intern(graph);
             timeline.used = self.flushes;
             let spans = deciding::settle(key, timeline, graph, &self.goals, sending)?;
             if let Some(node) = timeline.node {
-                identities::tell(graph, &timeline.header.workspace, node, &spans, timeline.partition, sending)?;
+                identities::tell(
+                    graph,
+                    &timeline.header.workspace,
+                    node,
+                    &spans,
+                    timeline.partition,
+                    sending,
+                )?;
             }
             timeline.save(key, sending)?;
         }
@@ -426,16 +507,24 @@ impl Observe {
             }
             for link in &changes.refusals {
                 let higher = graph.identifier(graph.ends(*link).0);
-                let partition = keys::partition(&keys::timeline(workspace, higher.r#type.name(), &higher.value), partitions);
+                let partition = keys::partition(
+                    &keys::timeline(workspace, higher.r#type.name(), &higher.value),
+                    partitions,
+                );
                 if self.partitions.contains(&partition) {
-                    self.counts.refusals += identities::tell_refusal(graph, workspace, *link, partition, sending)?;
+                    self.counts.refusals +=
+                        identities::tell_refusal(graph, workspace, *link, partition, sending)?;
                 }
             }
         }
         for stranger in std::mem::take(&mut self.new_strangers) {
             let (partition, record) = stranger;
             let body = stored::encode(&record);
-            let key = [b"x", stored::encode(&(&record.1, &record.2, &record.3)).as_slice()].concat();
+            let key = [
+                b"x",
+                stored::encode(&(&record.1, &record.2, &record.3)).as_slice(),
+            ]
+            .concat();
             sending.put(partition, &key, Some(&body))?;
         }
         for (partition, revision) in &mut self.revisions {
@@ -447,12 +536,32 @@ impl Observe {
     }
 
     /// Remembers that the timeline depends on identifiers of its own person type, with which it has no link.
-    fn remember_strangers(&mut self, partition: i32, workspace: &str, timeline: &Identifier, identifiers: &[Identifier], key: &[u8]) {
-        let strangers = identifiers.iter().filter(|other| timeline.r#type.is_person() && other.r#type == timeline.r#type && *other != timeline);
+    fn remember_strangers(
+        &mut self,
+        partition: i32,
+        workspace: &str,
+        timeline: &Identifier,
+        identifiers: &[Identifier],
+        key: &[u8],
+    ) {
+        let strangers = identifiers.iter().filter(|other| {
+            timeline.r#type.is_person() && other.r#type == timeline.r#type && *other != timeline
+        });
         for stranger in strangers {
-            let timelines = self.strangers.entry((workspace.to_owned(), stranger.clone())).or_default();
+            let timelines = self
+                .strangers
+                .entry((workspace.to_owned(), stranger.clone()))
+                .or_default();
             if timelines.insert(key.to_vec()) {
-                self.new_strangers.push((partition, (workspace.to_owned(), stranger.r#type.0, stranger.value.to_string(), key.to_vec())));
+                self.new_strangers.push((
+                    partition,
+                    (
+                        workspace.to_owned(),
+                        stranger.r#type.0,
+                        stranger.value.to_string(),
+                        key.to_vec(),
+                    ),
+                ));
             }
         }
     }
@@ -469,11 +578,18 @@ fn opened<'t>(
     if !timelines.contains_key(key) {
         let timeline = match Timeline::load(partition, key, store)? {
             Some(timeline) => timeline,
-            None => Timeline::new(partition, reading.workspace, reading.timeline_type, reading.timeline_value),
+            None => Timeline::new(
+                partition,
+                reading.workspace,
+                reading.timeline_type,
+                reading.timeline_value,
+            ),
         };
         timelines.insert(key.to_vec(), timeline);
     }
-    Ok(timelines.get_mut(key).expect("it was inserted where it was missing"))
+    Ok(timelines
+        .get_mut(key)
+        .expect("it was inserted where it was missing"))
 }
 
 /// The traits that the event states of its customer, each as JSON text.
@@ -481,6 +597,10 @@ fn traits(reading: &Reading<'_>) -> Vec<(String, String)> {
     if reading.traits.is_empty() || reading.r#type == "group" {
         return Vec::new();
     }
-    let traits: BTreeMap<String, &serde_json::value::RawValue> = serde_json::from_str(reading.traits).unwrap_or_default();
-    traits.into_iter().map(|(name, value)| (name, value.get().to_owned())).collect()
+    let traits: BTreeMap<String, &serde_json::value::RawValue> =
+        serde_json::from_str(reading.traits).unwrap_or_default();
+    traits
+        .into_iter()
+        .map(|(name, value)| (name, value.get().to_owned()))
+        .collect()
 }

@@ -47,7 +47,11 @@ impl Stage {
     /// A stage that owns no partitions yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { taken: BTreeMap::new(), state: StateEncoder::new(), encoders: Encoders::new() }
+        Self {
+            taken: BTreeMap::new(),
+            state: StateEncoder::new(),
+            encoders: Encoders::new(),
+        }
     }
 
     fn decide(
@@ -78,8 +82,15 @@ impl Stage {
             }
         }
 
-        let claims: Vec<Claim<'_>> = claims.values().map(|claim| read(claim)).collect::<Result<_, _>>()?;
-        let before = stored.as_deref().map(Emitted::read).transpose()?.unwrap_or_default();
+        let claims: Vec<Claim<'_>> = claims
+            .values()
+            .map(|claim| read(claim))
+            .collect::<Result<_, _>>()?;
+        let before = stored
+            .as_deref()
+            .map(Emitted::read)
+            .transpose()?
+            .unwrap_or_default();
         let order = order::decide(&claims.iter().map(core_claim).collect::<Vec<_>>());
         let now = self.encoders.emitted(&claims, order.as_ref(), &before)?;
         if now != before {
@@ -87,7 +98,11 @@ impl Stage {
         }
         if now != before || stored.is_none() {
             let body = now.to_bytes()?;
-            outputs.put(partition, &emitted_key, Some(self.state.encode(now.revision, &body)?))?;
+            outputs.put(
+                partition,
+                &emitted_key,
+                Some(self.state.encode(now.revision, &body)?),
+            )?;
         }
         Ok(())
     }
@@ -118,12 +133,22 @@ impl stage::Stage for Stage {
     }
 
     fn take(&mut self, input: &Input<'_>, _store: &dyn Store) -> Result<(), Poison> {
-        let malformed = |detail: String| Poison { reason: "malformed", detail };
-        let record = input.value.ok_or_else(|| malformed("a claim is empty".to_owned()))?;
-        let claim: Claim<'_> = framing::decode(record).map_err(|error| malformed(format!("a claim {error}")))?;
+        let malformed = |detail: String| Poison {
+            reason: "malformed",
+            detail,
+        };
+        let record = input
+            .value
+            .ok_or_else(|| malformed("a claim is empty".to_owned()))?;
+        let claim: Claim<'_> =
+            framing::decode(record).map_err(|error| malformed(format!("a claim {error}")))?;
         let order_key = keys::joined(&[claim.workspace, claim.order_namespace, claim.order_id]);
         let mut key = claims_prefix(&order_key);
-        key.extend(keys::joined(&[claim.message_id, claim.timeline_type, claim.timeline_value]));
+        key.extend(keys::joined(&[
+            claim.message_id,
+            claim.timeline_type,
+            claim.timeline_value,
+        ]));
         let last_word = (!claim.gone).then(|| record.to_vec());
         let changes = self.taken.entry((input.partition, order_key)).or_default();
         changes.insert(key, (input.offset, last_word));

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use tributary_contracts::wire::{
-    Activity, Atom, Campaign, Claim, Identifier, Identity, Order, OrderKind, Override, Refusal, ResolvedTouchpoint, Session,
-    Subject, Touchpoint,
+    Activity, Atom, Campaign, Claim, Identifier, Identity, Order, OrderKind, Override, Refusal,
+    ResolvedTouchpoint, Session, Subject, Touchpoint,
 };
 use tributary_contracts::{framing, keys};
 use tributary_core::identity::Rules;
@@ -31,25 +31,55 @@ struct Sent {
 
 fn stage() -> Observe {
     let goals = BTreeMap::from([("purchase".to_owned(), vec!["Order Completed".to_owned()])]);
-    let rules = Rules { hub_above: 3, ..Rules::default() };
-    Observe::new(Settings { rules, goals, cached_events: 30 }, Arc::new(|_| {}))
+    let rules = Rules {
+        hub_above: 3,
+        ..Rules::default()
+    };
+    Observe::new(
+        Settings {
+            rules,
+            goals,
+            cached_events: 30,
+        },
+        Arc::new(|_| {}),
+    )
 }
 
 fn touchpoint(sent: &Sent) -> (Vec<u8>, Vec<u8>) {
-    let order = ["device_id", "anonymous_id", "advertising_id", "push_token", "user_id", "crm_id", "loyalty_card", "email"];
+    let order = [
+        "device_id",
+        "anonymous_id",
+        "advertising_id",
+        "push_token",
+        "user_id",
+        "crm_id",
+        "loyalty_card",
+        "email",
+    ];
     let rank = |r#type: &str| order.iter().position(|name| *name == r#type);
-    let (timeline_type, timeline_value) =
-        sent.identifiers.iter().min_by_key(|(r#type, value)| (rank(r#type), value.clone())).expect("an identifier");
+    let (timeline_type, timeline_value) = sent
+        .identifiers
+        .iter()
+        .min_by_key(|(r#type, value)| (rank(r#type), value.clone()))
+        .expect("an identifier");
     let touchpoint = Touchpoint {
         workspace: "default",
         message_id: &sent.message,
         r#type: "track",
-        event: if sent.order.is_some() { "Order Completed" } else { "Looked" },
+        event: if sent.order.is_some() {
+            "Order Completed"
+        } else {
+            "Looked"
+        },
         channel: "web",
         source: "site",
         order_namespace: "online",
         subject: Subject::Customer,
-        activity: if sent.passive { Activity::Passive } else { Activity::Active },
+        activity: if sent.passive {
+            Activity::Passive
+        } else {
+            Activity::Active
+        },
         bot: sent.bot,
         historic: false,
         may_link: true,
@@ -60,12 +90,27 @@ fn touchpoint(sent: &Sent) -> (Vec<u8>, Vec<u8>) {
         clock_correction_ms: 0,
         timeline_type,
         timeline_value,
-        identifiers: sent.identifiers.iter().map(|(r#type, value)| Identifier { r#type, value, raw: "", flags: 0 }).collect(),
+        identifiers: sent
+            .identifiers
+            .iter()
+            .map(|(r#type, value)| Identifier {
+                r#type,
+                value,
+                raw: "",
+                flags: 0,
+            })
+            .collect(),
         consents: Vec::new(),
         device_type: "desktop",
         store: "",
         traffic_source: "direct",
-        campaign: Campaign { name: "", source: "", medium: "", term: "", content: "" },
+        campaign: Campaign {
+            name: "",
+            source: "",
+            medium: "",
+            term: "",
+            content: "",
+        },
         url: "",
         referrer: "",
         group_id: "",
@@ -82,7 +127,10 @@ fn touchpoint(sent: &Sent) -> (Vec<u8>, Vec<u8>) {
         properties: "",
         context: "",
     };
-    (keys::timeline("default", timeline_type, timeline_value), framing::encode(&touchpoint).expect("a touchpoint"))
+    (
+        keys::timeline("default", timeline_type, timeline_value),
+        framing::encode(&touchpoint).expect("a touchpoint"),
+    )
 }
 
 /// The stage between topics in memory: what it sends to the links log comes back to it.
@@ -96,24 +144,49 @@ struct Run {
 
 impl Run {
     fn new() -> Self {
-        let mut run = Self { stage: stage(), outputs: MemoryOutputs::default(), links: Vec::new(), learned: 0, seen: 0 };
-        run.stage.assigned(&PARTITIONS, &run.outputs).expect("an empty store");
+        let mut run = Self {
+            stage: stage(),
+            outputs: MemoryOutputs::default(),
+            links: Vec::new(),
+            learned: 0,
+            seen: 0,
+        };
+        run.stage
+            .assigned(&PARTITIONS, &run.outputs)
+            .expect("an empty store");
         run
     }
 
     fn take(&mut self, sent: &Sent) {
         let (key, value) = touchpoint(sent);
         let partition = keys::partition(&key, 4);
-        self.stage.take(&Input { partition, offset: 0, key: &key, value: Some(&value) }, &self.outputs).expect("readable");
+        self.stage
+            .take(
+                &Input {
+                    partition,
+                    offset: 0,
+                    key: &key,
+                    value: Some(&value),
+                },
+                &self.outputs,
+            )
+            .expect("readable");
     }
 
     fn flush(&mut self) {
         for (offset, link) in self.links.iter().enumerate().skip(self.learned) {
-            let input = Input { partition: 0, offset: offset as i64, key: b"", value: Some(link) };
+            let input = Input {
+                partition: 0,
+                offset: offset as i64,
+                key: b"",
+                value: Some(link),
+            };
             self.stage.learn(&input, false).expect("readable");
         }
         self.learned = self.links.len();
-        self.stage.flush(Timestamp(0), &mut self.outputs).expect("memory");
+        self.stage
+            .flush(Timestamp(0), &mut self.outputs)
+            .expect("memory");
         for sent in &self.outputs.sent[self.seen..] {
             if sent.topic == "links" {
                 self.links.push(sent.value.clone());
@@ -125,10 +198,19 @@ impl Run {
     /// All that was not flushed is lost, as after a kill; the state and the topics stay.
     fn restart(&mut self) {
         self.stage = stage();
-        self.stage.assigned(&PARTITIONS, &self.outputs).expect("the store");
+        self.stage
+            .assigned(&PARTITIONS, &self.outputs)
+            .expect("the store");
         for (offset, link) in self.links.iter().enumerate() {
-            let input = Input { partition: 0, offset: offset as i64, key: b"", value: Some(link) };
-            self.stage.learn(&input, offset < self.learned).expect("readable");
+            let input = Input {
+                partition: 0,
+                offset: offset as i64,
+                key: b"",
+                value: Some(link),
+            };
+            self.stage
+                .learn(&input, offset < self.learned)
+                .expect("readable");
         }
         self.learned = self.links.len();
     }
@@ -138,14 +220,24 @@ impl Run {
         self.flush();
         let compacted = self.outputs.compacted();
         let mut said = Said::default();
-        let mut messages: BTreeMap<String, (String, i64, bool, bool, String, String)> = BTreeMap::new();
+        let mut messages: BTreeMap<String, (String, i64, bool, bool, String, String)> =
+            BTreeMap::new();
         for sent in &self.outputs.sent {
             if sent.topic == "resolved" {
-                let resolved: ResolvedTouchpoint<'_> = framing::decode(&sent.value).expect("a resolved touchpoint");
+                let resolved: ResolvedTouchpoint<'_> =
+                    framing::decode(&sent.value).expect("a resolved touchpoint");
                 let touchpoint = &resolved.touchpoint;
                 let active = touchpoint.activity == Activity::Active && !touchpoint.bot;
-                let timeline = format!("{}:{}", touchpoint.timeline_type, touchpoint.timeline_value);
-                let row = (timeline, touchpoint.occurred_at.0, active, false, format!("{:?}", resolved.session_id), format!("{:?}", resolved.profile_id));
+                let timeline =
+                    format!("{}:{}", touchpoint.timeline_type, touchpoint.timeline_value);
+                let row = (
+                    timeline,
+                    touchpoint.occurred_at.0,
+                    active,
+                    false,
+                    format!("{:?}", resolved.session_id),
+                    format!("{:?}", resolved.profile_id),
+                );
                 let before = messages.insert(touchpoint.message_id.to_owned(), row);
                 assert!(before.is_none(), "{} came out twice", touchpoint.message_id);
             }
@@ -181,32 +273,53 @@ impl Run {
                 }
                 "overrides" => {
                     let overrides: Override<'_> = framing::decode(value).expect("overrides");
-                    let timeline = format!("{}:{}", overrides.timeline_type, overrides.timeline_value);
+                    let timeline =
+                        format!("{}:{}", overrides.timeline_type, overrides.timeline_value);
                     for range in overrides.ranges {
                         let within = |row: &(String, i64, bool, bool, String, String)| {
-                            row.0 == timeline && row.2 && (range.from.0..=range.to.0).contains(&row.1)
+                            row.0 == timeline
+                                && row.2
+                                && (range.from.0..=range.to.0).contains(&row.1)
                         };
                         for row in messages.values_mut().filter(|row| within(row)) {
                             assert!(!row.3, "two overrides of one touchpoint");
-                            (row.3, row.4, row.5) = (true, format!("{:?}", range.session_id), format!("{:?}", range.profile_id));
+                            (row.3, row.4, row.5) = (
+                                true,
+                                format!("{:?}", range.session_id),
+                                format!("{:?}", range.profile_id),
+                            );
                         }
                     }
                     for message in overrides.messages {
-                        let row = messages.get_mut(message.message_id).expect("an override is of a touchpoint that came out");
+                        let row = messages
+                            .get_mut(message.message_id)
+                            .expect("an override is of a touchpoint that came out");
                         assert!(!row.3, "two overrides of one touchpoint");
-                        (row.3, row.4, row.5) = (true, format!("{:?}", message.session_id), format!("{:?}", message.profile_id));
+                        (row.3, row.4, row.5) = (
+                            true,
+                            format!("{:?}", message.session_id),
+                            format!("{:?}", message.profile_id),
+                        );
                     }
                 }
                 _ => {}
             }
         }
         let mut claims: BTreeMap<String, String> = BTreeMap::new();
-        for sent in self.outputs.sent.iter().filter(|sent| sent.topic == "claims") {
+        for sent in self
+            .outputs
+            .sent
+            .iter()
+            .filter(|sent| sent.topic == "claims")
+        {
             let claim: Claim<'_> = framing::decode(&sent.value).expect("a claim");
             claims.insert(claim.message_id.to_owned(), format!("{claim:?}"));
         }
         said.claims = claims;
-        said.touchpoints = messages.into_iter().map(|(message, row)| (message, (row.4, row.5))).collect();
+        said.touchpoints = messages
+            .into_iter()
+            .map(|(message, row)| (message, (row.4, row.5)))
+            .collect();
         said
     }
 }
@@ -229,18 +342,38 @@ fn world() -> impl Strategy<Value = Vec<Sent>> {
         prop::collection::btree_set(0..4_u8, 0..2),
         prop::option::weighted(0.2, 0..2_u8),
     )
-        .prop_filter_map("an event has an identifier", |(user, email, cookies, device)| {
-            let mut all = Vec::new();
-            all.extend(user.map(|value| ("user_id", format!("u{value}"))));
-            all.extend(email.map(|value| ("email", format!("e{value}@x"))));
-            all.extend(cookies.iter().map(|value| ("anonymous_id", format!("c{value}"))));
-            all.extend(device.map(|value| ("device_id", format!("d{value}"))));
-            (!all.is_empty()).then_some(all)
-        });
+        .prop_filter_map(
+            "an event has an identifier",
+            |(user, email, cookies, device)| {
+                let mut all = Vec::new();
+                all.extend(user.map(|value| ("user_id", format!("u{value}"))));
+                all.extend(email.map(|value| ("email", format!("e{value}@x"))));
+                all.extend(
+                    cookies
+                        .iter()
+                        .map(|value| ("anonymous_id", format!("c{value}"))),
+                );
+                all.extend(device.map(|value| ("device_id", format!("d{value}"))));
+                (!all.is_empty()).then_some(all)
+            },
+        );
     let seconds = prop_oneof![0..7_200_i64, 0..400_000_i64];
-    let event = (seconds, identifiers, prop::bool::weighted(0.15), prop::bool::weighted(0.05), prop::option::weighted(0.1, Just(1_u8)));
+    let event = (
+        seconds,
+        identifiers,
+        prop::bool::weighted(0.15),
+        prop::bool::weighted(0.05),
+        prop::option::weighted(0.1, Just(1_u8)),
+    );
     prop::collection::vec(event, 1..60).prop_map(|events| {
-        let number = |(index, (seconds, identifiers, passive, bot, order))| Sent { message: format!("m{index}"), seconds, identifiers, passive, bot, order };
+        let number = |(index, (seconds, identifiers, passive, bot, order))| Sent {
+            message: format!("m{index}"),
+            seconds,
+            identifiers,
+            passive,
+            bot,
+            order,
+        };
         events.into_iter().enumerate().map(number).collect()
     })
 }

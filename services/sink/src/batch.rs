@@ -56,21 +56,44 @@ pub(crate) struct Unreadable {
 
 impl Batch {
     pub(crate) fn new(topic: &'static Topic, partition: i32, limits: Limits) -> Self {
-        Self { topic, partition, limits, rows: topic.no_rows(), values: Vec::new(), records: Vec::new(), unreadable: Vec::new(), held: 0 }
+        Self {
+            topic,
+            partition,
+            limits,
+            rows: topic.no_rows(),
+            values: Vec::new(),
+            records: Vec::new(),
+            unreadable: Vec::new(),
+            held: 0,
+        }
     }
 
     /// Adds a record. One without value says that its key is forgotten by Kafka: the rows say `gone` themselves.
     pub(crate) fn add(&mut self, record: Record<'_>, epoch: &str) {
         if let Some(value) = record.value {
-            let position = Position { partition: self.partition, offset: record.offset, epoch };
+            let position = Position {
+                partition: self.partition,
+                offset: record.offset,
+                epoch,
+            };
             if let Err(error) = (self.topic.encode)(value, position, &mut self.rows) {
-                self.unreadable.push(Unreadable { offset: record.offset, reason: reason(&error), detail: format!("the message {error}") });
+                self.unreadable.push(Unreadable {
+                    offset: record.offset,
+                    reason: reason(&error),
+                    detail: format!("the message {error}"),
+                });
             }
             self.values.extend_from_slice(value);
         }
-        self.records.push(Entry { offset: record.offset, timestamp: record.timestamp, end: self.values.len() });
+        self.records.push(Entry {
+            offset: record.offset,
+            timestamp: record.timestamp,
+            end: self.values.len(),
+        });
         let bytes = self.bytes();
-        self.limits.held.fetch_add(bytes - self.held, Ordering::Relaxed);
+        self.limits
+            .held
+            .fetch_add(bytes - self.held, Ordering::Relaxed);
         self.held = bytes;
     }
 
@@ -79,13 +102,20 @@ impl Batch {
         let rows = self.rows.iter().map(Rows::len).max().unwrap_or(0);
         let bytes = self.rows.iter().map(Rows::size).max().unwrap_or(0);
         let months = self.rows.iter().map(Rows::months).max().unwrap_or(0);
-        let crowded = self.held >= MIN_BYTES && self.limits.held.load(Ordering::Relaxed) >= self.limits.max_held;
-        rows.max(self.records.len()) >= self.limits.max_rows || bytes >= self.limits.max_bytes || months >= MAX_MONTHS || crowded
+        let crowded = self.held >= MIN_BYTES
+            && self.limits.held.load(Ordering::Relaxed) >= self.limits.max_held;
+        rows.max(self.records.len()) >= self.limits.max_rows
+            || bytes >= self.limits.max_bytes
+            || months >= MAX_MONTHS
+            || crowded
     }
 
     /// The range of its records, if there are any.
     pub(crate) fn range(&self) -> Option<Range> {
-        Some(Range { first: self.records.first()?.offset, last: self.records.last()?.offset })
+        Some(Range {
+            first: self.records.first()?.offset,
+            last: self.records.last()?.offset,
+        })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -94,19 +124,31 @@ impl Batch {
 
     /// When its first record was produced.
     pub(crate) fn oldest(&self) -> Option<i64> {
-        self.records.first().map(|entry| entry.timestamp).filter(|timestamp| *timestamp >= 0)
+        self.records
+            .first()
+            .map(|entry| entry.timestamp)
+            .filter(|timestamp| *timestamp >= 0)
     }
 
     /// A record's time and value.
     pub(crate) fn record(&self, offset: i64) -> Option<(i64, &[u8])> {
-        let index = self.records.binary_search_by_key(&offset, |entry| entry.offset).ok()?;
-        let start = if index == 0 { 0 } else { self.records[index - 1].end };
+        let index = self
+            .records
+            .binary_search_by_key(&offset, |entry| entry.offset)
+            .ok()?;
+        let start = if index == 0 {
+            0
+        } else {
+            self.records[index - 1].end
+        };
         let entry = self.records[index];
         Some((entry.timestamp, &self.values[start..entry.end]))
     }
 
     fn bytes(&self) -> usize {
-        self.values.len() + self.records.len() * size_of::<Entry>() + self.rows.iter().map(Rows::size).sum::<usize>()
+        self.values.len()
+            + self.records.len() * size_of::<Entry>()
+            + self.rows.iter().map(Rows::size).sum::<usize>()
     }
 }
 

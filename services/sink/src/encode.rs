@@ -50,16 +50,56 @@ pub(crate) struct Topic {
 
 /// Every topic that the sink reads, with its tables.
 pub(crate) static TOPICS: &[Topic] = &[
-    Topic { name: "resolved", tables: &[&table::TOUCHPOINTS, &table::ORDER_LINES, &table::ANSWERS], encode: touchpoint::resolved },
-    Topic { name: "overrides", tables: &[&table::OVERRIDES], encode: stitching::overrides },
-    Topic { name: "sessions", tables: &[&table::SESSIONS], encode: customer::session },
-    Topic { name: "identities", tables: &[&table::IDENTITIES], encode: stitching::identity },
-    Topic { name: "refusals", tables: &[&table::REFUSALS], encode: stitching::refusal },
-    Topic { name: "links", tables: &[&table::LINKS], encode: stitching::link },
-    Topic { name: "orders", tables: &[&table::ORDERS], encode: customer::order },
-    Topic { name: "profiles", tables: &[&table::PROFILES], encode: customer::profile },
-    Topic { name: "kpis", tables: &[&table::KPIS], encode: kpi::block },
-    Topic { name: "dead_letters", tables: &[&table::DEAD_LETTERS], encode: dead_letter::dead_letter },
+    Topic {
+        name: "resolved",
+        tables: &[&table::TOUCHPOINTS, &table::ORDER_LINES, &table::ANSWERS],
+        encode: touchpoint::resolved,
+    },
+    Topic {
+        name: "overrides",
+        tables: &[&table::OVERRIDES],
+        encode: stitching::overrides,
+    },
+    Topic {
+        name: "sessions",
+        tables: &[&table::SESSIONS],
+        encode: customer::session,
+    },
+    Topic {
+        name: "identities",
+        tables: &[&table::IDENTITIES],
+        encode: stitching::identity,
+    },
+    Topic {
+        name: "refusals",
+        tables: &[&table::REFUSALS],
+        encode: stitching::refusal,
+    },
+    Topic {
+        name: "links",
+        tables: &[&table::LINKS],
+        encode: stitching::link,
+    },
+    Topic {
+        name: "orders",
+        tables: &[&table::ORDERS],
+        encode: customer::order,
+    },
+    Topic {
+        name: "profiles",
+        tables: &[&table::PROFILES],
+        encode: customer::profile,
+    },
+    Topic {
+        name: "kpis",
+        tables: &[&table::KPIS],
+        encode: kpi::block,
+    },
+    Topic {
+        name: "dead_letters",
+        tables: &[&table::DEAD_LETTERS],
+        encode: dead_letter::dead_letter,
+    },
 ];
 
 impl Topic {
@@ -70,7 +110,9 @@ impl Topic {
 
     /// What topics.toml says of it.
     pub(crate) fn contract(&self) -> &'static Contract {
-        topics::all().get(self.name).expect("every topic of the sink is in topics.toml, as tested")
+        topics::all()
+            .get(self.name)
+            .expect("every topic of the sink is in topics.toml, as tested")
     }
 
     /// No rows yet, for each table.
@@ -85,8 +127,11 @@ mod tests {
 
     #[test]
     fn the_sink_reads_the_topics_that_topics_toml_says_it_does() {
-        let mut stated: Vec<&str> =
-            topics::all().iter().filter(|(_, topic)| topic.consumers.iter().any(|consumer| consumer == "sink")).map(|(name, _)| name.as_str()).collect();
+        let mut stated: Vec<&str> = topics::all()
+            .iter()
+            .filter(|(_, topic)| topic.consumers.iter().any(|consumer| consumer == "sink"))
+            .map(|(name, _)| name.as_str())
+            .collect();
         let mut read: Vec<&str> = TOPICS.iter().map(|topic| topic.name).collect();
         stated.sort_unstable();
         read.sort_unstable();
@@ -99,10 +144,23 @@ mod tests {
     #[test]
     fn a_record_that_cannot_be_read_adds_no_row() {
         for topic in TOPICS {
-            for message in [b"".as_slice(), b"\x01\0\0\0\x02", b"\0\0\0\xff\xff", b"\0\0\0\0\x0f\x02"] {
+            for message in [
+                b"".as_slice(),
+                b"\x01\0\0\0\x02",
+                b"\0\0\0\xff\xff",
+                b"\0\0\0\0\x0f\x02",
+            ] {
                 let mut rows = topic.no_rows();
-                let position = Position { partition: 0, offset: 0, epoch: "" };
-                assert!((topic.encode)(message, position, &mut rows).is_err(), "{} {message:?}", topic.name);
+                let position = Position {
+                    partition: 0,
+                    offset: 0,
+                    epoch: "",
+                };
+                assert!(
+                    (topic.encode)(message, position, &mut rows).is_err(),
+                    "{} {message:?}",
+                    topic.name
+                );
                 assert!(rows.iter().all(Rows::is_empty), "{}", topic.name);
             }
         }

@@ -30,7 +30,13 @@ pub(crate) fn storable(text: &str) -> Cow<'_, str> {
                 at += 1;
             }
             b'-' | b'0'..=b'9' => {
-                let end = at + bytes[at..].iter().take_while(|byte| matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9')).count();
+                let end = at
+                    + bytes[at..]
+                        .iter()
+                        .take_while(|byte| {
+                            matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9')
+                        })
+                        .count();
                 if !is_number(&text[at..end]) {
                     changes.push((at, end, format!("\"{}\"", &text[at..end])));
                 }
@@ -39,7 +45,11 @@ pub(crate) fn storable(text: &str) -> Cow<'_, str> {
             _ => at += 1,
         }
     }
-    if changes.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(apply(text, changes)) }
+    if changes.is_empty() {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(apply(text, changes))
+    }
 }
 
 /// Whether the engine reads this number: 64 bits, or a finite float.
@@ -61,7 +71,9 @@ fn string(text: &str, start: usize, changes: &mut Vec<(usize, usize, String)>) -
         match bytes[at] {
             b'"' => return at + 1,
             b'\\' => match unit(bytes, at) {
-                Some(0xd800..=0xdbff) if matches!(unit(bytes, at + 6), Some(0xdc00..=0xdfff)) => at += 12,
+                Some(0xd800..=0xdbff) if matches!(unit(bytes, at + 6), Some(0xdc00..=0xdfff)) => {
+                    at += 12
+                }
                 Some(0xd800..=0xdfff) => {
                     changes.push((at, at + 6, "\\ufffd".to_owned()));
                     at += 6;
@@ -118,16 +130,40 @@ mod tests {
     #[test]
     fn only_what_the_engine_would_refuse_is_changed() {
         for (text, expected) in [
-            (r#"{"a":1,"b":[1.5,-2e3,"x"],"c":null}"#, r#"{"a":1,"b":[1.5,-2e3,"x"],"c":null}"#),
-            (r#"{"a":18446744073709551615,"b":-9223372036854775808}"#, r#"{"a":18446744073709551615,"b":-9223372036854775808}"#),
-            (r#"{"a":18446744073709551616}"#, r#"{"a":"18446744073709551616"}"#),
-            (r#"{"a":[-9223372036854775809]}"#, r#"{"a":["-9223372036854775809"]}"#),
+            (
+                r#"{"a":1,"b":[1.5,-2e3,"x"],"c":null}"#,
+                r#"{"a":1,"b":[1.5,-2e3,"x"],"c":null}"#,
+            ),
+            (
+                r#"{"a":18446744073709551615,"b":-9223372036854775808}"#,
+                r#"{"a":18446744073709551615,"b":-9223372036854775808}"#,
+            ),
+            (
+                r#"{"a":18446744073709551616}"#,
+                r#"{"a":"18446744073709551616"}"#,
+            ),
+            (
+                r#"{"a":[-9223372036854775809]}"#,
+                r#"{"a":["-9223372036854775809"]}"#,
+            ),
             (r#"{"a":1e400,"b":1e-400}"#, r#"{"a":"1e400","b":1e-400}"#),
-            (r#"{"a":"18446744073709551616"}"#, r#"{"a":"18446744073709551616"}"#),
+            (
+                r#"{"a":"18446744073709551616"}"#,
+                r#"{"a":"18446744073709551616"}"#,
+            ),
             (r#"{"a":"\ud83d\ude00"}"#, r#"{"a":"\ud83d\ude00"}"#),
-            (r#"{"a\ud83d":"\ude00\\ud800\n"}"#, r#"{"a\ufffd":"\ufffd\\ud800\n"}"#),
-            (r#"{"a":"\ud83d\ud83d\ude00"}"#, r#"{"a":"\ufffd\ud83d\ude00"}"#),
-            (r#"{"a":"é \" 12345678901234567890123"}"#, r#"{"a":"é \" 12345678901234567890123"}"#),
+            (
+                r#"{"a\ud83d":"\ude00\\ud800\n"}"#,
+                r#"{"a\ufffd":"\ufffd\\ud800\n"}"#,
+            ),
+            (
+                r#"{"a":"\ud83d\ud83d\ude00"}"#,
+                r#"{"a":"\ufffd\ud83d\ude00"}"#,
+            ),
+            (
+                r#"{"a":"é \" 12345678901234567890123"}"#,
+                r#"{"a":"é \" 12345678901234567890123"}"#,
+            ),
         ] {
             assert_eq!(storable(text), expected);
         }
@@ -138,12 +174,26 @@ mod tests {
         let deep = format!("{{\"a\":{}{}}}", "[".repeat(600), "]".repeat(600));
         let stored: serde_json::Value = serde_json::from_str(&storable(&deep)).expect("JSON");
         assert_eq!(stored["_text"], deep.as_str());
-        assert!(matches!(storable(&format!("{}{}", "[".repeat(500), "]".repeat(500))), Cow::Borrowed(_)));
+        assert!(matches!(
+            storable(&format!("{}{}", "[".repeat(500), "]".repeat(500))),
+            Cow::Borrowed(_)
+        ));
     }
 
     #[test]
     fn nothing_makes_it_panic() {
-        for text in ["", "\"", "\"\\", "\"\\u", "\"\\ud8", "{", "]", "-", "1e", "\"\\ud83d\\u12"] {
+        for text in [
+            "",
+            "\"",
+            "\"\\",
+            "\"\\u",
+            "\"\\ud8",
+            "{",
+            "]",
+            "-",
+            "1e",
+            "\"\\ud83d\\u12",
+        ] {
             let _ = storable(text);
         }
     }

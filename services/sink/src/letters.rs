@@ -34,7 +34,11 @@ pub(crate) struct KafkaLetters {
 }
 
 impl KafkaLetters {
-    pub(crate) fn start(kafka: &Kafka, instance: &str, scope: &Scope) -> Result<Self, producer::Error> {
+    pub(crate) fn start(
+        kafka: &Kafka,
+        instance: &str,
+        scope: &Scope,
+    ) -> Result<Self, producer::Error> {
         let options = Options {
             kafka: kafka.clone(),
             client_id: format!("{instance}-letters"),
@@ -44,7 +48,11 @@ impl KafkaLetters {
             queue_bytes: QUEUE_BYTES,
         };
         let partitions = topics::all().get(TOPIC).map_or(1, |topic| topic.partitions);
-        Ok(Self { producer: Producer::start(&options, scope)?, topic: connect::topic(kafka, TOPIC), partitions })
+        Ok(Self {
+            producer: Producer::start(&options, scope)?,
+            topic: connect::topic(kafka, TOPIC),
+            partitions,
+        })
     }
 }
 
@@ -71,7 +79,9 @@ impl Letters for KafkaLetters {
             let message = message.map_err(|_| NotSent)?;
             let key = keys::joined(&[workspace, source]);
             let partition = keys::partition(&key, self.partitions).cast_unsigned();
-            batch.send(&self.topic, partition, &key, &message).map_err(|_| NotSent)?;
+            batch
+                .send(&self.topic, partition, &key, &message)
+                .map_err(|_| NotSent)?;
         }
         batch.acknowledged().await.map_err(|_| NotSent)
     }

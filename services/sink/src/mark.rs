@@ -37,7 +37,10 @@ pub(crate) struct Mark {
 impl Mark {
     /// A mark for a partition that none was committed for.
     pub(crate) fn new() -> Self {
-        Self { epoch: Uuid::new_v4().simple().to_string()[..16].to_owned(), intent: None }
+        Self {
+            epoch: Uuid::new_v4().simple().to_string()[..16].to_owned(),
+            intent: None,
+        }
     }
 
     /// Reads metadata; none where it is not ours (an operator has set offsets).
@@ -52,17 +55,26 @@ impl Mark {
 
     /// The same partition, with nothing under way.
     pub(crate) fn done(&self) -> Self {
-        Self { epoch: self.epoch.clone(), intent: None }
+        Self {
+            epoch: self.epoch.clone(),
+            intent: None,
+        }
     }
 
     /// The same partition, with this range under way.
     pub(crate) fn intending(&self, range: Range) -> Self {
-        Self { epoch: self.epoch.clone(), intent: Some(range) }
+        Self {
+            epoch: self.epoch.clone(),
+            intent: Some(range),
+        }
     }
 
     /// The token of the intended range, which every attempt to store it carries.
     pub(crate) fn token(&self, topic: &str, partition: i32, range: Range) -> String {
-        format!("{topic}/{partition}/{}-{}/{}", range.first, range.last, self.epoch)
+        format!(
+            "{topic}/{partition}/{}-{}/{}",
+            range.first, range.last, self.epoch
+        )
     }
 }
 
@@ -74,7 +86,10 @@ mod tests {
     fn a_mark_comes_back_as_it_was_committed() {
         let new = Mark::new();
         let intending = new.intending(Range { first: 3, last: 17 });
-        assert_eq!(intending.to_metadata(), format!(r#"{{"epoch":"{}","intent":[3,17]}}"#, new.epoch));
+        assert_eq!(
+            intending.to_metadata(),
+            format!(r#"{{"epoch":"{}","intent":[3,17]}}"#, new.epoch)
+        );
         for mark in [new, intending] {
             assert_eq!(Mark::parse(&mark.to_metadata()), Some(mark));
         }
@@ -87,7 +102,10 @@ mod tests {
     fn a_topic_made_anew_gets_other_tokens() {
         let range = Range { first: 0, last: 9 };
         let (old, new) = (Mark::new(), Mark::new());
-        assert_eq!(old.token("t", 1, range), old.done().intending(range).token("t", 1, range));
+        assert_eq!(
+            old.token("t", 1, range),
+            old.done().intending(range).token("t", 1, range)
+        );
         assert_ne!(old.token("t", 1, range), new.token("t", 1, range));
     }
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+};
 use tributary_platform::admin_http::Check;
 use tributary_platform::clickhouse::Error;
 use tributary_platform::metrics::{LATENCY_SECONDS, Metrics as Registry};
@@ -48,13 +50,22 @@ pub(crate) struct PartitionMetrics {
 
 impl Metrics {
     pub(crate) fn new(registry: &Registry, clickhouse: Check) -> Self {
-        let rows = registry.counter_vec("tributary_sink_rows_inserted_total", "Rows inserted into ClickHouse, by table.", &["table"]);
+        let rows = registry.counter_vec(
+            "tributary_sink_rows_inserted_total",
+            "Rows inserted into ClickHouse, by table.",
+            &["table"],
+        );
         let headroom = registry.gauge_vec(
             "tributary_sink_deduplication_headroom_blocks",
             "Blocks that may still be inserted before the token of the slowest insert under way is forgotten. Alert below 5000.",
             &["table"],
         );
-        let seconds = histograms(registry, "tributary_sink_insert_seconds", "Time of an insert into ClickHouse, by table.", "table");
+        let seconds = histograms(
+            registry,
+            "tributary_sink_insert_seconds",
+            "Time of an insert into ClickHouse, by table.",
+            "table",
+        );
         let tables = TOPICS.iter().flat_map(|topic| topic.tables).map(|table| {
             let headroom = headroom.with_label_values(&[table.name]);
             headroom.set(WINDOW);
@@ -89,7 +100,12 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn partition(&self, topic: &'static str, partition: i32, end: Arc<AtomicI64>) -> PartitionMetrics {
+    pub(crate) fn partition(
+        &self,
+        topic: &'static str,
+        partition: i32,
+        end: Arc<AtomicI64>,
+    ) -> PartitionMetrics {
         let labels = [topic, &partition.to_string()];
         PartitionMetrics {
             lag_messages: self.lag_messages.with_label_values(&labels),
@@ -115,7 +131,9 @@ impl Metrics {
     /// An insert that began when there were so many blocks has ended.
     pub(crate) fn headroom(&self, table: &Table, began: i64) {
         let metrics = &self.tables[table.name];
-        metrics.headroom.set(WINDOW - (metrics.blocks.load(Ordering::Relaxed) - began));
+        metrics
+            .headroom
+            .set(WINDOW - (metrics.blocks.load(Ordering::Relaxed) - began));
     }
 
     pub(crate) fn dead_letters(&self, count: usize) {
@@ -151,9 +169,15 @@ impl PartitionMetrics {
     }
 
     fn set(&self, stored: i64) {
-        self.lag_messages.set((self.end.load(Ordering::Relaxed) - stored.max(0)).max(0));
-        let seconds = if self.oldest >= 0 { age(self.oldest).as_secs() } else { 0 };
-        self.lag_seconds.set(i64::try_from(seconds).unwrap_or(i64::MAX));
+        self.lag_messages
+            .set((self.end.load(Ordering::Relaxed) - stored.max(0)).max(0));
+        let seconds = if self.oldest >= 0 {
+            age(self.oldest).as_secs()
+        } else {
+            0
+        };
+        self.lag_seconds
+            .set(i64::try_from(seconds).unwrap_or(i64::MAX));
     }
 }
 
@@ -166,6 +190,9 @@ fn age(moment: i64) -> Duration {
 fn histograms(registry: &Registry, name: &str, help: &str, label: &str) -> HistogramVec {
     let options = HistogramOpts::new(name, help).buckets(LATENCY_SECONDS.to_vec());
     let histograms = HistogramVec::new(options, &[label]).expect("metric names are literals");
-    registry.registry().register(Box::new(histograms.clone())).expect("declared once");
+    registry
+        .registry()
+        .register(Box::new(histograms.clone()))
+        .expect("declared once");
     histograms
 }

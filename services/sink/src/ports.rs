@@ -13,13 +13,28 @@ use crate::table::Table;
 /// Stores rows.
 pub(crate) trait Warehouse: Send + Sync {
     /// Inserts rows as one block, dropped if a block of that token is stored; without a token always.
-    fn insert(&self, table: &'static Table, rows: &[Bytes], token: Option<&str>) -> impl Future<Output = Result<(), Error>> + Send;
+    fn insert(
+        &self,
+        table: &'static Table,
+        rows: &[Bytes],
+        token: Option<&str>,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// The offsets of the range that the table holds, of one life of the topic.
-    fn held(&self, table: &'static Table, partition: i32, epoch: &str, range: Range) -> impl Future<Output = Result<HashSet<i64>, Error>> + Send;
+    fn held(
+        &self,
+        table: &'static Table,
+        partition: i32,
+        epoch: &str,
+        range: Range,
+    ) -> impl Future<Output = Result<HashSet<i64>, Error>> + Send;
 
     /// Whether the engine can read these rows, without storing them.
-    fn readable(&self, table: &'static Table, rows: &[Bytes]) -> impl Future<Output = Result<bool, Error>> + Send;
+    fn readable(
+        &self,
+        table: &'static Table,
+        rows: &[Bytes],
+    ) -> impl Future<Output = Result<bool, Error>> + Send;
 }
 
 /// Notes what is done and what is about to be done, in the consumer group.

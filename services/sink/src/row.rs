@@ -90,7 +90,11 @@ impl Row<'_> {
     }
 
     /// `Nullable(T)`.
-    pub(crate) fn optional<T>(&mut self, value: Option<T>, append: impl FnOnce(&mut Self, T)) -> &mut Self {
+    pub(crate) fn optional<T>(
+        &mut self,
+        value: Option<T>,
+        append: impl FnOnce(&mut Self, T),
+    ) -> &mut Self {
         self.0.push(u8::from(value.is_none()));
         if let Some(value) = value {
             append(self, value);
@@ -120,7 +124,11 @@ impl Row<'_> {
     }
 
     /// `Array(T)`, and `Map(K, V)` with entries of key and value.
-    pub(crate) fn array<T>(&mut self, items: impl ExactSizeIterator<Item = T>, mut append: impl FnMut(&mut Self, T)) -> &mut Self {
+    pub(crate) fn array<T>(
+        &mut self,
+        items: impl ExactSizeIterator<Item = T>,
+        mut append: impl FnMut(&mut Self, T),
+    ) -> &mut Self {
         self.length(items.len());
         for item in items {
             append(self, item);
@@ -147,27 +155,67 @@ mod tests {
 
     #[test]
     fn lengths_are_leb128() {
-        for (length, expected) in [(0, vec![0]), (127, vec![127]), (128, vec![0x80, 1]), (300, vec![0xac, 2]), (2_097_152, vec![0x80, 0x80, 0x80, 1])] {
-            assert_eq!(bytes(|row| { row.length(length); }), expected, "{length}");
+        for (length, expected) in [
+            (0, vec![0]),
+            (127, vec![127]),
+            (128, vec![0x80, 1]),
+            (300, vec![0xac, 2]),
+            (2_097_152, vec![0x80, 0x80, 0x80, 1]),
+        ] {
+            assert_eq!(
+                bytes(|row| {
+                    row.length(length);
+                }),
+                expected,
+                "{length}"
+            );
         }
     }
 
     #[test]
     fn a_uuid_is_two_little_endian_halves() {
         let uuid = Uuid::from_u128(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff);
-        let expected = [0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11, 0, 0xff, 0xee, 0xdd, 0xcc, 0xbb, 0xaa, 0x99, 0x88];
-        assert_eq!(bytes(|row| { row.uuid(uuid); }), expected);
+        let expected = [
+            0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11, 0, 0xff, 0xee, 0xdd, 0xcc, 0xbb, 0xaa, 0x99,
+            0x88,
+        ];
+        assert_eq!(
+            bytes(|row| {
+                row.uuid(uuid);
+            }),
+            expected
+        );
     }
 
     #[test]
     fn a_missing_value_is_one_byte() {
-        assert_eq!(bytes(|row| { row.optional_uuid(None); }), [1]);
-        assert_eq!(bytes(|row| { row.optional_time(Some(Timestamp(1))); }), [0, 1, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(
+            bytes(|row| {
+                row.optional_uuid(None);
+            }),
+            [1]
+        );
+        assert_eq!(
+            bytes(|row| {
+                row.optional_time(Some(Timestamp(1)));
+            }),
+            [0, 1, 0, 0, 0, 0, 0, 0, 0]
+        );
     }
 
     #[test]
     fn times_beyond_what_the_engine_holds_become_the_nearest() {
-        assert_eq!(bytes(|row| { row.time(Timestamp(i64::MAX)); }), Timestamp::MAX.0.to_le_bytes());
-        assert_eq!(bytes(|row| { row.time(Timestamp(i64::MIN)); }), FIRST_TIME.to_le_bytes());
+        assert_eq!(
+            bytes(|row| {
+                row.time(Timestamp(i64::MAX));
+            }),
+            Timestamp::MAX.0.to_le_bytes()
+        );
+        assert_eq!(
+            bytes(|row| {
+                row.time(Timestamp(i64::MIN));
+            }),
+            FIRST_TIME.to_le_bytes()
+        );
     }
 }

@@ -25,7 +25,13 @@ const PIECE: usize = 1024 * 1024;
 
 impl Rows {
     pub(crate) const fn new(table: &'static Table) -> Self {
-        Self { table, bytes: Vec::new(), ends: Vec::new(), months: BTreeSet::new(), day: None }
+        Self {
+            table,
+            bytes: Vec::new(),
+            ends: Vec::new(),
+            months: BTreeSet::new(),
+            day: None,
+        }
     }
 
     /// Adds the row that `append` writes, all of it.
@@ -82,9 +88,16 @@ impl Rows {
     pub(crate) fn halves(&self) -> Option<(Self, Self)> {
         let (first, last) = (self.ends.first()?.0, self.ends.last()?.0);
         let middle = self.ends[self.ends.len() / 2].0;
-        let cut = if middle > first { middle } else { self.offsets().find(|offset| *offset > first)? };
+        let cut = if middle > first {
+            middle
+        } else {
+            self.offsets().find(|offset| *offset > first)?
+        };
         debug_assert!(cut <= last);
-        Some((self.only(|offset| offset < cut), self.only(|offset| offset >= cut)))
+        Some((
+            self.only(|offset| offset < cut),
+            self.only(|offset| offset >= cut),
+        ))
     }
 
     /// The rows' bytes, in pieces.
@@ -104,7 +117,8 @@ const fn month(day: i32) -> i32 {
     let shifted = day + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     // Counted from March; January and February are the last months of the year before.
     let month_from_march = (5 * day_of_year + 2) / 153;
@@ -125,7 +139,12 @@ mod tests {
             let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
             for (index, length) in lengths.into_iter().enumerate() {
                 let length = if index == 1 && leap { 29 } else { length };
-                assert_eq!((month(day), month(day + length - 1)), (expected, expected), "{year}-{}", index + 1);
+                assert_eq!(
+                    (month(day), month(day + length - 1)),
+                    (expected, expected),
+                    "{year}-{}",
+                    index + 1
+                );
                 day += length;
                 expected += 1;
             }
@@ -152,7 +171,13 @@ mod tests {
     #[test]
     fn halves_never_part_the_rows_of_an_offset() {
         let (left, right) = some().halves().expect("several offsets");
-        assert_eq!((left.offsets().collect::<Vec<_>>(), right.offsets().collect::<Vec<_>>()), (vec![1, 1], vec![4, 7]));
+        assert_eq!(
+            (
+                left.offsets().collect::<Vec<_>>(),
+                right.offsets().collect::<Vec<_>>()
+            ),
+            (vec![1, 1], vec![4, 7])
+        );
         assert!(left.halves().is_none());
         let (left, right) = right.halves().expect("two offsets");
         assert_eq!((left.len(), right.len()), (1, 1));

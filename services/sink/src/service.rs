@@ -47,7 +47,12 @@ impl Options {
     /// From the configuration.
     #[must_use]
     pub fn new(config: &Config, instance: impl Into<String>) -> Self {
-        Self { kafka: config.kafka.clone(), clickhouse: config.clickhouse.clone(), sink: config.sink.clone(), instance: instance.into() }
+        Self {
+            kafka: config.kafka.clone(),
+            clickhouse: config.clickhouse.clone(),
+            sink: config.sink.clone(),
+            instance: instance.into(),
+        }
     }
 }
 
@@ -72,9 +77,17 @@ pub enum Error {
 ///
 /// # Errors
 /// See [`Error`]. A ClickHouse or Kafka that is down is none: it is waited for, and `readiness` says so.
-pub async fn run(options: Options, scope: Scope, registry: Registry, readiness: Readiness) -> Result<(), Error> {
+pub async fn run(
+    options: Options,
+    scope: Scope,
+    registry: Registry,
+    readiness: Readiness,
+) -> Result<(), Error> {
     let shutdown = scope.shutdown();
-    let (clickhouse, assignment) = (readiness.check("sink clickhouse"), readiness.check("sink assignment"));
+    let (clickhouse, assignment) = (
+        readiness.check("sink clickhouse"),
+        readiness.check("sink assignment"),
+    );
     let client = Client::new(&options.clickhouse);
     while let Err(error) = migrate::run(&client).await {
         if !error.is_retryable() {
@@ -106,7 +119,10 @@ pub async fn run(options: Options, scope: Scope, registry: Registry, readiness: 
     let consumer = consumer::Options {
         group: format!("{}-sink", options.kafka.topic_prefix),
         instance,
-        topics: TOPICS.iter().map(|topic| connect::topic(&options.kafka, topic.name)).collect(),
+        topics: TOPICS
+            .iter()
+            .map(|topic| connect::topic(&options.kafka, topic.name))
+            .collect(),
         session_timeout: options.sink.session_timeout,
         kafka: options.kafka,
     };
@@ -122,7 +138,10 @@ pub async fn run(options: Options, scope: Scope, registry: Registry, readiness: 
             Some(Change::Gained(partition)) => {
                 let key = (partition.topic.clone(), partition.number);
                 let previous = writers.remove(&key);
-                writers.insert(key, tokio::spawn(write(Arc::clone(&shared), partition, previous)));
+                writers.insert(
+                    key,
+                    tokio::spawn(write(Arc::clone(&shared), partition, previous)),
+                );
             }
             // Its feed ends and its commits fail, so it ends by itself; whoever gains the partition waits for that.
             Some(Change::Lost { .. }) => assignment.not_ready("partitions are being distributed"),
@@ -138,11 +157,22 @@ pub async fn run(options: Options, scope: Scope, registry: Registry, readiness: 
     Ok(())
 }
 
-async fn write(shared: Arc<Shared<ClickHouse, KafkaLetters>>, partition: Partition, previous: Option<JoinHandle<()>>) {
+async fn write(
+    shared: Arc<Shared<ClickHouse, KafkaLetters>>,
+    partition: Partition,
+    previous: Option<JoinHandle<()>>,
+) {
     if let Some(previous) = previous {
         let _ = previous.await;
     }
-    let Partition { topic: name, number, committed, feed, commits, end } = partition;
+    let Partition {
+        topic: name,
+        number,
+        committed,
+        feed,
+        commits,
+        end,
+    } = partition;
     let Some(topic) = name.rsplit('.').next().and_then(Topic::named) else {
         tracing::error!(topic = name, "a topic that the sink does not read");
         return;
@@ -150,6 +180,11 @@ async fn write(shared: Arc<Shared<ClickHouse, KafkaLetters>>, partition: Partiti
     let metrics = shared.metrics.partition(topic.name, number, end);
     let writer = Writer::new(&*shared, commits, topic, &name, number, committed, metrics);
     if let Err(ended) = writer.run(feed).await {
-        tracing::debug!(topic = topic.name, partition = number, ?ended, "writer ended");
+        tracing::debug!(
+            topic = topic.name,
+            partition = number,
+            ?ended,
+            "writer ended"
+        );
     }
 }

@@ -47,7 +47,15 @@ pub(crate) async fn store<W: Warehouse>(
     metrics: &Metrics,
     shutdown: &Shutdown,
 ) -> Result<HashSet<i64>, Stopped> {
-    let mut attempt = Attempt { warehouse, intended, doubt: intended.again, confirmed: 0, rows, unreadable: HashSet::new(), metrics };
+    let mut attempt = Attempt {
+        warehouse,
+        intended,
+        doubt: intended.again,
+        confirmed: 0,
+        rows,
+        unreadable: HashSet::new(),
+        metrics,
+    };
     let (table, blocks) = (attempt.rows.table, metrics.blocks(attempt.rows.table));
     let mut pause = BACKOFF.0;
     loop {
@@ -98,8 +106,20 @@ impl<W: Warehouse> Attempt<'_, W> {
     }
 
     async fn append(&mut self) -> Result<bool, Error> {
-        let Intended { partition, mark, range, topic, .. } = self.intended;
-        let held = if self.doubt { self.warehouse.held(self.rows.table, partition, &mark.epoch, range).await? } else { HashSet::new() };
+        let Intended {
+            partition,
+            mark,
+            range,
+            topic,
+            ..
+        } = self.intended;
+        let held = if self.doubt {
+            self.warehouse
+                .held(self.rows.table, partition, &mark.epoch, range)
+                .await?
+        } else {
+            HashSet::new()
+        };
         let missing = self.rows.only(|offset| !held.contains(&offset));
         if missing.is_empty() {
             return Ok(true);

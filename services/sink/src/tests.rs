@@ -1,1 +1,8 @@
-//! Tests of the whole writer.
+//! Tests of the whole writer, against fakes that die at any step and against the real engine.
+
+mod engine;
+mod events;
+mod kills;
+mod stored;
+mod views;
+mod world;

@@ -27,12 +27,29 @@ impl ClickHouse {
 }
 
 impl Warehouse for ClickHouse {
-    async fn insert(&self, table: &'static Table, rows: &[Bytes], token: Option<&str>) -> Result<(), Error> {
-        let block = Block { target: &self.target(table), columns: table.columns, rows };
-        self.client.insert(block, token.map_or(Deduplicate::Never, Deduplicate::Token)).await
+    async fn insert(
+        &self,
+        table: &'static Table,
+        rows: &[Bytes],
+        token: Option<&str>,
+    ) -> Result<(), Error> {
+        let block = Block {
+            target: &self.target(table),
+            columns: table.columns,
+            rows,
+        };
+        self.client
+            .insert(block, token.map_or(Deduplicate::Never, Deduplicate::Token))
+            .await
     }
 
-    async fn held(&self, table: &'static Table, partition: i32, epoch: &str, range: Range) -> Result<HashSet<i64>, Error> {
+    async fn held(
+        &self,
+        table: &'static Table,
+        partition: i32,
+        epoch: &str,
+        range: Range,
+    ) -> Result<HashSet<i64>, Error> {
         // The epoch was read from Kafka, where others can write: as text, it cannot end the literal.
         let epoch: String = epoch.chars().filter(char::is_ascii_alphanumeric).collect();
         let select = format!(
@@ -42,19 +59,39 @@ impl Warehouse for ClickHouse {
             range.last
         );
         let text = self.client.text(&select, "TSV").await?;
-        let numbers = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let numbers = text
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty());
         numbers
             .map(|line| {
-                let number = std::str::from_utf8(line).ok().and_then(|line| line.parse().ok());
-                number.ok_or_else(|| Error::Answer { cause: "an offset that is no number".to_owned() })
+                let number = std::str::from_utf8(line)
+                    .ok()
+                    .and_then(|line| line.parse().ok());
+                number.ok_or_else(|| Error::Answer {
+                    cause: "an offset that is no number".to_owned(),
+                })
             })
             .collect()
     }
 
     async fn readable(&self, table: &'static Table, rows: &[Bytes]) -> Result<bool, Error> {
         let structure = self.structure(table).await?;
-        let target = format!("FUNCTION null('{}')", structure.replace('\\', "\\\\").replace('\'', "\\'"));
-        match self.client.insert(Block { target: &target, columns: "", rows }, Deduplicate::Never).await {
+        let target = format!(
+            "FUNCTION null('{}')",
+            structure.replace('\\', "\\\\").replace('\'', "\\'")
+        );
+        match self
+            .client
+            .insert(
+                Block {
+                    target: &target,
+                    columns: "",
+                    rows,
+                },
+                Deduplicate::Never,
+            )
+            .await
+        {
             Ok(()) => Ok(true),
             Err(error) if error.class() == Class::Data => Ok(false),
             Err(error) => Err(error),
@@ -79,9 +116,14 @@ impl ClickHouse {
         let columns: Vec<Column> = self.client.rows(&select).await?;
         let typed = table.columns.split(", ").map(|name| {
             let found = columns.iter().find(|column| column.name == name);
-            found.map(|column| format!("{} {}", quoted(name), column.r#type)).ok_or_else(|| Error::Answer {
-                cause: format!("table {} has no column {name}: run `tributary migrate`", table.name),
-            })
+            found
+                .map(|column| format!("{} {}", quoted(name), column.r#type))
+                .ok_or_else(|| Error::Answer {
+                    cause: format!(
+                        "table {} has no column {name}: run `tributary migrate`",
+                        table.name
+                    ),
+                })
         });
         Ok(typed.collect::<Result<Vec<_>, _>>()?.join(", "))
     }

@@ -22,7 +22,10 @@ use crate::ports::{Letter, Letters, Offsets, Warehouse};
 use crate::store::{Intended, Stopped, store};
 
 /// A record that the engine refuses, though its schema is right.
-const UNREADABLE_BY_ENGINE: (&str, &str) = ("unreadable_by_clickhouse", "the message holds a value that the engine cannot read");
+const UNREADABLE_BY_ENGINE: (&str, &str) = (
+    "unreadable_by_clickhouse",
+    "the message holds a value that the engine cannot read",
+);
 
 /// What all writers of a process share.
 pub(crate) struct Shared<W, L> {
@@ -89,7 +92,9 @@ impl<'a, W: Warehouse, L: Letters, O: Offsets> Writer<'a, W, L, O> {
         metrics: PartitionMetrics,
     ) -> Self {
         let stored = committed.as_ref().map_or(-1, |committed| committed.offset);
-        let mark = committed.and_then(|committed| Mark::parse(&committed.metadata)).unwrap_or_else(Mark::new);
+        let mark = committed
+            .and_then(|committed| Mark::parse(&committed.metadata))
+            .unwrap_or_else(Mark::new);
         Self {
             shared,
             offsets,
@@ -171,23 +176,47 @@ impl<'a, W: Warehouse, L: Letters, O: Offsets> Writer<'a, W, L, O> {
 
     async fn flush(&mut self) -> Result<(), Ended> {
         self.due = None;
-        let Some(range) = self.batch.range() else { return Ok(()) };
-        self.offsets.note(range.first, &self.mark.intending(range)).await?;
+        let Some(range) = self.batch.range() else {
+            return Ok(());
+        };
+        self.offsets
+            .note(range.first, &self.mark.intending(range))
+            .await?;
         self.store(range, false).await
     }
 
     async fn store(&mut self, range: Range, again: bool) -> Result<(), Ended> {
-        let mut batch = std::mem::replace(&mut self.batch, Batch::new(self.topic, self.partition, self.shared.limits.clone()));
+        let mut batch = std::mem::replace(
+            &mut self.batch,
+            Batch::new(self.topic, self.partition, self.shared.limits.clone()),
+        );
         let mut unreadable = std::mem::take(&mut batch.unreadable);
         for rows in std::mem::take(&mut batch.rows) {
             if rows.is_empty() {
                 continue;
             }
             let _turn = self.shared.inserts.acquire().await.expect("never closed");
-            let intended = Intended { topic: &self.name, partition: self.partition, mark: &self.mark, range, again };
-            let refused = store(&self.shared.warehouse, intended, rows, &self.shared.metrics, &self.shared.shutdown).await?;
+            let intended = Intended {
+                topic: &self.name,
+                partition: self.partition,
+                mark: &self.mark,
+                range,
+                again,
+            };
+            let refused = store(
+                &self.shared.warehouse,
+                intended,
+                rows,
+                &self.shared.metrics,
+                &self.shared.shutdown,
+            )
+            .await?;
             let (reason, detail) = UNREADABLE_BY_ENGINE;
-            unreadable.extend(refused.into_iter().map(|offset| Unreadable { offset, reason, detail: detail.to_owned() }));
+            unreadable.extend(refused.into_iter().map(|offset| Unreadable {
+                offset,
+                reason,
+                detail: detail.to_owned(),
+            }));
         }
         self.send_letters(&batch, &unreadable).await?;
         self.position = self.position.max(range.last + 1);
@@ -207,7 +236,13 @@ impl<'a, W: Warehouse, L: Letters, O: Offsets> Writer<'a, W, L, O> {
             return Ok(());
         }
         for record in unreadable {
-            tracing::warn!(topic = self.name, partition = self.partition, offset = record.offset, reason = record.reason, "cannot be stored");
+            tracing::warn!(
+                topic = self.name,
+                partition = self.partition,
+                offset = record.offset,
+                reason = record.reason,
+                "cannot be stored"
+            );
         }
         self.shared.metrics.dead_letters(unreadable.len());
         if self.topic.contract().dead_letters.is_empty() {

@@ -31,7 +31,12 @@ pub(crate) fn run(common: &Common, options: &All, mut config: Config) -> Result<
     }
     // The lock first: nothing of a system that runs may be touched.
     let _lock = Lock::take(&config.data)?;
-    let unusable = |error| Failure::failed(format!("cannot use the data folder {}: {error}", config.data.display()));
+    let unusable = |error| {
+        Failure::failed(format!(
+            "cannot use the data folder {}: {error}",
+            config.data.display()
+        ))
+    };
     Endpoints::remove(&config.data).map_err(unusable)?;
     config.data = config.data.canonicalize().map_err(unusable)?;
     logs::init(&config)?;
@@ -39,7 +44,11 @@ pub(crate) fn run(common: &Common, options: &All, mut config: Config) -> Result<
         config.ports = Ports::AUTO;
     }
     let write_key = keys::complete(&mut config)?;
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), configuration = config.summary().join(", "), "starting");
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        configuration = config.summary().join(", "),
+        "starting"
+    );
     let screen = Screen::new();
     multi_threaded()?.block_on(async {
         let mut signal = std::pin::pin!(stop_signal());
@@ -72,6 +81,8 @@ fn end_with_parent() -> Result<(), Failure> {
     set_parent_process_death_signal(Some(Signal::TERM)).map_err(Failure::failed)?;
     match getppid() == parent {
         true => Ok(()),
-        false => Err(Failure::failed("the process that started this one is gone already")),
+        false => Err(Failure::failed(
+            "the process that started this one is gone already",
+        )),
     }
 }

@@ -6,7 +6,11 @@ use tributary_platform::config::{Config, Error, Inputs};
 
 /// Many streams, one customer: an event-streaming customer-data platform.
 #[derive(Debug, Parser)]
-#[command(name = "tributary", version, propagate_version = true, after_help = "\
+#[command(
+    name = "tributary",
+    version,
+    propagate_version = true,
+    after_help = "\
 Examples:
   tributary all --demo                        everything on this machine, with demo events
   tributary all --data /srv/tributary         the same in a folder of your choice
@@ -15,7 +19,8 @@ Examples:
 
 Settings are in tributary.toml (--config, else ./tributary.toml, else DIR/tributary.toml), then in
 TRIBUTARY__SECTION__KEY, then in flags.
-Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 checked and found wrong.")]
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 checked and found wrong."
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) common: Common,
@@ -72,10 +77,14 @@ Example:
   KAFKA_BROKERS=k1:9092 CLICKHOUSE_URL=http://ch:8123 tributary sink --data /var/lib/tributary")]
     Sink,
     /// Create topics and tables, or bring them to what this version expects
-    #[command(after_help = "Example:\n  KAFKA_BROKERS=k1:9092 CLICKHOUSE_URL=http://ch:8123 tributary migrate")]
+    #[command(
+        after_help = "Example:\n  KAFKA_BROKERS=k1:9092 CLICKHOUSE_URL=http://ch:8123 tributary migrate"
+    )]
     Migrate,
     /// Run the local Kafka broker alone
-    #[command(after_help = "Example:\n  TRIBUTARY__PORTS__KAFKA=19092 tributary kafka --data /tmp/try")]
+    #[command(
+        after_help = "Example:\n  TRIBUTARY__PORTS__KAFKA=19092 tributary kafka --data /tmp/try"
+    )]
     Kafka,
     /// Import a CSV or NDJSON file of a till or CRM
     #[command(after_help = crate::import::EXAMPLES)]
@@ -84,12 +93,17 @@ Example:
     #[command(after_help = crate::explain::EXAMPLES)]
     Explain(crate::explain::Options),
     /// Run the local ClickHouse engine alone, behind ClickHouse's HTTP interface
-    #[command(name = "clickhouse", after_help = "\
+    #[command(
+        name = "clickhouse",
+        after_help = "\
 Example:
-  TRIBUTARY__PORTS__CLICKHOUSE=18123 tributary clickhouse --data /tmp/try")]
+  TRIBUTARY__PORTS__CLICKHOUSE=18123 tributary clickhouse --data /tmp/try"
+    )]
     ClickHouse,
     /// Print the configuration in force, as TOML, with secrets hidden
-    #[command(after_help = "Examples:\n  tributary config\n  TRIBUTARY__KPI__KEEP=40y tributary config --data /srv/tributary")]
+    #[command(
+        after_help = "Examples:\n  tributary config\n  TRIBUTARY__KPI__KEEP=40y tributary config --data /srv/tributary"
+    )]
     Config,
 }
 

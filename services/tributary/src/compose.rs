@@ -48,7 +48,9 @@ pub(crate) fn beside_a_running_system(mut config: Config, needs: Needs) -> Resul
     let clickhouse_missing = needs == Needs::KafkaAndClickHouse && config.clickhouse.url.is_empty();
     if config.kafka.brokers.is_empty() || clickhouse_missing {
         let running = Endpoints::read(&config.data).map_err(|error| {
-            Failure::usage(format!("{error}; or set KAFKA_BROKERS and CLICKHOUSE_URL to those of a cluster"))
+            Failure::usage(format!(
+                "{error}; or set KAFKA_BROKERS and CLICKHOUSE_URL to those of a cluster"
+            ))
         })?;
         running.complete(&mut config);
     }

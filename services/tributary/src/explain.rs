@@ -46,13 +46,17 @@ Exit codes: 0 found, 1 there is no such identifier or ClickHouse does not answer
 
 /// Asks ClickHouse and prints what it says.
 pub(crate) fn run(options: &Options, config: &Config) -> Result<(), Failure> {
-    let subject = Subject::parse(&options.identifier, options.r#type.as_deref()).map_err(Failure::usage)?;
+    let subject =
+        Subject::parse(&options.identifier, options.r#type.as_deref()).map_err(Failure::usage)?;
     let mut config = config.clone();
     if config.clickhouse.url.is_empty() {
-        Endpoints::read(&config.data).map_err(Failure::failed)?.complete(&mut config);
+        Endpoints::read(&config.data)
+            .map_err(Failure::failed)?
+            .complete(&mut config);
     }
     let clickhouse = ClickHouse::new(&config.clickhouse);
-    let answer = Answer::find(&clickhouse, &subject, options.workspace.as_deref()).map_err(Failure::failed)?;
+    let answer = Answer::find(&clickhouse, &subject, options.workspace.as_deref())
+        .map_err(Failure::failed)?;
     let Some(answer) = answer else {
         return Err(Failure::failed(format!(
             "no identifier {} is known; what was sent a moment ago takes a second",
@@ -60,7 +64,10 @@ pub(crate) fn run(options: &Options, config: &Config) -> Result<(), Failure> {
         )));
     };
     if options.json {
-        println!("{}", serde_json::to_string_pretty(&answer).map_err(Failure::failed)?);
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&answer).map_err(Failure::failed)?
+        );
     } else {
         print!("{}", text::text(&answer));
     }

@@ -155,9 +155,12 @@ pub(crate) fn run(options: &Options, config: &Config) -> Result<(), Failure> {
 }
 
 fn run_with(options: &Options, config: &Config, patience: Duration) -> Result<Summary, Error> {
-    let mapping = Mapping::read(&options.mapping, |source| target::time_zone(options, source, config))?;
+    let mapping = Mapping::read(&options.mapping, |source| {
+        target::time_zone(options, source, config)
+    })?;
     let survey = Survey::of(&options.file).map_err(|error| unreadable(&options.file, &error))?;
-    let mut rows = Rows::open(&options.file, mapping.shape).map_err(|error| unreadable(&options.file, &error))?;
+    let mut rows = Rows::open(&options.file, mapping.shape)
+        .map_err(|error| unreadable(&options.file, &error))?;
     let Some(builder) = probe(&mapping, &survey, &mut rows, &options.file)? else {
         println!("{} has no rows", options.file.display());
         return Ok(Summary {
@@ -175,7 +178,12 @@ fn run_with(options: &Options, config: &Config, patience: Duration) -> Result<Su
     }
     let target = Target::find(options, mapping.source.as_deref(), config)?;
     let folder = config.data.join("import");
-    std::fs::create_dir_all(&folder).map_err(|error| Error::Failed(format!("cannot make the folder {}: {error}", folder.display())))?;
+    std::fs::create_dir_all(&folder).map_err(|error| {
+        Error::Failed(format!(
+            "cannot make the folder {}: {error}",
+            folder.display()
+        ))
+    })?;
     let checkpoint = Checkpoint::new(&folder, &survey.digest, &mapping.text, &target.write_key);
     import.send(&mut rows, &target, &checkpoint, &folder, patience)
 }
@@ -185,11 +193,22 @@ fn unreadable(path: &Path, error: &io::Error) -> Error {
 }
 
 /// Finds the columns and tries the first rows; then goes back to the first. None when there is no row.
-fn probe<'a>(mapping: &'a Mapping, survey: &'a Survey, rows: &mut Rows, path: &Path) -> Result<Option<Builder<'a>>, Error> {
+fn probe<'a>(
+    mapping: &'a Mapping,
+    survey: &'a Survey,
+    rows: &mut Rows,
+    path: &Path,
+) -> Result<Option<Builder<'a>>, Error> {
     let failed = |error: io::Error| unreadable(path, &error);
-    let Some(first) = rows.next().map_err(failed)? else { return Ok(None) };
+    let Some(first) = rows.next().map_err(failed)? else {
+        return Ok(None);
+    };
     let builder = Builder::new(mapping, &survey.digest, &first)?;
-    let start = if mapping.header { first.end } else { rows::Position::default() };
+    let start = if mapping.header {
+        first.end
+    } else {
+        rows::Position::default()
+    };
     rows.seek(start).map_err(failed)?;
     let (mut tried, mut reject) = (0, None);
     while tried < PROBE_ROWS
@@ -203,7 +222,11 @@ fn probe<'a>(mapping: &'a Mapping, survey: &'a Survey, rows: &mut Rows, path: &P
         if tried == PROBE_ROWS
             && let Some(reject) = &reject
         {
-            let field = if reject.field.is_empty() { String::new() } else { format!("`{}` ", reject.field) };
+            let field = if reject.field.is_empty() {
+                String::new()
+            } else {
+                format!("`{}` ", reject.field)
+            };
             return Err(Error::Usage(format!(
                 "none of the first {PROBE_ROWS} rows can be used, so the mapping is probably wrong. Line {}: {field}{}",
                 reject.line, reject.reason
@@ -245,43 +268,75 @@ impl Import<'_> {
                 Err(reject) => {
                     summary.rejected += 1;
                     if let Some(rejects) = &mut rejects {
-                        rejects.write(&reject).map_err(|error| unwritable(rejects.path(), &error))?;
+                        rejects
+                            .write(&reject)
+                            .map_err(|error| unwritable(rejects.path(), &error))?;
                     } else if summary.rejected <= SHOWN_REJECTS {
-                        display.say(&format!("line {}: `{}` {}", reject.line, reject.field, reject.reason));
+                        display.say(&format!(
+                            "line {}: `{}` {}",
+                            reject.line, reject.field, reject.reason
+                        ));
                     }
                 }
             }
             display.at(row.end.lines, self.survey.lines, summary.rejected);
         }
         if let Some(rejects) = &mut rejects {
-            rejects.sync().map_err(|error| unwritable(rejects.path(), &error))?;
+            rejects
+                .sync()
+                .map_err(|error| unwritable(rejects.path(), &error))?;
         }
         display.finish();
-        println!("dry run: {} rows would be sent, {} would be rejected; nothing was sent", summary.accepted, summary.rejected);
+        println!(
+            "dry run: {} rows would be sent, {} would be rejected; nothing was sent",
+            summary.accepted, summary.rejected
+        );
         Ok(summary)
     }
 
     fn next(&self, rows: &mut Rows) -> Result<Option<Row>, Error> {
-        rows.next().map_err(|error| unreadable(&self.options.file, &error))
+        rows.next()
+            .map_err(|error| unreadable(&self.options.file, &error))
     }
 
-    fn send(&self, rows: &mut Rows, target: &Target, checkpoint: &Checkpoint, folder: &Path, patience: Duration) -> Result<Summary, Error> {
-        let mut progress = checkpoint.read().map_err(|error| unreadable(checkpoint.path(), &error))?;
-        let path = self.options.rejects.clone().unwrap_or_else(|| self.default_rejects(folder));
+    fn send(
+        &self,
+        rows: &mut Rows,
+        target: &Target,
+        checkpoint: &Checkpoint,
+        folder: &Path,
+        patience: Duration,
+    ) -> Result<Summary, Error> {
+        let mut progress = checkpoint
+            .read()
+            .map_err(|error| unreadable(checkpoint.path(), &error))?;
+        let path = self
+            .options
+            .rejects
+            .clone()
+            .unwrap_or_else(|| self.default_rejects(folder));
         if progress.finished && !self.options.again {
-            println!("{} was imported already; --again sends it once more, which counts nothing twice", self.options.file.display());
+            println!(
+                "{} was imported already; --again sends it once more, which counts nothing twice",
+                self.options.file.display()
+            );
             return Ok(self.tell(&progress, &path));
         }
         if progress.finished {
             progress = Progress::default();
         }
         if progress.lines > 0 {
-            rows.seek(progress.position()).map_err(|error| unreadable(&self.options.file, &error))?;
-            println!("going on behind line {}, where the import was interrupted", progress.lines);
+            rows.seek(progress.position())
+                .map_err(|error| unreadable(&self.options.file, &error))?;
+            println!(
+                "going on behind line {}, where the import was interrupted",
+                progress.lines
+            );
         }
         let start = Instant::now();
         let before = progress.accepted + progress.rejected;
-        let rejects = Rejects::open(&path, progress.rejects_bytes).map_err(|error| unwritable(&path, &error))?;
+        let rejects = Rejects::open(&path, progress.rejects_bytes)
+            .map_err(|error| unwritable(&path, &error))?;
         let mut ledger = Ledger {
             checkpoint,
             rejects,
@@ -304,18 +359,29 @@ impl Import<'_> {
         if let Err(error) = result {
             let done = ledger.progress.lines;
             return Err(match error {
-                Error::Failed(reason) => Error::Failed(format!("{reason}. Up to line {done} all is done; the same command goes on from there")),
+                Error::Failed(reason) => Error::Failed(format!(
+                    "{reason}. Up to line {done} all is done; the same command goes on from there"
+                )),
                 usage @ Error::Usage(_) => usage,
             });
         }
         let handled = ledger.progress.accepted + ledger.progress.rejected - before;
         let seconds = start.elapsed().as_secs_f64();
-        println!("{handled} rows in {seconds:.1} s ({:.0} rows/s)", handled as f64 / seconds);
+        println!(
+            "{handled} rows in {seconds:.1} s ({:.0} rows/s)",
+            handled as f64 / seconds
+        );
         Ok(self.tell(&ledger.progress, &path))
     }
 
     /// Reads, makes events and queues batches, as fast as ingest takes them.
-    fn pump(&self, rows: &mut Rows, mut senders: Senders, reports: &Receiver<Report>, ledger: &mut Ledger<'_>) -> Result<(), Error> {
+    fn pump(
+        &self,
+        rows: &mut Rows,
+        mut senders: Senders,
+        reports: &Receiver<Report>,
+        ledger: &mut Ledger<'_>,
+    ) -> Result<(), Error> {
         let mut number = 0;
         while let Some(batch) = self.batch(rows, number)? {
             number += 1;
@@ -348,7 +414,10 @@ impl Import<'_> {
             body: br#"{"batch":["#.to_vec(),
             ..Batch::default()
         };
-        while batch.sent.len() < BATCH_EVENTS && batch.rejects.len() < BATCH_EVENTS && batch.body.len() < BATCH_BYTES / 2 {
+        while batch.sent.len() < BATCH_EVENTS
+            && batch.rejects.len() < BATCH_EVENTS
+            && batch.body.len() < BATCH_BYTES / 2
+        {
             let Some(row) = self.next(rows)? else { break };
             batch.end = row.end;
             match self.builder.build(&row) {
@@ -379,20 +448,35 @@ impl Import<'_> {
 
     /// The digest in the message ids must be that of what was read.
     fn unchanged(&self) -> Result<(), Error> {
-        let length = std::fs::metadata(&self.options.file).map_err(|error| unreadable(&self.options.file, &error))?.len();
+        let length = std::fs::metadata(&self.options.file)
+            .map_err(|error| unreadable(&self.options.file, &error))?
+            .len();
         if length == self.survey.bytes {
             return Ok(());
         }
-        Err(Error::Failed(format!("{} was changed while it was imported", self.options.file.display())))
+        Err(Error::Failed(format!(
+            "{} was changed while it was imported",
+            self.options.file.display()
+        )))
     }
 
     fn default_rejects(&self, folder: &Path) -> PathBuf {
-        let name = self.options.file.file_name().unwrap_or_default().to_string_lossy();
+        let name = self
+            .options
+            .file
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy();
         folder.join(format!("{name}.{}.rejects.csv", &self.survey.digest[..8]))
     }
 
     fn tell(&self, progress: &Progress, rejects: &Path) -> Summary {
-        println!("{}: {} rows taken, {} rejected", self.options.file.display(), progress.accepted, progress.rejected);
+        println!(
+            "{}: {} rows taken, {} rejected",
+            self.options.file.display(),
+            progress.accepted,
+            progress.rejected
+        );
         if progress.rejected > 0 {
             println!("rejected rows, with line and reason: {}", rejects.display());
         }
@@ -425,15 +509,21 @@ impl Ledger<'_> {
         while let Some(done) = self.waiting.remove(&self.next) {
             self.next += 1;
             for reject in &done.rejects {
-                self.rejects.write(reject).map_err(|error| unwritable(self.rejects.path(), &error))?;
+                self.rejects
+                    .write(reject)
+                    .map_err(|error| unwritable(self.rejects.path(), &error))?;
             }
             self.progress.accepted += done.accepted;
             self.progress.rejected += done.rejects.len() as u64;
             (self.progress.lines, self.progress.bytes) = (done.end.lines, done.end.bytes);
         }
-        self.display.at(self.progress.lines, self.lines, self.progress.rejected);
+        self.display
+            .at(self.progress.lines, self.lines, self.progress.rejected);
         // At once the first time: a folder that cannot be written is better known early.
-        if self.written.is_none_or(|written| written.elapsed() >= CHECKPOINT_EVERY) {
+        if self
+            .written
+            .is_none_or(|written| written.elapsed() >= CHECKPOINT_EVERY)
+        {
             self.write()?;
         }
         Ok(())
@@ -442,8 +532,13 @@ impl Ledger<'_> {
     /// The rejects first: the progress must not know more than is on disk.
     fn write(&mut self) -> Result<(), Error> {
         self.written = Some(Instant::now());
-        self.progress.rejects_bytes = self.rejects.sync().map_err(|error| unwritable(self.rejects.path(), &error))?;
-        self.checkpoint.write(&self.progress).map_err(|error| unwritable(self.checkpoint.path(), &error))
+        self.progress.rejects_bytes = self
+            .rejects
+            .sync()
+            .map_err(|error| unwritable(self.rejects.path(), &error))?;
+        self.checkpoint
+            .write(&self.progress)
+            .map_err(|error| unwritable(self.checkpoint.path(), &error))
     }
 }
 
@@ -453,5 +548,7 @@ fn unwritable(path: &Path, error: &io::Error) -> Error {
 
 fn pretty(event: &RawValue) -> String {
     let value: Option<serde_json::Value> = serde_json::from_str(event.get()).ok();
-    value.and_then(|value| serde_json::to_string_pretty(&value).ok()).unwrap_or_else(|| event.get().to_owned())
+    value
+        .and_then(|value| serde_json::to_string_pretty(&value).ok())
+        .unwrap_or_else(|| event.get().to_owned())
 }

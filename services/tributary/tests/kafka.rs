@@ -30,7 +30,12 @@ impl Drop for Broker {
 
 fn command(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tributary"));
-    command.args(["kafka", "--data"]).arg(folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+        .args(["kafka", "--data"])
+        .arg(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
     command
 }
 
@@ -40,13 +45,20 @@ impl Broker {
         let port = free_port();
         let process = command(folder)
             .env("TRIBUTARY__PORTS__KAFKA", port.to_string())
-            .env("TRIBUTARY__PORTS__KAFKA_CONTROLLER", free_port().to_string())
+            .env(
+                "TRIBUTARY__PORTS__KAFKA_CONTROLLER",
+                free_port().to_string(),
+            )
             .stderr(Stdio::null())
             .spawn()
             .expect("the binary starts");
         let mut broker = Broker { process, port };
         await_true("the broker listens", || {
-            assert_eq!(broker.process.try_wait().expect("it is our child"), None, "the broker ended");
+            assert_eq!(
+                broker.process.try_wait().expect("it is our child"),
+                None,
+                "the broker ended"
+            );
             broker.listens()
         });
         broker
@@ -70,7 +82,10 @@ impl Broker {
 fn await_true(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
-        assert!(start.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        assert!(
+            start.elapsed() < PATIENCE,
+            "not within {PATIENCE:?}: {what}"
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -79,13 +94,12 @@ fn await_true(what: &str, mut condition: impl FnMut() -> bool) {
 fn processes_on(folder: &Path) -> Vec<String> {
     let folder = folder.to_str().expect("temporary folders are UTF-8");
     let entries = fs::read_dir("/proc").expect("this is Linux");
-    let command_lines = entries.filter_map(|entry| {
-        match fs::read(entry.ok()?.path().join("cmdline")) {
+    let command_lines =
+        entries.filter_map(|entry| match fs::read(entry.ok()?.path().join("cmdline")) {
             Ok(line) => Some(String::from_utf8_lossy(&line).replace('\0', " ")),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(_) => None,
-        }
-    });
+        });
     command_lines.filter(|line| line.contains(folder)).collect()
 }
 
@@ -93,7 +107,12 @@ fn processes_on(folder: &Path) -> Vec<String> {
 fn a_signal_stops_the_broker_and_its_jvm() {
     let folder = tempfile::tempdir().expect("the temporary folder is writable");
     let broker = Broker::start(folder.path());
-    assert!(processes_on(folder.path()).iter().any(|line| line.contains("kafka.Kafka")), "the JVM runs");
+    assert!(
+        processes_on(folder.path())
+            .iter()
+            .any(|line| line.contains("kafka.Kafka")),
+        "the JVM runs"
+    );
     broker.signal(rustix::process::Signal::TERM);
     let status = broker.ended();
     assert_eq!(status.code(), Some(0), "{status}");
@@ -104,13 +123,17 @@ fn a_signal_stops_the_broker_and_its_jvm() {
 fn killed_it_leaves_no_jvm_and_goes_on_with_its_data() {
     let folder = tempfile::tempdir().expect("the temporary folder is writable");
     let broker = Broker::start(folder.path());
-    let id = fs::read_to_string(folder.path().join("kafka/log/meta.properties")).expect("it is formatted");
+    let id = fs::read_to_string(folder.path().join("kafka/log/meta.properties"))
+        .expect("it is formatted");
     broker.signal(rustix::process::Signal::KILL);
     broker.ended();
-    await_true("the JVM ended, too", || processes_on(folder.path()).is_empty());
+    await_true("the JVM ended, too", || {
+        processes_on(folder.path()).is_empty()
+    });
 
     let broker = Broker::start(folder.path());
-    let again = fs::read_to_string(folder.path().join("kafka/log/meta.properties")).expect("it is formatted");
+    let again = fs::read_to_string(folder.path().join("kafka/log/meta.properties"))
+        .expect("it is formatted");
     assert_eq!(again, id);
     drop(broker);
 }

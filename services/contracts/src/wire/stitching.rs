@@ -7,7 +7,11 @@ use tributary_core::ids::{ProfileId, SessionId};
 use tributary_core::time::Timestamp;
 
 super::message!(
-    Link = "link", Identity = "identity", Refusal = "refusal", Session = "session", Override = "override",
+    Link = "link",
+    Identity = "identity",
+    Refusal = "refusal",
+    Session = "session",
+    Override = "override",
 );
 
 /// One partition's whole knowledge of one link from one source.

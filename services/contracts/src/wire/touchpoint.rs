@@ -8,7 +8,11 @@ use tributary_core::time::Timestamp;
 use crate::framing::{Error, Message, split};
 use crate::registry;
 
-super::message!(Touchpoint = "touchpoint", ResolvedTouchpoint = "resolved_touchpoint", DeadLetter = "dead_letter");
+super::message!(
+    Touchpoint = "touchpoint",
+    ResolvedTouchpoint = "resolved_touchpoint",
+    DeadLetter = "dead_letter"
+);
 
 /// The bits of [`Identifier::flags`].
 pub mod identifier_flags {
@@ -289,16 +293,24 @@ impl ResolvedTouchpoint<'_> {
     ) -> Result<(), Error> {
         let (schema, datum) = split(touchpoint)?;
         if schema.name != <Touchpoint<'_> as Message>::SCHEMA {
-            return Err(Error::WrongSchema { found: schema.name, expected: <Touchpoint<'_> as Message>::SCHEMA });
+            return Err(Error::WrongSchema {
+                found: schema.name,
+                expected: <Touchpoint<'_> as Message>::SCHEMA,
+            });
         }
         // Version n of one nests version n of the other.
         let resolved = registry::all()
             .iter()
-            .find(|resolved| resolved.name == <Self as Message>::SCHEMA && resolved.version == schema.version)
+            .find(|resolved| {
+                resolved.name == <Self as Message>::SCHEMA && resolved.version == schema.version
+            })
             .ok_or(Error::UnknownSchema(schema.id))?;
         buffer.push(0);
         buffer.extend_from_slice(&resolved.id.to_be_bytes());
-        for id in [session.map(|session| session.0), profile.map(|profile| profile.0)] {
+        for id in [
+            session.map(|session| session.0),
+            profile.map(|profile| profile.0),
+        ] {
             match id {
                 None => buffer.push(0),
                 Some(id) => {

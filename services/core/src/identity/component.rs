@@ -2,8 +2,8 @@
 
 use std::cmp::Reverse;
 
-use super::graph::{Changes, Graph, LinkId, NodeId};
 use super::Refusal;
+use super::graph::{Changes, Graph, LinkId, NodeId};
 use crate::identifier::{BUILT_IN, Identifier, IdentifierType};
 use crate::time::Timestamp;
 
@@ -25,7 +25,14 @@ struct Group {
 }
 
 /// The canonical order: pinned first, persons before devices, the later last day, the earlier first time, then the names.
-type Order<'a> = (bool, u8, Reverse<i32>, Timestamp, &'a Identifier, &'a Identifier);
+type Order<'a> = (
+    bool,
+    u8,
+    Reverse<i32>,
+    Timestamp,
+    &'a Identifier,
+    &'a Identifier,
+);
 
 impl Resolver {
     pub(super) fn resolve(&mut self, graph: &mut Graph, touched: &[NodeId], changes: &mut Changes) {
@@ -63,7 +70,9 @@ impl Resolver {
     /// Whether the link may join: it is usable and, unless pinned, neither end is a hub.
     fn joins(&self, graph: &Graph, link: LinkId) -> bool {
         let (higher, lower) = graph.ends(link);
-        graph.is_usable(link) && (graph.links[link.0 as usize].pinned || !(graph.is_hub(higher) || graph.is_hub(lower)))
+        graph.is_usable(link)
+            && (graph.links[link.0 as usize].pinned
+                || !(graph.is_hub(higher) || graph.is_hub(lower)))
     }
 
     fn component(&mut self, graph: &Graph, start: NodeId) -> (Vec<NodeId>, Vec<LinkId>) {
@@ -93,7 +102,10 @@ impl Resolver {
     }
 
     fn join(&self, graph: &mut Graph, members: &[NodeId], links: &[LinkId], changes: &mut Changes) {
-        let mut ordered: Vec<(Order<'_>, LinkId)> = links.iter().map(|link| (order(graph, *link), *link)).collect();
+        let mut ordered: Vec<(Order<'_>, LinkId)> = links
+            .iter()
+            .map(|link| (order(graph, *link), *link))
+            .collect();
         ordered.sort_unstable();
         let ordered: Vec<LinkId> = ordered.into_iter().map(|(_, link)| link).collect();
 
@@ -104,25 +116,44 @@ impl Resolver {
                 let r#type = graph.identifier(*node).r#type;
                 let mut counts = [0; BUILT_IN.len()];
                 counts[usize::from(r#type.0)] = 1;
-                Some(Group { members: vec![*node], counts, has_person: r#type.is_person() })
+                Some(Group {
+                    members: vec![*node],
+                    counts,
+                    has_person: r#type.is_person(),
+                })
             })
             .collect();
         for link in ordered {
             let (higher, lower) = graph.ends(link);
-            let (one, other) = (group_of[self.place[higher.0 as usize] as usize], group_of[self.place[lower.0 as usize] as usize]);
+            let (one, other) = (
+                group_of[self.place[higher.0 as usize] as usize],
+                group_of[self.place[lower.0 as usize] as usize],
+            );
             let refusal = if one == other {
                 None
             } else {
-                let of = |group: u32| groups[group as usize].as_ref().expect("a group that a member names is not merged away");
+                let of = |group: u32| {
+                    groups[group as usize]
+                        .as_ref()
+                        .expect("a group that a member names is not merged away")
+                };
                 let refusal = refusal(graph, link, of(one), of(other));
                 if refusal.is_none() {
                     // The smaller moves, so that a member moves at most as often as its group doubles.
-                    let (into, from) = if of(one).members.len() >= of(other).members.len() { (one, other) } else { (other, one) };
-                    let moved = groups[from as usize].take().expect("it was there a line above");
+                    let (into, from) = if of(one).members.len() >= of(other).members.len() {
+                        (one, other)
+                    } else {
+                        (other, one)
+                    };
+                    let moved = groups[from as usize]
+                        .take()
+                        .expect("it was there a line above");
                     for node in &moved.members {
                         group_of[self.place[node.0 as usize] as usize] = into;
                     }
-                    let group = groups[into as usize].as_mut().expect("it was there a line above");
+                    let group = groups[into as usize]
+                        .as_mut()
+                        .expect("it was there a line above");
                     group.members.extend(moved.members);
                     group.has_person |= moved.has_person;
                     for (count, more) in group.counts.iter_mut().zip(moved.counts) {
@@ -156,10 +187,22 @@ fn record(graph: &mut Graph, link: LinkId, refusal: Option<Refusal>, changes: &m
 
 fn order(graph: &Graph, link: LinkId) -> Order<'_> {
     let known = &graph.links[link.0 as usize];
-    let (higher, lower) = (graph.identifier(known.higher), graph.identifier(known.lower));
+    let (higher, lower) = (
+        graph.identifier(known.higher),
+        graph.identifier(known.lower),
+    );
     let devices = u8::from(!higher.r#type.is_person()) + u8::from(!lower.r#type.is_person());
-    let (first, last_day) = known.seen.map_or((Timestamp(0), 0), |seen| (seen.first, seen.last_day));
-    (!known.pinned, devices, Reverse(last_day), first, higher, lower)
+    let (first, last_day) = known
+        .seen
+        .map_or((Timestamp(0), 0), |seen| (seen.first, seen.last_day));
+    (
+        !known.pinned,
+        devices,
+        Reverse(last_day),
+        first,
+        higher,
+        lower,
+    )
 }
 
 fn refusal(graph: &Graph, link: LinkId, one: &Group, other: &Group) -> Option<Refusal> {
@@ -173,8 +216,10 @@ fn refusal(graph: &Graph, link: LinkId, one: &Group, other: &Group) -> Option<Re
         return Some(Refusal::Separated);
     }
     let (higher, lower) = graph.ends(link);
-    let has_device = !graph.identifier(higher).r#type.is_person() || !graph.identifier(lower).r#type.is_person();
-    let bridges = has_device && !graph.links[link.0 as usize].pinned && !graph.rules().device_bridges;
+    let has_device =
+        !graph.identifier(higher).r#type.is_person() || !graph.identifier(lower).r#type.is_person();
+    let bridges =
+        has_device && !graph.links[link.0 as usize].pinned && !graph.rules().device_bridges;
     (bridges && one.has_person && other.has_person).then_some(Refusal::DeviceBridge)
 }
 
@@ -182,15 +227,26 @@ fn holds_separated_pair(graph: &Graph, one: &Group, other: &Group) -> bool {
     if graph.separated.is_empty() {
         return false;
     }
-    let (few, many) = if one.members.len() <= other.members.len() { (one, other) } else { (other, one) };
+    let (few, many) = if one.members.len() <= other.members.len() {
+        (one, other)
+    } else {
+        (other, one)
+    };
     few.members.iter().any(|node| {
-        graph.separated.get(node).is_some_and(|partners| many.members.iter().any(|member| partners.contains(member)))
+        graph
+            .separated
+            .get(node)
+            .is_some_and(|partners| many.members.iter().any(|member| partners.contains(member)))
     })
 }
 
 /// The identifier that gives the profile its id: first by (type priority, earliest first time of its links, bytes).
 fn root(graph: &Graph, members: &[NodeId]) -> NodeId {
-    let highest = members.iter().map(|node| graph.identifier(*node).r#type).min().expect("a group has a member");
+    let highest = members
+        .iter()
+        .map(|node| graph.identifier(*node).r#type)
+        .min()
+        .expect("a group has a member");
     *members
         .iter()
         .filter(|node| graph.identifier(**node).r#type == highest)
@@ -203,7 +259,11 @@ fn earliest(graph: &Graph, node: NodeId) -> Timestamp {
         .links
         .iter()
         .filter(|link| graph.is_usable(**link))
-        .map(|link| graph.links[link.0 as usize].seen.map_or(Timestamp(0), |seen| seen.first))
+        .map(|link| {
+            graph.links[link.0 as usize]
+                .seen
+                .map_or(Timestamp(0), |seen| seen.first)
+        })
         .min()
         .unwrap_or(Timestamp(i64::MAX))
 }

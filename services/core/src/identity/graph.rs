@@ -123,7 +123,10 @@ impl Graph {
         if let Some(node) = self.index.get(identifier) {
             return *node;
         }
-        let node = NodeId(u32::try_from(self.nodes.len()).expect("memory ends long before four thousand million identifiers"));
+        let node = NodeId(
+            u32::try_from(self.nodes.len())
+                .expect("memory ends long before four thousand million identifiers"),
+        );
         self.nodes.push(Node {
             identifier: identifier.clone(),
             links: Vec::new(),
@@ -145,16 +148,27 @@ impl Graph {
 
     /// Takes in that two identifiers were seen together. Two of one person type are no link.
     pub fn observe(&mut self, one: NodeId, other: NodeId, observation: Observation) {
-        let Some(link) = self.link(one, other) else { return };
+        let Some(link) = self.link(one, other) else {
+            return;
+        };
         if !observation.may_link {
             return;
         }
         let link = &mut self.links[link.0 as usize];
         let seen = match link.seen {
-            None => Seen { first: observation.first, last_day: observation.last_day },
-            Some(seen) => Seen { first: seen.first.min(observation.first), last_day: seen.last_day.max(observation.last_day) },
+            None => Seen {
+                first: observation.first,
+                last_day: observation.last_day,
+            },
+            Some(seen) => Seen {
+                first: seen.first.min(observation.first),
+                last_day: seen.last_day.max(observation.last_day),
+            },
         };
-        if link.seen.is_none_or(|before| (before.first, before.last_day) != (seen.first, seen.last_day)) {
+        if link
+            .seen
+            .is_none_or(|before| (before.first, before.last_day) != (seen.first, seen.last_day))
+        {
             link.seen = Some(seen);
             self.touched.extend([link.higher, link.lower]);
         }
@@ -218,11 +232,18 @@ impl Graph {
                 around.push(*node);
             }
         }
-        changes.identifiers.extend((self.settled..self.nodes.len()).map(|index| NodeId(index as u32)));
+        changes
+            .identifiers
+            .extend((self.settled..self.nodes.len()).map(|index| NodeId(index as u32)));
         self.settled = self.nodes.len();
         // A hub's neighbours were joined through it, or will be: their components are other ones now.
         for hub in around {
-            touched.extend(self.nodes[hub.0 as usize].links.iter().map(|link| self.other_end(*link, hub)));
+            touched.extend(
+                self.nodes[hub.0 as usize]
+                    .links
+                    .iter()
+                    .map(|link| self.other_end(*link, hub)),
+            );
         }
         let mut resolver = std::mem::take(&mut self.resolver);
         resolver.resolve(self, &touched, &mut changes);
@@ -238,7 +259,8 @@ impl Graph {
     /// around them where one is a hub, with all their links. For a start whose beginning is not known exactly.
     #[must_use]
     pub fn surroundings(&self, nodes: &[NodeId]) -> Changes {
-        let (mut members, mut links): (FxHashSet<NodeId>, FxHashSet<LinkId>) = (FxHashSet::default(), FxHashSet::default());
+        let (mut members, mut links): (FxHashSet<NodeId>, FxHashSet<LinkId>) =
+            (FxHashSet::default(), FxHashSet::default());
         let mut open: Vec<NodeId> = nodes.to_vec();
         for node in nodes.iter().filter(|node| self.is_hub(**node)) {
             open.extend(self.neighbours(*node));
@@ -255,7 +277,11 @@ impl Graph {
                 }
             }
         }
-        let mut changes = Changes { identifiers: members.into_iter().collect(), refusals: links.into_iter().collect(), moved: 0 };
+        let mut changes = Changes {
+            identifiers: members.into_iter().collect(),
+            refusals: links.into_iter().collect(),
+            moved: 0,
+        };
         changes.identifiers.sort_unstable();
         changes.refusals.sort_unstable();
         changes
@@ -294,12 +320,16 @@ impl Graph {
     /// Whether the two have a usable link; limits and refusals do not matter.
     #[must_use]
     pub fn has_usable_link(&self, one: NodeId, other: NodeId) -> bool {
-        self.pair(one, other).is_some_and(|link| self.is_usable(link))
+        self.pair(one, other)
+            .is_some_and(|link| self.is_usable(link))
     }
 
     /// The identifiers that were ever seen together with this one, by whatever source.
     pub fn neighbours(&self, node: NodeId) -> impl Iterator<Item = NodeId> {
-        self.nodes[node.0 as usize].links.iter().map(move |link| self.other_end(*link, node))
+        self.nodes[node.0 as usize]
+            .links
+            .iter()
+            .map(move |link| self.other_end(*link, node))
     }
 
     /// The ends of a link, the higher first.
@@ -327,21 +357,31 @@ impl Graph {
 
     pub(super) fn is_usable(&self, link: LinkId) -> bool {
         let link = &self.links[link.0 as usize];
-        let (higher, lower) = (&self.nodes[link.higher.0 as usize], &self.nodes[link.lower.0 as usize]);
+        let (higher, lower) = (
+            &self.nodes[link.higher.0 as usize],
+            &self.nodes[link.lower.0 as usize],
+        );
         let agrees = |node: &Node| match node.consent {
             Some((_, granted)) => granted,
             None => !self.rules.consent_required,
         };
         (link.pinned || (link.seen.is_some() && !link.cut))
             && !(higher.blocked || lower.blocked)
-            && !self.separated.get(&link.higher).is_some_and(|partners| partners.contains(&link.lower))
+            && !self
+                .separated
+                .get(&link.higher)
+                .is_some_and(|partners| partners.contains(&link.lower))
             && agrees(higher)
             && agrees(lower)
     }
 
     pub(super) fn other_end(&self, link: LinkId, node: NodeId) -> NodeId {
         let link = &self.links[link.0 as usize];
-        if link.higher == node { link.lower } else { link.higher }
+        if link.higher == node {
+            link.lower
+        } else {
+            link.higher
+        }
     }
 
     fn link(&mut self, one: NodeId, other: NodeId) -> Option<LinkId> {
@@ -358,9 +398,23 @@ impl Graph {
         if let Some(link) = self.pair(one, other) {
             return link;
         }
-        let link = LinkId(u32::try_from(self.links.len()).expect("memory ends long before four thousand million links"));
-        let (higher, lower) = if self.identifier(one) < self.identifier(other) { (one, other) } else { (other, one) };
-        self.links.push(Link { higher, lower, seen: None, pinned: false, cut: false, refusal: None });
+        let link = LinkId(
+            u32::try_from(self.links.len())
+                .expect("memory ends long before four thousand million links"),
+        );
+        let (higher, lower) = if self.identifier(one) < self.identifier(other) {
+            (one, other)
+        } else {
+            (other, one)
+        };
+        self.links.push(Link {
+            higher,
+            lower,
+            seen: None,
+            pinned: false,
+            cut: false,
+            refusal: None,
+        });
         self.pairs.insert((one.min(other), one.max(other)), link);
         self.nodes[one.0 as usize].links.push(link);
         self.nodes[other.0 as usize].links.push(link);
@@ -377,7 +431,10 @@ impl Graph {
         let mut values = [0_usize; crate::identifier::BUILT_IN.len()];
         known.links.iter().any(|link| {
             let r#type = self.identifier(self.other_end(*link, node)).r#type;
-            if !r#type.is_person() || self.links[link.0 as usize].seen.is_none() || !self.is_usable(*link) {
+            if !r#type.is_person()
+                || self.links[link.0 as usize].seen.is_none()
+                || !self.is_usable(*link)
+            {
                 return false;
             }
             values[usize::from(r#type.0)] += 1;

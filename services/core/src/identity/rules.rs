@@ -53,7 +53,10 @@ impl Rules {
     #[must_use]
     pub fn blocks(&self, identifier: &Identifier) -> bool {
         self.blocked.contains(identifier)
-            || (!self.blocked_values.is_empty() && self.blocked_values.contains(&identifier.value.to_lowercase()))
+            || (!self.blocked_values.is_empty()
+                && self
+                    .blocked_values
+                    .contains(&identifier.value.to_lowercase()))
     }
 
     /// How many of a type one profile may hold.

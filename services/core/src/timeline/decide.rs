@@ -72,7 +72,10 @@ pub struct Decisions {
 /// `events` stand in order of (time, message id), without duplicates.
 #[must_use]
 pub fn decide(graph: &Graph, timeline: NodeId, events: &[Event<'_>]) -> Decisions {
-    debug_assert!(events.is_sorted_by_key(|event| (event.time, event.message)), "events stand in order");
+    debug_assert!(
+        events.is_sorted_by_key(|event| (event.time, event.message)),
+        "events stand in order"
+    );
     let mut lines: BTreeMap<LineOrder<'_>, Line> = BTreeMap::new();
     let own = (0, None);
     lines.insert(own, Line::new(LineKey::Own));
@@ -87,12 +90,26 @@ pub fn decide(graph: &Graph, timeline: NodeId, events: &[Event<'_>]) -> Decision
             LineKey::Other(node) => (1, Some(graph.identifier(node))),
             LineKey::Nothing => (2, None),
         };
-        let member = Member { index, time: event.time, anchor };
+        let member = Member {
+            index,
+            time: event.time,
+            anchor,
+        };
         let line = lines.entry(order).or_insert_with(|| Line::new(key));
-        if event.activity == Activity::Active { line.active.push(member) } else { line.passive.push(member) }
+        if event.activity == Activity::Active {
+            line.active.push(member)
+        } else {
+            line.passive.push(member)
+        }
     }
     let mut decisions = Decisions {
-        events: vec![Decision { session: None, owner: Owner::Nobody }; events.len()],
+        events: vec![
+            Decision {
+                session: None,
+                owner: Owner::Nobody
+            };
+            events.len()
+        ],
         single_line: lines.len() == 1,
         ..Decisions::default()
     };
@@ -124,7 +141,11 @@ struct Member {
 
 impl Line {
     fn new(key: LineKey) -> Self {
-        Self { key, active: Vec::new(), passive: Vec::new() }
+        Self {
+            key,
+            active: Vec::new(),
+            passive: Vec::new(),
+        }
     }
 
     fn decide(&self, graph: &Graph, timeline: NodeId, decisions: &mut Decisions) {
@@ -142,7 +163,10 @@ impl Line {
         let first = decisions.sessions.len() as u32;
         for (number, session) in (first..).zip(&sessions) {
             for event in &session.events {
-                decisions.events[*event as usize] = Decision { session: Some(number), owner: session.owner };
+                decisions.events[*event as usize] = Decision {
+                    session: Some(number),
+                    owner: session.owner,
+                };
             }
         }
         for member in &self.passive {
@@ -152,7 +176,10 @@ impl Line {
                 None if around > 0 => sessions[around - 1].owner,
                 None => fallback,
             };
-            decisions.events[member.index as usize] = Decision { session: None, owner };
+            decisions.events[member.index as usize] = Decision {
+                session: None,
+                owner,
+            };
         }
         decisions.sessions.extend(sessions);
     }
@@ -164,20 +191,36 @@ impl Line {
         let mut last: Option<Timestamp> = None;
         for moment in self.active.chunk_by(|one, other| one.time == other.time) {
             let time = moment[0].time;
-            let anchor = moment.iter().filter_map(|member| member.anchor).min_by_key(|node| graph.identifier(*node));
+            let anchor = moment
+                .iter()
+                .filter_map(|member| member.anchor)
+                .min_by_key(|node| graph.identifier(*node));
             let person = anchor.map(|anchor| graph.root(anchor));
             let goes_on = last.is_some_and(|last| time.0 - last.0 <= GAP)
-                && sessions.last().is_some_and(|session| match (session.anchored, person) {
-                    (Some(before), Some(now)) => before == now,
-                    _ => true,
-                });
+                && sessions
+                    .last()
+                    .is_some_and(|session| match (session.anchored, person) {
+                        (Some(before), Some(now)) => before == now,
+                        _ => true,
+                    });
             if !goes_on {
-                sessions.push(SessionDecision { line: self.key, owner: Owner::Nobody, events: Vec::new(), anchored: None, start: time, end: time });
+                sessions.push(SessionDecision {
+                    line: self.key,
+                    owner: Owner::Nobody,
+                    events: Vec::new(),
+                    anchored: None,
+                    start: time,
+                    end: time,
+                });
             }
-            let session = sessions.last_mut().expect("one was pushed unless the last goes on");
+            let session = sessions
+                .last_mut()
+                .expect("one was pushed unless the last goes on");
             session.anchored = session.anchored.or(person);
             session.end = time;
-            session.events.extend(moment.iter().map(|member| member.index));
+            session
+                .events
+                .extend(moment.iter().map(|member| member.index));
             last = Some(time);
         }
         sessions
@@ -197,7 +240,11 @@ fn own(sessions: &mut [SessionDecision], fallback: Owner, hub: bool, policy: Sha
         session.owner = match (session.anchored, before, after) {
             (Some(person), _, _) => Owner::Profile(person),
             (None, _, _) if hub => fallback,
-            (None, Some(before), Some(after)) if policy == SharedDevices::Certain && before != after => Owner::Alone,
+            (None, Some(before), Some(after))
+                if policy == SharedDevices::Certain && before != after =>
+            {
+                Owner::Alone
+            }
             (None, Some(person), _) | (None, None, Some(person)) => Owner::Profile(person),
             (None, None, None) => fallback,
         };
@@ -210,12 +257,22 @@ fn spans(graph: &Graph, timeline: NodeId, sessions: &[SessionDecision]) -> Vec<S
     let mut spans: Vec<Span> = Vec::new();
     for session in sessions {
         if spans.last().is_none_or(|span| span.owner != session.owner) {
-            let from = if spans.is_empty() { Timestamp::MIN } else { session.start };
-            spans.push(Span { from, owner: session.owner });
+            let from = if spans.is_empty() {
+                Timestamp::MIN
+            } else {
+                session.start
+            };
+            spans.push(Span {
+                from,
+                owner: session.owner,
+            });
         }
     }
     if spans.is_empty() {
-        spans.push(Span { from: Timestamp::MIN, owner: Owner::Profile(graph.root(timeline)) });
+        spans.push(Span {
+            from: Timestamp::MIN,
+            owner: Owner::Profile(graph.root(timeline)),
+        });
     }
     spans
 }

@@ -17,16 +17,34 @@ pub(super) fn anchor(graph: &Graph, identifiers: &[NodeId]) -> Option<NodeId> {
     identifiers
         .iter()
         .copied()
-        .filter(|node| graph.identifier(*node).r#type.is_person() && !graph.is_blocked(*node) && !graph.is_hub(*node))
+        .filter(|node| {
+            graph.identifier(*node).r#type.is_person()
+                && !graph.is_blocked(*node)
+                && !graph.is_hub(*node)
+        })
         .min_by_key(|node| graph.identifier(*node))
 }
 
 /// The line of an event of that timeline with that anchor.
-pub(super) fn line(graph: &Graph, timeline: NodeId, anchor: Option<NodeId>, identifiers: &[NodeId]) -> LineKey {
-    if !graph.is_blocked(timeline) && anchor.is_none_or(|anchor| anchor == timeline || graph.has_usable_link(timeline, anchor)) {
+pub(super) fn line(
+    graph: &Graph,
+    timeline: NodeId,
+    anchor: Option<NodeId>,
+    identifiers: &[NodeId],
+) -> LineKey {
+    if !graph.is_blocked(timeline)
+        && anchor.is_none_or(|anchor| anchor == timeline || graph.has_usable_link(timeline, anchor))
+    {
         return LineKey::Own;
     }
-    let highest_left =
-        || identifiers.iter().copied().filter(|node| !graph.is_blocked(*node)).min_by_key(|node| graph.identifier(*node));
-    anchor.or_else(highest_left).map_or(LineKey::Nothing, LineKey::Other)
+    let highest_left = || {
+        identifiers
+            .iter()
+            .copied()
+            .filter(|node| !graph.is_blocked(*node))
+            .min_by_key(|node| graph.identifier(*node))
+    };
+    anchor
+        .or_else(highest_left)
+        .map_or(LineKey::Nothing, LineKey::Other)
 }

@@ -37,23 +37,45 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(rules: Rules) -> Self {
-        Self { graph: Graph::new("default", rules), timelines: BTreeMap::new(), pinned: BTreeSet::new() }
+        Self {
+            graph: Graph::new("default", rules),
+            timelines: BTreeMap::new(),
+            pinned: BTreeSet::new(),
+        }
     }
 
     pub(crate) fn take(&mut self, event: &Seen) {
         let at = Timestamp(event.seconds * SECOND);
-        let nodes: Vec<NodeId> = event.identifiers.iter().map(|identifier| self.graph.intern(identifier)).collect();
+        let nodes: Vec<NodeId> = event
+            .identifiers
+            .iter()
+            .map(|identifier| self.graph.intern(identifier))
+            .collect();
         for (index, one) in nodes.iter().enumerate() {
             for other in &nodes[index + 1..] {
-                self.graph.observe(*one, *other, Observation { first: at, last_day: at.day(), may_link: event.may_link });
+                self.graph.observe(
+                    *one,
+                    *other,
+                    Observation {
+                        first: at,
+                        last_day: at.day(),
+                        may_link: event.may_link,
+                    },
+                );
             }
             if let Some(granted) = event.consent {
                 self.graph.consent(*one, at, granted);
             }
         }
-        let timeline = event.identifiers.iter().min_by_key(|identifier| (identifier.r#type.timeline_rank(), identifier.value.clone()));
+        let timeline = event
+            .identifiers
+            .iter()
+            .min_by_key(|identifier| (identifier.r#type.timeline_rank(), identifier.value.clone()));
         let timeline = timeline.expect("an event has an identifier").clone();
-        self.timelines.entry(timeline).or_default().insert((event.seconds, event.message.clone()), nodes);
+        self.timelines
+            .entry(timeline)
+            .or_default()
+            .insert((event.seconds, event.message.clone()), nodes);
     }
 
     pub(crate) fn cut(&mut self, one: &Identifier, other: &Identifier) {
@@ -76,19 +98,37 @@ impl World {
         let graph = &self.graph;
         let mut profiles: BTreeMap<NodeId, BTreeSet<(String, String)>> = BTreeMap::new();
         for node in graph.all_nodes().filter(|node| !graph.is_blocked(*node)) {
-            profiles.entry(graph.root(node)).or_default().insert(pair(graph.identifier(node)));
+            profiles
+                .entry(graph.root(node))
+                .or_default()
+                .insert(pair(graph.identifier(node)));
         }
         let refused = graph.all_links().filter_map(|link| {
             let (higher, lower) = graph.ends(link);
-            graph.refusal(link).map(|reason| (pair(graph.identifier(higher)), pair(graph.identifier(lower)), reason.to_string()))
+            graph.refusal(link).map(|reason| {
+                (
+                    pair(graph.identifier(higher)),
+                    pair(graph.identifier(lower)),
+                    reason.to_string(),
+                )
+            })
         });
         let (mut sessions, mut owners) = (0, BTreeMap::new());
         for (timeline, events) in &self.timelines {
             let events: Vec<Event<'_>> = events
                 .iter()
-                .map(|((seconds, message), nodes)| Event { time: Timestamp(seconds * SECOND), message, activity: Activity::Active, identifiers: nodes })
+                .map(|((seconds, message), nodes)| Event {
+                    time: Timestamp(seconds * SECOND),
+                    message,
+                    activity: Activity::Active,
+                    identifiers: nodes,
+                })
                 .collect();
-            let decisions = decide(graph, graph.find(timeline).expect("a timeline is interned"), &events);
+            let decisions = decide(
+                graph,
+                graph.find(timeline).expect("a timeline is interned"),
+                &events,
+            );
             sessions += decisions.sessions.len();
             for (event, decision) in events.iter().zip(&decisions.events) {
                 owners.insert(event.message.to_owned(), decision.owner);
@@ -99,27 +139,46 @@ impl World {
             refused: refused.collect(),
             sessions,
             owners,
-            hubs: graph.all_nodes().filter(|node| graph.is_hub(*node)).map(|node| pair(graph.identifier(node))).collect(),
+            hubs: graph
+                .all_nodes()
+                .filter(|node| graph.is_hub(*node))
+                .map(|node| pair(graph.identifier(node)))
+                .collect(),
         }
     }
 
     pub(crate) fn highest_of(&self, root: NodeId) -> (String, String) {
         let graph = &self.graph;
-        graph.all_nodes().filter(|node| graph.root(*node) == root).map(|node| graph.identifier(node)).min().map(pair).expect("a root is a member")
+        graph
+            .all_nodes()
+            .filter(|node| graph.root(*node) == root)
+            .map(|node| graph.identifier(node))
+            .min()
+            .map(pair)
+            .expect("a root is a member")
     }
 }
 
 pub(crate) fn pair(identifier: &Identifier) -> (String, String) {
-    (identifier.r#type.name().to_owned(), identifier.value.to_string())
+    (
+        identifier.r#type.name().to_owned(),
+        identifier.value.to_string(),
+    )
 }
 
 pub(crate) fn named(value: &Value) -> (String, String) {
-    (value[0].as_str().expect("a type").to_owned(), value[1].as_str().expect("a value").to_owned())
+    (
+        value[0].as_str().expect("a type").to_owned(),
+        value[1].as_str().expect("a value").to_owned(),
+    )
 }
 
 pub(crate) fn identifier(value: &Value) -> Identifier {
     let (r#type, value) = named(value);
-    Identifier::new(IdentifierType::named(&r#type).expect("a built-in type"), &value)
+    Identifier::new(
+        IdentifierType::named(&r#type).expect("a built-in type"),
+        &value,
+    )
 }
 
 pub(crate) fn identifiers_of(value: &Value) -> Vec<Identifier> {
@@ -129,7 +188,11 @@ pub(crate) fn identifiers_of(value: &Value) -> Vec<Identifier> {
         .iter()
         .flat_map(|(r#type, values)| {
             let r#type = IdentifierType::named(r#type).expect("a built-in type");
-            values.as_array().expect("values").iter().map(move |value| Identifier::new(r#type, value.as_str().expect("a value")))
+            values
+                .as_array()
+                .expect("values")
+                .iter()
+                .map(move |value| Identifier::new(r#type, value.as_str().expect("a value")))
         })
         .collect();
     identifiers.sort();

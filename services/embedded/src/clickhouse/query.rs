@@ -4,22 +4,21 @@
 //! (`/proc/self/fd/N`): that gives the bytes of every format as a server has them, streamed, in flat memory, and
 //! keeps data out of SQL.
 
+mod pipes;
+
 use super::body::{BodyReader, Stop};
 use super::engine::{Engine, Registered, Running};
 use super::exception::{self, Exception};
-use super::library::{Class, Connection, Statistics};
+use super::library::{Class, Connection, Executed, Statistics};
 use super::multipart::Table;
 use super::native;
 use super::request::Request;
 use super::response::Writer;
 use super::scope::Scope;
 use super::session::Lease;
-use super::sql::{self, Insert, Select, Statement};
-use std::io::{self, PipeReader, PipeWriter, Read, Write};
-use std::os::fd::AsRawFd;
+use super::sql::{self, Statement};
+use std::io::{self, Read};
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
 
 /// One read of a pipe, and so one chunk of a response.
@@ -27,9 +26,6 @@ const CHUNK: usize = 256 << 10;
 
 /// The longest statement, whatever `max_query_size` says: it is parsed from memory.
 const LONGEST_STATEMENT: usize = 64 << 20;
-
-/// How long the engine may take to know a statement that is to be ended.
-const KNOWN_WITHIN: Duration = Duration::from_secs(10);
 
 /// All that a query needs.
 pub(crate) struct Query {
@@ -232,7 +228,16 @@ impl Execution<'_> {
                     let text = "INSERT FROM INFILE reads a file of the client: send the data in the request's body";
                     return Err(Exception::new(exception::BAD_ARGUMENTS, text));
                 }
-                let (class, _) = connection.classify(text);
+                if other.has_input {
+                    let text = "INSERT ... SELECT ... FROM input() is not supported: insert into a temporary table \
+                                of a session first";
+                    return Err(Exception::new(exception::NOT_IMPLEMENTED, text));
+                }
+                let (class, count) = connection.classify(text);
+                // What stands after inline data would be a statement of its own for the engine.
+                if count > 1 && !other.is_parallel {
+                    return Err(many());
+                }
                 self.allow(class, &other.words[0], &other.words[1])?;
                 self.running.set_killable(class == Class::ReadOnly);
                 self.whole(connection, text, other.format.as_deref(), writer)
@@ -291,7 +296,7 @@ impl Execution<'_> {
         connection: &mut Connection,
         text: &[u8],
         added: &[String],
-    ) -> Result<super::library::Executed, Exception> {
+    ) -> Result<Executed, Exception> {
         if self.running.is_cancelled() {
             return Err(Exception::new(
                 exception::QUERY_WAS_CANCELLED,
@@ -302,161 +307,6 @@ impl Execution<'_> {
             .query(text, &self.request.default_format, &self.request.parameters)
             .map_err(|error| Exception::from_engine(&error, added))
     }
-
-    /// Runs a statement with a result of any size.
-    fn select(
-        &mut self,
-        connection: &mut Connection,
-        select: &Select,
-        text: &[u8],
-        writer: &mut Writer,
-    ) -> Result<Statistics, Exception> {
-        if select.many {
-            return Err(many());
-        }
-        if select.has_outfile {
-            return Err(outfile());
-        }
-        self.running.set_killable(true);
-        let (result, pipe) = io::pipe().map_err(no_pipe)?;
-        let path = path_of(&pipe);
-        let ways = select.into_file(&path, &self.request.default_format);
-        let Some(sql) = ways
-            .iter()
-            .find(|way| connection.classify(way.as_bytes()) == (Class::Control, 1))
-        else {
-            // The engine cannot parse it: its own words say why.
-            return self.whole(connection, text, select.format.as_deref(), writer);
-        };
-        self.set_format(writer, select.format.as_deref());
-        let added = [Select::clause(&path)];
-        thread::scope(|threads| {
-            let reader = thread::Builder::new()
-                .name("clickhouse-result".to_owned())
-                .spawn_scoped(threads, || self.pass_result_on(result, writer))
-                .map_err(no_pipe)?;
-            let executed = self.engine_call(connection, sql.as_bytes(), &added);
-            // The engine has closed its end: without ours the reader sees the end.
-            drop(pipe);
-            let passed = reader.join();
-            let executed = executed?;
-            match passed {
-                Ok(Ok(())) => Ok(executed.statistics),
-                Ok(Err(error)) => Err(io_exception(&error)),
-                Err(_) => Err(Exception::new(
-                    exception::STD_EXCEPTION,
-                    "The result could not be read",
-                )),
-            }
-        })
-    }
-
-    /// Reads the result to its end, also when nobody wants it any more: an engine that cannot write does not stop.
-    fn pass_result_on(&self, mut result: PipeReader, writer: &mut Writer) -> io::Result<()> {
-        let mut buffer = vec![0; CHUNK];
-        let mut wanted = true;
-        loop {
-            let length = match result.read(&mut buffer)? {
-                0 => return Ok(()),
-                length => length,
-            };
-            if wanted && writer.write(&buffer[..length]).is_err() {
-                wanted = false;
-                self.engine.cancel(self.running);
-            }
-        }
-    }
-
-    /// Runs an INSERT, feeding it `first` and then the body.
-    fn insert(
-        &mut self,
-        connection: &mut Connection,
-        insert: &Insert,
-        first: Vec<u8>,
-        body: Box<dyn Read + Send>,
-    ) -> Result<Statistics, Exception> {
-        let (pipe, data) = io::pipe().map_err(no_pipe)?;
-        let path = path_of(&pipe);
-        let sql = insert.from_file(&path);
-        let added = [Insert::clause(&path)];
-        thread::scope(|threads| {
-            let feeder = thread::Builder::new()
-                .name("clickhouse-data".to_owned())
-                .spawn_scoped(threads, || self.feed(data, first, body))
-                .map_err(no_pipe)?;
-            let executed = self.engine_call(connection, sql.as_bytes(), &added);
-            // A feeder that still writes fails now, and one that waits for the client is woken.
-            drop(pipe);
-            self.stop.stop();
-            match feeder.join() {
-                Ok(Ok(())) => {}
-                // The data was not whole: that is why the engine was told to end the statement.
-                Ok(Err(exception)) if executed.is_err() => return Err(exception),
-                Ok(Err(exception)) => {
-                    tracing::error!(
-                        code = exception.code,
-                        "an insert ended well though its data was not whole"
-                    );
-                    return Err(exception);
-                }
-                Err(_) => {
-                    return Err(Exception::new(
-                        exception::STD_EXCEPTION,
-                        "The data could not be read",
-                    ));
-                }
-            }
-            executed.map(|executed| executed.statistics)
-        })
-    }
-
-    /// Writes the data into the pipe. When the rest of it does not come, the end of the pipe would look like the end
-    /// of the data, so the statement is ended first. `Err` only in that case.
-    fn feed(
-        &self,
-        mut data: PipeWriter,
-        first: Vec<u8>,
-        mut body: Box<dyn Read + Send>,
-    ) -> Result<(), Exception> {
-        if data.write_all(&first).is_err() {
-            return Ok(());
-        }
-        drop(first);
-        let mut buffer = vec![0; CHUNK];
-        let failed = loop {
-            match body.read(&mut buffer) {
-                Ok(0) => return Ok(()),
-                Ok(length) if data.write_all(&buffer[..length]).is_ok() => {}
-                // The engine closed its end: the statement has ended and says how.
-                Ok(_) => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => break io_exception(&error),
-            }
-        };
-        if self.stop.is_stopped() {
-            return Ok(());
-        }
-        self.running.set_killable(true);
-        let deadline = Instant::now() + KNOWN_WITHIN;
-        while !self.engine.kill(self.running)
-            && !self.stop.is_stopped()
-            && Instant::now() < deadline
-        {
-            thread::sleep(Duration::from_millis(5));
-        }
-        Err(failed)
-    }
-}
-
-fn path_of(pipe: &impl AsRawFd) -> String {
-    format!("/proc/self/fd/{}", pipe.as_raw_fd())
-}
-
-fn no_pipe(error: io::Error) -> Exception {
-    Exception::new(
-        exception::CANNOT_SCHEDULE_TASK,
-        format!("No pipe or thread for the query: {error}"),
-    )
 }
 
 fn io_exception(error: &io::Error) -> Exception {

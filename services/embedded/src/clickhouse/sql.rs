@@ -1,10 +1,12 @@
 //! Just enough of ClickHouse's SQL to see where a statement's data begins and where a file name can be put into it.
 //! What a text means is for the engine to say: every rewritten statement is parsed by it before it runs.
 
+mod insert;
 mod lexer;
 mod statement;
 
-pub(crate) use statement::{Insert, Select, Statement, parse};
+pub(crate) use insert::Insert;
+pub(crate) use statement::{Select, Statement, parse};
 
 /// A string literal.
 pub(crate) fn literal(text: &str) -> String {
@@ -27,6 +29,11 @@ fn quoted(text: &str, quote: char) -> String {
     }
     quoted.push(quote);
     quoted
+}
+
+/// SQL is text; bytes that are none would have failed in the engine's parser anyway.
+fn to_text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 #[cfg(test)]

@@ -157,6 +157,9 @@ const SEARCH: [&str; 15] = [
 ];
 
 fn referred(page: &str, referrer: &str) -> &'static str {
+    if referrer.is_empty() {
+        return "direct";
+    }
     let host = address::host(referrer).to_ascii_lowercase();
     let own = address::host(page).to_ascii_lowercase();
     // An inner page, or the shop's other subdomain, sent nobody.

@@ -14,8 +14,10 @@ use super::{Counted, Topic, Topics};
 
 /// Between two questions.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// For an answer.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// For an answer; below the time that a stop may take.
+const PATIENCE: Duration = Duration::from_millis(1500);
+/// So many questions in a row without an answer: one may be lost on a busy machine.
+const STRIKES: u32 = 2;
 /// A delivery that failed makes us not ready for this long, though the brokers answer: too few replicas, say.
 const AFTER_FAILURE_MS: i64 = 10_000;
 
@@ -88,8 +90,17 @@ pub(super) fn start(
     *health.stop.lock().unwrap_or_else(PoisonError::into_inner) = Some(stop);
     let (producer, topics, health) = (producer.clone(), Arc::clone(topics), Arc::clone(health));
     scope.spawn_thread("kafka watch", move || {
+        let mut strikes = STRIKES;
         while stopped.recv_timeout(Duration::ZERO) == Err(RecvTimeoutError::Timeout) {
-            health.set(ask(&producer, &topics));
+            let answer = ask(&producer, &topics);
+            strikes = if answer.is_ok() {
+                0
+            } else {
+                strikes.saturating_add(1)
+            };
+            if answer.is_ok() || strikes >= STRIKES {
+                health.set(answer);
+            }
             let _ = stopped.recv_timeout(INTERVAL);
         }
         Ok::<_, std::convert::Infallible>(())

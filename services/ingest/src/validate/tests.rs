@@ -27,10 +27,10 @@ fn with<R>(
     let source = source("");
     look(message(
         event,
-        Given {
+        &Given {
             source: &source,
             call,
-            sent_at: None,
+            sent_at: Ok(None),
             context: None,
             max_event_bytes: 32_768,
         },
@@ -238,11 +238,11 @@ fn the_original_timestamp_is_the_clients_and_the_batchs_sent_at_is_each_events()
     let given = Given {
         source: &source,
         call: Some(Call::Track),
-        sent_at: Some(&sent_at),
+        sent_at: super::sent_at(Some(&sent_at)),
         context: Some(&context),
         max_event_bytes: 32_768,
     };
-    let message = message(event, given).unwrap();
+    let message = message(event, &given).unwrap();
     assert_eq!(
         (message.client_time, message.sent_at),
         (Some(Timestamp(1000)), Some(Timestamp(2000)))
@@ -309,12 +309,12 @@ fn a_store_is_named_by_the_context_or_in_stores_by_the_properties() {
         let given = Given {
             source: &source,
             call: Some(Call::Track),
-            sent_at: None,
+            sent_at: Ok(None),
             context: None,
             max_event_bytes: 32_768,
         };
         assert_eq!(
-            message(event, given).unwrap().store,
+            message(event, &given).unwrap().store,
             store,
             "{channel} {body}"
         );

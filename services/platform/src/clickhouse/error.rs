@@ -34,7 +34,9 @@ pub enum Error {
         cause: String,
     },
     /// What was to be sent is not accepted by the client: the URL, mostly.
-    #[error("the request to clickhouse cannot be made: is `clickhouse.url` (CLICKHOUSE_URL) of the form http://host:8123?")]
+    #[error(
+        "the request to clickhouse cannot be made: is `clickhouse.url` (CLICKHOUSE_URL) of the form http://host:8123?"
+    )]
     Request {
         /// What the client says.
         cause: String,
@@ -55,7 +57,9 @@ pub enum Class {
 }
 
 /// Memory, time, sockets, replicas, shutdown: what the engine gets over by itself. 252 is two errors.
-const TRANSIENT: [u32; 17] = [3, 107, 159, 164, 202, 203, 209, 210, 236, 241, 242, 285, 319, 394, 425, 439, 999];
+const TRANSIENT: [u32; 17] = [
+    3, 107, 159, 164, 202, 203, 209, 210, 236, 241, 242, 285, 319, 394, 425, 439, 999,
+];
 const TOO_MANY_PARTS: u32 = 252;
 /// A value that cannot be read: in text, in an array, in a date, as a string, as JSON.
 const DATA: [u32; 12] = [6, 26, 27, 38, 41, 53, 62, 69, 72, 117, 190, 691];
@@ -66,8 +70,17 @@ impl Error {
     #[must_use]
     pub fn class(&self) -> Class {
         match self {
-            Self::Refused { code: TOO_MANY_PARTS, detail, .. } if detail.contains("oo many partitions") => Class::Data,
-            Self::Refused { code: TOO_MANY_PARTS, .. } | Self::Unreachable { .. } | Self::TimedOut { .. } => Class::Transient,
+            Self::Refused {
+                code: TOO_MANY_PARTS,
+                detail,
+                ..
+            } if detail.contains("oo many partitions") => Class::Data,
+            Self::Refused {
+                code: TOO_MANY_PARTS,
+                ..
+            }
+            | Self::Unreachable { .. }
+            | Self::TimedOut { .. } => Class::Transient,
             Self::Refused { code, .. } if TRANSIENT.contains(code) => Class::Transient,
             Self::Refused { code, .. } if DATA.contains(code) => Class::Data,
             Self::Refused { code, .. } if REREAD.contains(code) => Class::Reread,
@@ -100,7 +113,9 @@ impl Error {
     pub fn detail(&self) -> String {
         match self {
             Self::Refused { detail, .. } => detail.clone(),
-            Self::Unreachable { cause } | Self::Answer { cause } | Self::Request { cause } => cause.clone(),
+            Self::Unreachable { cause } | Self::Answer { cause } | Self::Request { cause } => {
+                cause.clone()
+            }
             Self::TimedOut { .. } => self.to_string(),
         }
     }
@@ -111,9 +126,15 @@ impl Error {
             rest[..digits].parse().ok()
         });
         match code {
-            Some(code) => Self::Refused { code, name: name_in(text).to_owned(), detail: text.to_owned() },
+            Some(code) => Self::Refused {
+                code,
+                name: name_in(text).to_owned(),
+                detail: text.to_owned(),
+            },
             // A proxy, or something that is no ClickHouse.
-            None => Self::Unreachable { cause: text.to_owned() },
+            None => Self::Unreachable {
+                cause: text.to_owned(),
+            },
         }
     }
 }
@@ -122,7 +143,12 @@ impl Error {
 fn name_in(text: &str) -> &str {
     text.rsplit('(')
         .filter_map(|rest| rest.split_once(')').map(|(name, _)| name))
-        .find(|name| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_'))
+        .find(|name| {
+            !name.is_empty()
+                && name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+        })
         .unwrap_or_default()
 }
 
@@ -131,11 +157,19 @@ impl From<clickhouse::error::Error> for Error {
         use clickhouse::error::Error as Inner;
         match error {
             Inner::BadResponse(text) => Self::refused(&text),
-            Inner::TimedOut => Self::TimedOut { after: Duration::ZERO },
-            Inner::Network(cause) => Self::Unreachable { cause: chain(&*cause) },
-            Inner::InvalidParams(cause) => Self::Request { cause: cause.to_string() },
+            Inner::TimedOut => Self::TimedOut {
+                after: Duration::ZERO,
+            },
+            Inner::Network(cause) => Self::Unreachable {
+                cause: chain(&*cause),
+            },
+            Inner::InvalidParams(cause) => Self::Request {
+                cause: cause.to_string(),
+            },
             Inner::Unsupported(cause) => Self::Request { cause },
-            other => Self::Answer { cause: other.to_string() },
+            other => Self::Answer {
+                cause: other.to_string(),
+            },
         }
     }
 }
@@ -157,19 +191,56 @@ mod tests {
     fn check(text: &str, code: u32, name: &str, class: Class) {
         let error = Error::refused(text);
         assert_eq!(error.class(), class, "{text}");
-        let Error::Refused { code: found, name: found_name, .. } = &error else { panic!("{text}: {error:?}") };
+        let Error::Refused {
+            code: found,
+            name: found_name,
+            ..
+        } = &error
+        else {
+            panic!("{text}: {error:?}")
+        };
         assert_eq!((*found, found_name.as_str()), (code, name), "{text}");
         assert!(!error.to_string().contains("secret"), "{error}");
     }
 
     #[test]
     fn the_engines_code_says_whether_a_retry_helps() {
-        check("Code: 241. DB::Exception: Memory limit exceeded. (MEMORY_LIMIT_EXCEEDED) (version 26.7.2.1)", 241, "MEMORY_LIMIT_EXCEEDED", Class::Transient);
-        check("Code: 252. DB::Exception: Too many parts (300). (TOO_MANY_PARTS) (version 26.7.2.1)", 252, "TOO_MANY_PARTS", Class::Transient);
-        check("Code: 252. DB::Exception: Too many partitions for single INSERT block. (TOO_MANY_PARTS)", 252, "TOO_MANY_PARTS", Class::Data);
-        check("Code: 117. DB::Exception: Cannot parse JSON object here: {\"a\":\"secret\"}. (INCORRECT_DATA)", 117, "INCORRECT_DATA", Class::Data);
-        check("Code: 33. DB::Exception: Cannot read all data. (CANNOT_READ_ALL_DATA)", 33, "CANNOT_READ_ALL_DATA", Class::Reread);
-        check("Code: 60. DB::Exception: Unknown table secret. (UNKNOWN_TABLE)", 60, "UNKNOWN_TABLE", Class::Operator);
+        check(
+            "Code: 241. DB::Exception: Memory limit exceeded. (MEMORY_LIMIT_EXCEEDED) (version 26.7.2.1)",
+            241,
+            "MEMORY_LIMIT_EXCEEDED",
+            Class::Transient,
+        );
+        check(
+            "Code: 252. DB::Exception: Too many parts (300). (TOO_MANY_PARTS) (version 26.7.2.1)",
+            252,
+            "TOO_MANY_PARTS",
+            Class::Transient,
+        );
+        check(
+            "Code: 252. DB::Exception: Too many partitions for single INSERT block. (TOO_MANY_PARTS)",
+            252,
+            "TOO_MANY_PARTS",
+            Class::Data,
+        );
+        check(
+            "Code: 117. DB::Exception: Cannot parse JSON object here: {\"a\":\"secret\"}. (INCORRECT_DATA)",
+            117,
+            "INCORRECT_DATA",
+            Class::Data,
+        );
+        check(
+            "Code: 33. DB::Exception: Cannot read all data. (CANNOT_READ_ALL_DATA)",
+            33,
+            "CANNOT_READ_ALL_DATA",
+            Class::Reread,
+        );
+        check(
+            "Code: 60. DB::Exception: Unknown table secret. (UNKNOWN_TABLE)",
+            60,
+            "UNKNOWN_TABLE",
+            Class::Operator,
+        );
         check("Code: 999", 999, "", Class::Transient);
     }
 

@@ -48,16 +48,27 @@ impl Client {
     ///
     /// # Errors
     /// See [`Error`]; unless [`Error::is_ambiguous`] says otherwise, nothing is known about what was stored.
-    pub async fn insert(&self, block: Block<'_>, deduplicate: Deduplicate<'_>) -> Result<(), Error> {
-        let columns = if block.columns.is_empty() { String::new() } else { format!(" ({})", block.columns) };
-        let mut insert = self.inner.insert_formatted_with(format!("INSERT INTO {}{columns} FORMAT RowBinary", block.target));
+    pub async fn insert(
+        &self,
+        block: Block<'_>,
+        deduplicate: Deduplicate<'_>,
+    ) -> Result<(), Error> {
+        let columns = if block.columns.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", block.columns)
+        };
+        let mut insert = self.inner.insert_formatted_with(format!(
+            "INSERT INTO {}{columns} FORMAT RowBinary",
+            block.target
+        ));
         for (name, value) in ONE_BLOCK.into_iter().chain(JSON_AS_SENT) {
             insert = insert.with_setting(name, value);
         }
         insert = match deduplicate {
-            Deduplicate::Token(token) => {
-                insert.with_setting("insert_deduplicate", "1").with_setting("insert_deduplication_token", token)
-            }
+            Deduplicate::Token(token) => insert
+                .with_setting("insert_deduplicate", "1")
+                .with_setting("insert_deduplication_token", token),
             Deduplicate::Never => insert.with_setting("insert_deduplicate", "0"),
         };
         let mut insert = insert.with_timeouts(Some(self.timeout), Some(self.timeout));
@@ -68,7 +79,9 @@ impl Client {
             insert.end().await
         };
         match result.await {
-            Err(clickhouse::error::Error::TimedOut) => Err(Error::TimedOut { after: self.timeout }),
+            Err(clickhouse::error::Error::TimedOut) => Err(Error::TimedOut {
+                after: self.timeout,
+            }),
             result => result.map_err(Error::from),
         }
     }

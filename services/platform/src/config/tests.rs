@@ -269,6 +269,9 @@ fn the_default_sources_are_one_for_sdks_and_one_for_files() {
 fn the_summary_holds_what_differs_and_no_secret() {
     let file = "[ports]\ningest = 7\n[clickhouse]\npassword = \"hidden-one\"\n";
     let summary = load(file, &[], &[]).unwrap().summary();
-    assert_eq!(summary, ["clickhouse.password = \"(hidden)\"", "ports.ingest = 7"]);
+    assert_eq!(
+        summary,
+        ["clickhouse.password = \"(hidden)\"", "ports.ingest = 7"]
+    );
     assert!(Config::default().summary().is_empty());
 }

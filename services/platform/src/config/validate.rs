@@ -130,7 +130,9 @@ fn check_sources(config: &Config) -> Result<(), String> {
         }
         for key in &source.write_keys {
             if key.is_empty() {
-                return Err(format!("`sources.write_keys`: a key of source `{name}` is empty; write one"));
+                return Err(format!(
+                    "`sources.write_keys`: a key of source `{name}` is empty; write one"
+                ));
             }
             if !keys.insert(key.expose()) {
                 return Err(format!(

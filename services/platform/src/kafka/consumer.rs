@@ -70,7 +70,9 @@ pub enum Error {
     #[error("could not start the consumer's thread")]
     Thread(#[source] std::io::Error),
     /// The group goes on without us, for good: mostly another process with the same instance id.
-    #[error("the consumer was shut out of its group ({0:?}): does another process use the same data folder?")]
+    #[error(
+        "the consumer was shut out of its group ({0:?}): does another process use the same data folder?"
+    )]
     Fatal(Option<RDKafkaErrorCode>),
 }
 
@@ -109,14 +111,17 @@ pub fn start(scope: &Scope, options: &Options) -> Result<mpsc::UnboundedReceiver
             ("statistics.interval.ms", "200"),
         ],
     );
-    let consumer = BaseConsumer::from_config_and_context(&config, Watch::default()).map_err(Error::Configuration)?;
+    let consumer = BaseConsumer::from_config_and_context(&config, Watch::default())
+        .map_err(Error::Configuration)?;
     let topics: Vec<&str> = options.topics.iter().map(String::as_str).collect();
     consumer.subscribe(&topics).map_err(Error::Configuration)?;
     // Unbounded: a few entries a rebalance.
     let (changes, receiver) = mpsc::unbounded_channel();
     let shutdown = scope.shutdown();
     scope
-        .spawn_thread(format!("{} consumer", options.group), move || serve(&Group::new(consumer, changes), &shutdown))
+        .spawn_thread(format!("{} consumer", options.group), move || {
+            serve(&Group::new(consumer, changes), &shutdown)
+        })
         .map_err(Error::Thread)?;
     Ok(receiver)
 }

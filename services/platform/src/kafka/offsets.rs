@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::connect::{Logged, properties};
@@ -23,7 +23,10 @@ pub struct Ends {
 
 impl std::fmt::Debug for Ends {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Ends").field("timeout", &self.timeout).finish_non_exhaustive()
+        formatter
+            .debug_struct("Ends")
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
     }
 }
 
@@ -37,7 +40,11 @@ impl Ends {
             let config = properties(kafka, client_id, &[("isolation.level", isolation)]);
             BaseConsumer::from_config_and_context(&config, Logged)
         };
-        Ok(Self { written: connect("read_uncommitted")?, committed: connect("read_committed")?, timeout })
+        Ok(Self {
+            written: connect("read_uncommitted")?,
+            committed: connect("read_committed")?,
+            timeout,
+        })
     }
 
     /// The ends of what is written: of open transactions, too.
@@ -62,12 +69,20 @@ impl Ends {
     ///
     /// # Errors
     /// When Kafka does not answer, or `within` passes, or `stop` says so.
-    pub fn decided(&self, partitions: &[(String, i32)], within: Duration, stop: &dyn Fn() -> bool) -> Result<Offsets, Undecided> {
+    pub fn decided(
+        &self,
+        partitions: &[(String, i32)],
+        within: Duration,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Offsets, Undecided> {
         let written = self.written(partitions)?;
         let begin = Instant::now();
         loop {
             let committed = self.committed(partitions)?;
-            if written.iter().all(|(partition, end)| committed.get(partition) >= Some(end)) {
+            if written
+                .iter()
+                .all(|(partition, end)| committed.get(partition) >= Some(end))
+            {
                 return Ok(written);
             }
             if stop() || begin.elapsed() > within {
@@ -101,6 +116,23 @@ pub fn ends<C: rdkafka::consumer::ConsumerContext>(
     if partitions.is_empty() {
         return Ok(Offsets::new());
     }
+    let begin = Instant::now();
+    loop {
+        match ask(consumer, partitions, timeout) {
+            // A topic that was just made, or a leader that just moved: settled within milliseconds.
+            Err(KafkaError::MetadataFetch(
+                RDKafkaErrorCode::NotLeaderForPartition | RDKafkaErrorCode::LeaderNotAvailable,
+            )) if begin.elapsed() < timeout => std::thread::sleep(Duration::from_millis(50)),
+            answer => return answer,
+        }
+    }
+}
+
+fn ask<C: rdkafka::consumer::ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partitions: &[(String, i32)],
+    timeout: Duration,
+) -> Result<Offsets, KafkaError> {
     let mut list = TopicPartitionList::with_capacity(partitions.len());
     for (topic, partition) in partitions {
         // In a question by time, -1 stands for the latest, and so does `End`.
@@ -109,7 +141,9 @@ pub fn ends<C: rdkafka::consumer::ConsumerContext>(
     let list = consumer.offsets_for_times(list, timeout)?;
     let mut offsets = Offsets::new();
     for element in list.elements() {
-        element.error()?;
+        if let Err(KafkaError::OffsetFetch(code)) = element.error() {
+            return Err(KafkaError::MetadataFetch(code));
+        }
         let offset = match element.offset() {
             Offset::Offset(offset) => offset,
             // What `End` is called when it comes back: the partition is empty.

@@ -320,9 +320,15 @@ fn client_config(options: &Options) -> ClientConfig {
             ("acks", "all"),
             ("compression.type", options.compression.as_str()),
             ("linger.ms", &options.linger.as_millis().to_string()),
-            ("message.timeout.ms", &options.acks_timeout.as_millis().to_string()),
+            (
+                "message.timeout.ms",
+                &options.acks_timeout.as_millis().to_string(),
+            ),
             // The default, 1 GiB, is more than a container has.
-            ("queue.buffering.max.kbytes", &(options.queue_bytes / 1024).max(1).to_string()),
+            (
+                "queue.buffering.max.kbytes",
+                &(options.queue_bytes / 1024).max(1).to_string(),
+            ),
             ("queue.buffering.max.messages", "1000000"),
             ("reconnect.backoff.ms", "50"),
         ],

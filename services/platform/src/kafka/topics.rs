@@ -5,10 +5,15 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::metadata::MetadataTopic;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tributary_contracts::topics::{Cleanup, Topic, all};
+
+/// How long a compacted topic says that a key is gone. A local store that is older than this may have missed it, and is
+/// built anew (`state`).
+pub const TOMBSTONES_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Why topics cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +38,16 @@ pub enum Error {
         /// Kafka's reason.
         code: RDKafkaErrorCode,
     },
+    /// Created, but no broker leads it yet. Trying again may help.
+    #[error(
+        "topic {topic} is created and has no leader after {timeout:?}: look at the brokers' logs"
+    )]
+    NotVisible {
+        /// The topic.
+        topic: String,
+        /// How long was waited.
+        timeout: Duration,
+    },
     /// Records would go to other partitions than those that hold their state.
     #[error(
         "topic {topic} has {found} partitions instead of {wanted}: partition counts are fixed; delete the topic or use another `kafka.topic_prefix`"
@@ -51,7 +66,7 @@ impl Error {
     /// Whether the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Error::Unreachable { .. } => true,
+            Error::Unreachable { .. } | Error::NotVisible { .. } => true,
             Error::Refused { code, .. } => matches!(
                 code,
                 RDKafkaErrorCode::RequestTimedOut
@@ -110,12 +125,55 @@ pub async fn ensure(kafka: &Kafka, timeout: Duration) -> Result<(), Error> {
             Err((topic, code)) => return Err(Error::Refused { topic, code }),
         }
     }
-    Ok(())
+    visible(&admin, &names, timeout).await
+}
+
+/// Waits until what was created is on the brokers: a client that comes earlier is told that there is no such topic.
+async fn visible(
+    admin: &Arc<AdminClient<DefaultClientContext>>,
+    names: &[(String, &Topic)],
+    timeout: Duration,
+) -> Result<(), Error> {
+    let begin = Instant::now();
+    loop {
+        let led = metadata(admin, timeout, |topic| {
+            topic
+                .partitions()
+                .iter()
+                .filter(|partition| partition.leader() >= 0)
+                .count()
+        });
+        // Metadata right after a creation may fail for a moment.
+        let led = led.await.unwrap_or_default();
+        let missing = names
+            .iter()
+            .find(|(name, spec)| led.get(name).copied().unwrap_or(0) < spec.partitions as usize);
+        match missing {
+            None => return Ok(()),
+            Some((topic, _)) if begin.elapsed() > timeout => {
+                return Err(Error::NotVisible {
+                    topic: topic.clone(),
+                    timeout,
+                });
+            }
+            // Nothing tells when the brokers have heard of it; it is a matter of milliseconds.
+            Some(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    }
 }
 
 async fn existing(
     admin: &Arc<AdminClient<DefaultClientContext>>,
     timeout: Duration,
+) -> Result<BTreeMap<String, usize>, KafkaError> {
+    metadata(admin, timeout, |topic| topic.partitions().len()).await
+}
+
+/// A number of each topic that the brokers have.
+async fn metadata(
+    admin: &Arc<AdminClient<DefaultClientContext>>,
+    timeout: Duration,
+    count: impl Fn(&MetadataTopic) -> usize,
 ) -> Result<BTreeMap<String, usize>, KafkaError> {
     let admin = Arc::clone(admin);
     // librdkafka blocks the thread for as long as no broker answers.
@@ -124,7 +182,7 @@ async fn existing(
         .map_err(|_| KafkaError::Canceled)??;
     let topics = metadata.topics().iter();
     Ok(topics
-        .map(|topic| (topic.name().to_owned(), topic.partitions().len()))
+        .map(|topic| (topic.name().to_owned(), count(topic)))
         .collect())
 }
 
@@ -149,6 +207,7 @@ fn check(names: &[(String, &Topic)], existing: &BTreeMap<String, usize>) -> Resu
 struct Settings {
     retention: String,
     compaction_lag: String,
+    tombstones: String,
 }
 
 impl Settings {
@@ -156,6 +215,7 @@ impl Settings {
         Settings {
             retention: spec.retention_ms().to_string(),
             compaction_lag: spec.compaction_lag_ms().to_string(),
+            tombstones: TOMBSTONES_KEPT.as_millis().to_string(),
         }
     }
 
@@ -168,7 +228,10 @@ impl Settings {
                 .set("retention.ms", &self.retention),
             Cleanup::Compact => topic
                 .set("cleanup.policy", "compact")
-                .set("min.compaction.lag.ms", &self.compaction_lag),
+                .set("min.compaction.lag.ms", &self.compaction_lag)
+                .set("delete.retention.ms", &self.tombstones)
+                // Only closed segments are compacted: small ones keep changelogs, and so restores, short.
+                .set("segment.bytes", "104857600"),
         };
         // With three copies, two have an event when it is acknowledged; with fewer there is nothing to demand.
         match replication {

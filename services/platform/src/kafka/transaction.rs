@@ -40,7 +40,10 @@ pub struct TransactionalProducer {
 
 impl std::fmt::Debug for TransactionalProducer {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("TransactionalProducer").field("timeout", &self.timeout).finish_non_exhaustive()
+        formatter
+            .debug_struct("TransactionalProducer")
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
     }
 }
 
@@ -61,7 +64,9 @@ impl TransactionalProducer {
     pub fn open(options: &Options) -> Result<Self, KafkaError> {
         let transaction_timeout = options.transaction_timeout.as_millis().to_string();
         // Below the transaction's: a record that fails must do so while the transaction still stands.
-        let message_timeout = (options.transaction_timeout * 4 / 5).as_millis().to_string();
+        let message_timeout = (options.transaction_timeout * 4 / 5)
+            .as_millis()
+            .to_string();
         let config = properties(
             &options.kafka,
             &options.transactional_id,
@@ -96,14 +101,25 @@ impl TransactionalProducer {
     ///
     /// # Errors
     /// When it cannot be queued, or an earlier record of the transaction failed.
-    pub fn send(&self, topic: &str, partition: i32, key: &[u8], value: Option<&[u8]>, track: Track) -> Result<(), KafkaError> {
+    pub fn send(
+        &self,
+        topic: &str,
+        partition: i32,
+        key: &[u8],
+        value: Option<&[u8]>,
+        track: Track,
+    ) -> Result<(), KafkaError> {
         let begin = Instant::now();
-        let mut record = BaseRecord::with_opaque_to(topic, usize::from(track == Track::Offset)).partition(partition).key(key);
+        let mut record = BaseRecord::with_opaque_to(topic, usize::from(track == Track::Offset))
+            .partition(partition)
+            .key(key);
         record.payload = value;
         loop {
             match self.producer.send(record) {
                 Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) if begin.elapsed() < self.timeout => {
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back))
+                    if begin.elapsed() < self.timeout =>
+                {
                     record = back;
                     self.producer.poll(Duration::from_millis(1));
                 }
@@ -116,8 +132,13 @@ impl TransactionalProducer {
     ///
     /// # Errors
     /// When anything of it failed; whether it was committed is then found in the group's offsets.
-    pub fn commit(&self, offsets: &TopicPartitionList, group: &ConsumerGroupMetadata) -> Result<(), KafkaError> {
-        self.producer.send_offsets_to_transaction(offsets, group, self.timeout)?;
+    pub fn commit(
+        &self,
+        offsets: &TopicPartitionList,
+        group: &ConsumerGroupMetadata,
+    ) -> Result<(), KafkaError> {
+        self.producer
+            .send_offsets_to_transaction(offsets, group, self.timeout)?;
         // `commit_transaction` sleeps 100 ms where anything is in flight: so wait here first.
         let begin = Instant::now();
         while self.producer.in_flight_count() > 0 {

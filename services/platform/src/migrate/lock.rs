@@ -36,17 +36,36 @@ struct State {
 }
 
 /// Waits for the lock and takes it.
-pub(super) async fn acquire(client: &Client, lease: Duration, patience: Duration) -> Result<Lock<'_>, Error> {
-    let holder = format!("process {} {}", std::process::id(), uuid::Uuid::new_v4().simple());
+pub(super) async fn acquire(
+    client: &Client,
+    lease: Duration,
+    patience: Duration,
+) -> Result<Lock<'_>, Error> {
+    let holder = format!(
+        "process {} {}",
+        std::process::id(),
+        uuid::Uuid::new_v4().simple()
+    );
     let begin = Instant::now();
     let mut skipped = 0;
     loop {
         let state = newest(client).await?;
-        let free = state.as_ref().is_none_or(|state| state.event == "released" || state.age_ms > lease.as_millis() as i64);
+        let free = state.as_ref().is_none_or(|state| {
+            state.event == "released" || state.age_ms > lease.as_millis() as i64
+        });
         if free {
             let term = state.as_ref().map_or(0, |state| state.term) + 1 + skipped;
-            let lock = Lock { client, term, holder: holder.clone(), lease };
-            lock.tell("claimed", Deduplicate::Token(&format!("{}/migration_lock/{term}", client.database()))).await?;
+            let lock = Lock {
+                client,
+                term,
+                holder: holder.clone(),
+                lease,
+            };
+            lock.tell(
+                "claimed",
+                Deduplicate::Token(&format!("{}/migration_lock/{term}", client.database())),
+            )
+            .await?;
             match lock.claimant().await? {
                 Some(claimant) if claimant == holder => return Ok(lock),
                 Some(_) => {}
@@ -55,7 +74,11 @@ pub(super) async fn acquire(client: &Client, lease: Duration, patience: Duration
             }
         } else if begin.elapsed() > patience {
             let holder = state.map_or_else(String::new, |state| state.holder);
-            return Err(Error::Locked { database: client.database().to_owned(), holder, waited: patience });
+            return Err(Error::Locked {
+                database: client.database().to_owned(),
+                holder,
+                waited: patience,
+            });
         }
         tokio::time::sleep(RETRY).await;
     }
@@ -74,7 +97,10 @@ async fn newest(client: &Client) -> Result<Option<State>, Error> {
 
 impl Lock<'_> {
     /// Renews the lease while `work` is under way; gives `work` up when the lock is lost.
-    pub(super) async fn keep_while<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    pub(super) async fn keep_while<T>(
+        &self,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
         let mut work = std::pin::pin!(work);
         let mut ticks = tokio::time::interval(self.lease / 4);
         loop {
@@ -96,7 +122,14 @@ impl Lock<'_> {
 
     async fn tell(&self, event: &str, deduplicate: Deduplicate<'_>) -> Result<(), Error> {
         let row = json!([self.term, self.holder, event]);
-        insert_json(self.client, "migration_lock", "term, holder, event", &row, deduplicate).await
+        insert_json(
+            self.client,
+            "migration_lock",
+            "term, holder, event",
+            &row,
+            deduplicate,
+        )
+        .await
     }
 
     async fn claimant(&self) -> Result<Option<String>, Error> {

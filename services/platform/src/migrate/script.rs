@@ -5,10 +5,18 @@ use crate::clickhouse::quoted;
 /// The statements of a script, with its placeholders filled in: `{database}`, and `{engine:E}` for a table engine
 /// that a cluster would replicate.
 pub(super) fn statements(script: &str, database: &str) -> Vec<String> {
-    let lines = script.lines().filter(|line| !line.trim_start().starts_with("--"));
-    let text = lines.collect::<Vec<_>>().join("\n").replace("{database}", &quoted(database));
+    let lines = script
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("--"));
+    let text = lines
+        .collect::<Vec<_>>()
+        .join("\n")
+        .replace("{database}", &quoted(database));
     let text = fill_engines(&text);
-    text.split(";\n").map(|statement| statement.trim().trim_end_matches(';').to_owned()).filter(|statement| !statement.is_empty()).collect()
+    text.split(";\n")
+        .map(|statement| statement.trim().trim_end_matches(';').to_owned())
+        .filter(|statement| !statement.is_empty())
+        .collect()
 }
 
 /// One server: every engine stands for itself.
@@ -16,7 +24,9 @@ fn fill_engines(text: &str) -> String {
     let mut filled = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, placeholder)) = rest.split_once("{engine:") {
-        let (engine, after) = placeholder.split_once('}').expect("migrations are compiled in, and this is tested with each");
+        let (engine, after) = placeholder
+            .split_once('}')
+            .expect("migrations are compiled in, and this is tested with each");
         filled.push_str(before);
         filled.push_str(engine);
         rest = after;
@@ -34,7 +44,10 @@ mod tests {
         let script = "-- why\nCREATE TABLE {database}.a (x String COMMENT 'one; two') ENGINE = {engine:ReplacingMergeTree(v, d)};\n\nSELECT 1\n-- amid\nFROM b;\n";
         assert_eq!(
             statements(script, "d`b"),
-            ["CREATE TABLE `d\\`b`.a (x String COMMENT 'one; two') ENGINE = ReplacingMergeTree(v, d)", "SELECT 1\nFROM b"]
+            [
+                "CREATE TABLE `d\\`b`.a (x String COMMENT 'one; two') ENGINE = ReplacingMergeTree(v, d)",
+                "SELECT 1\nFROM b"
+            ]
         );
     }
 
@@ -44,9 +57,17 @@ mod tests {
             let statements = statements(migration.sql, "tributary");
             assert!(!statements.is_empty(), "{}", migration.name);
             for statement in statements {
-                assert!(!statement.contains(['{', '}']), "{}: {statement}", migration.name);
+                assert!(
+                    !statement.contains(['{', '}']),
+                    "{}: {statement}",
+                    migration.name
+                );
                 let again = statement.contains("IF NOT EXISTS") || statement.contains("OR REPLACE");
-                assert!(again, "{} cannot be run again after an interruption: {statement}", migration.name);
+                assert!(
+                    again,
+                    "{} cannot be run again after an interruption: {statement}",
+                    migration.name
+                );
             }
         }
     }

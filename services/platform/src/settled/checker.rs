@@ -20,7 +20,12 @@ use crate::kafka::offsets::{Ends, Offsets};
 const ANSWER: Duration = Duration::from_secs(5);
 
 /// The stages of the processor in the direction of flow, each with its input. The sink reads what topics.toml says.
-const STAGES: [(&str, &str); 4] = [("observe", "touchpoints"), ("once", "claims"), ("profile", "atoms"), ("kpi", "contributions")];
+const STAGES: [(&str, &str); 4] = [
+    ("observe", "touchpoints"),
+    ("once", "claims"),
+    ("profile", "atoms"),
+    ("kpi", "contributions"),
+];
 
 /// The side input of `observe`.
 const LINKS: &str = "links";
@@ -76,7 +81,9 @@ impl Checker {
         };
         let partitions = |names: &[&str]| {
             let partitions = names.iter().flat_map(|name| {
-                let count = topics::all().get(*name).map_or(0, |topic| topic.partitions as i32);
+                let count = topics::all()
+                    .get(*name)
+                    .map_or(0, |topic| topic.partitions as i32);
                 (0..count).map(|partition| (prefixed(kafka, name), partition))
             });
             partitions.collect()
@@ -84,14 +91,24 @@ impl Checker {
         let mut stages = Vec::new();
         for (name, input) in STAGES {
             let reads_links = name == "observe";
-            stages.push(Stage { name, partitions: partitions(&[input]), group: consumer(name)?, reads_links });
+            stages.push(Stage {
+                name,
+                partitions: partitions(&[input]),
+                group: consumer(name)?,
+                reads_links,
+            });
         }
         let stored: Vec<&str> = topics::all()
             .iter()
             .filter(|(_, topic)| topic.consumers.iter().any(|consumer| consumer == "sink"))
             .map(|(name, _)| name.as_str())
             .collect();
-        stages.push(Stage { name: "sink", partitions: partitions(&stored), group: consumer("sink")?, reads_links: false });
+        stages.push(Stage {
+            name: "sink",
+            partitions: partitions(&stored),
+            group: consumer("sink")?,
+            reads_links: false,
+        });
         Ok(Self {
             stages,
             links: (prefixed(kafka, LINKS), 0),
@@ -103,11 +120,16 @@ impl Checker {
     }
 
     pub(super) fn check(&mut self) -> Result<Report, KafkaError> {
-        let mut report = Report { waiting_for: None, stages: Vec::new() };
+        let mut report = Report {
+            waiting_for: None,
+            stages: Vec::new(),
+        };
         for index in 0..self.stages.len() {
             let (waiting_for, offsets) = self.check_stage(index)?;
             let name = self.stages[index].name;
-            report.stages.push(json!({ "stage": name, "settled": waiting_for.is_none(), "offsets": offsets }));
+            report.stages.push(
+                json!({ "stage": name, "settled": waiting_for.is_none(), "offsets": offsets }),
+            );
             if let Some(why) = waiting_for {
                 report.waiting_for = Some(format!("{name}: {why}"));
                 break;
@@ -126,14 +148,22 @@ impl Checker {
         if let Some(open) = self.open_transaction(&ends)? {
             return Ok((Some(open), offsets));
         }
-        let read: Offsets = committed.iter().map(|(partition, (offset, _))| (partition.clone(), *offset)).collect();
+        let read: Offsets = committed
+            .iter()
+            .map(|(partition, (offset, _))| (partition.clone(), *offset))
+            .collect();
         if let Some(unread) = self.unread(&read, &ends)? {
             return Ok((Some(unread), offsets));
         }
         let stage = &self.stages[index];
         if !stage.reads_links {
             let held = committed.iter().find(|(_, (_, progress))| progress.held);
-            return Ok((held.map(|((topic, partition), _)| format!("{topic} {partition}: something is held back")), offsets));
+            return Ok((
+                held.map(|((topic, partition), _)| {
+                    format!("{topic} {partition}: something is held back")
+                }),
+                offsets,
+            ));
         }
         // All its input is read, so all links that come of it are written: now it must have learned them.
         let ends = self.ends.written(std::slice::from_ref(&self.links))?;
@@ -141,13 +171,19 @@ impl Checker {
         if let Some(open) = self.open_transaction(&ends)? {
             return Ok((Some(open), offsets));
         }
-        let learned = committed.values().map(|(_, progress)| progress.links.unwrap_or(0)).min().unwrap_or(0);
+        let learned = committed
+            .values()
+            .map(|(_, progress)| progress.links.unwrap_or(0))
+            .min()
+            .unwrap_or(0);
         let learned = Offsets::from([(self.links.clone(), learned)]);
         let waiting_for = match self.unread(&learned, &ends)? {
             Some(unread) => Some(unread),
             None => {
                 let held = committed.iter().find(|(_, (_, progress))| progress.held);
-                held.map(|((topic, partition), _)| format!("{topic} {partition}: something is held back"))
+                held.map(|((topic, partition), _)| {
+                    format!("{topic} {partition}: something is held back")
+                })
             }
         };
         Ok((waiting_for, offsets))
@@ -157,8 +193,11 @@ impl Checker {
     fn open_transaction(&self, ends: &Offsets) -> Result<Option<String>, KafkaError> {
         let partitions: Vec<(String, i32)> = ends.keys().cloned().collect();
         let decided = self.ends.committed(&partitions)?;
-        let open = ends.iter().find(|(partition, end)| decided.get(partition) < Some(end));
-        Ok(open.map(|((topic, partition), _)| format!("{topic} {partition}: a transaction is open")))
+        let open = ends
+            .iter()
+            .find(|(partition, end)| decided.get(partition) < Some(end));
+        Ok(open
+            .map(|((topic, partition), _)| format!("{topic} {partition}: a transaction is open")))
     }
 
     /// A partition that holds a record from the offset read up to its end.
@@ -166,9 +205,15 @@ impl Checker {
         let mut behind: BTreeMap<&str, Vec<(i32, i64, i64)>> = BTreeMap::new();
         for (partition, end) in ends {
             let read = read.get(partition).copied().unwrap_or(0);
-            let known = self.empty.get(partition).is_some_and(|(from, to)| *from <= read && end <= to);
+            let known = self
+                .empty
+                .get(partition)
+                .is_some_and(|(from, to)| *from <= read && end <= to);
             if read < *end && !known {
-                behind.entry(&partition.0).or_default().push((partition.1, read, *end));
+                behind
+                    .entry(&partition.0)
+                    .or_default()
+                    .push((partition.1, read, *end));
             }
         }
         for (topic, partitions) in behind {
@@ -184,18 +229,29 @@ impl Checker {
 
     /// Reads ranges of a topic's partitions until a record is found, or none is left to come. All of a range must be
     /// decided before the call.
-    fn read_for_records(&self, topic: &str, ranges: &[(i32, i64, i64)]) -> Result<Option<i32>, KafkaError> {
+    fn read_for_records(
+        &self,
+        topic: &str,
+        ranges: &[(i32, i64, i64)],
+    ) -> Result<Option<i32>, KafkaError> {
         // End-of-partition events name no topic: none of an earlier call may be left.
         self.reader.unassign()?;
         while self.reader.poll(Duration::ZERO).is_some() {}
         let mut list = TopicPartitionList::with_capacity(ranges.len());
         for (partition, from, _) in ranges {
-            let from = if *from == 0 { Offset::Beginning } else { Offset::Offset(*from) };
+            let from = if *from == 0 {
+                Offset::Beginning
+            } else {
+                Offset::Offset(*from)
+            };
             list.add_partition_offset(topic, *partition, from)?;
         }
         self.reader.assign(&list)?;
         let begin = Instant::now();
-        let mut left: BTreeMap<i32, i64> = ranges.iter().map(|(partition, _, to)| (*partition, *to)).collect();
+        let mut left: BTreeMap<i32, i64> = ranges
+            .iter()
+            .map(|(partition, _, to)| (*partition, *to))
+            .collect();
         let mut found = None;
         while found.is_none() && !left.is_empty() {
             match self.reader.poll(Duration::from_millis(100)) {
@@ -209,7 +265,9 @@ impl Checker {
                     left.remove(&partition);
                 }
                 Some(Err(error)) => return Err(error),
-                None if begin.elapsed() > ANSWER => found = left.first_key_value().map(|(partition, _)| *partition),
+                None if begin.elapsed() > ANSWER => {
+                    found = left.first_key_value().map(|(partition, _)| *partition)
+                }
                 None => {}
             }
         }
@@ -233,7 +291,10 @@ fn committed(stage: &Stage) -> Result<BTreeMap<(String, i32), (i64, Progress)>, 
             _ => 0,
         };
         let progress = Progress::parse(element.metadata()).unwrap_or_default();
-        committed.insert((element.topic().to_owned(), element.partition()), (offset, progress));
+        committed.insert(
+            (element.topic().to_owned(), element.partition()),
+            (offset, progress),
+        );
     }
     Ok(committed)
 }

@@ -33,10 +33,26 @@ mod tests {
 
     #[test]
     fn metadata_comes_back_as_it_was_and_that_of_others_is_none() {
-        for progress in [Progress { links: Some(7), held: true }, Progress { links: None, held: false }] {
+        for progress in [
+            Progress {
+                links: Some(7),
+                held: true,
+            },
+            Progress {
+                links: None,
+                held: false,
+            },
+        ] {
             assert_eq!(Progress::parse(&progress.to_metadata()), Some(progress));
         }
-        assert_eq!(Progress { links: Some(7), held: false }.to_metadata(), r#"{"links":7,"held":false}"#);
+        assert_eq!(
+            Progress {
+                links: Some(7),
+                held: false
+            }
+            .to_metadata(),
+            r#"{"links":7,"held":false}"#
+        );
         assert_eq!(Progress::parse(""), None);
         assert_eq!(Progress::parse("[1, 2]"), None);
     }

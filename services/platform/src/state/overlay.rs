@@ -27,7 +27,9 @@ impl Overlay {
             return Some(value.as_deref().map(<[u8]>::to_vec));
         }
         let written = self.written.upgrade()?;
-        written.get(key).map(|value| value.as_deref().map(<[u8]>::to_vec))
+        written
+            .get(key)
+            .map(|value| value.as_deref().map(<[u8]>::to_vec))
     }
 
     /// Everything that is known below a prefix, in the order of keys.
@@ -35,7 +37,10 @@ impl Overlay {
         let mut known = Changes::new();
         let written = self.written.upgrade();
         for layer in written.as_deref().into_iter().chain([&self.changed]) {
-            let below = layer.range::<[u8], _>((std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded));
+            let below = layer.range::<[u8], _>((
+                std::ops::Bound::Included(prefix),
+                std::ops::Bound::Unbounded,
+            ));
             let below = below.take_while(|(key, _)| key.starts_with(prefix));
             known.extend(below.map(|(key, value)| (key.clone(), value.clone())));
         }

@@ -33,10 +33,17 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(database: Database, checkpoints: Keyspace, folder: PathBuf) -> Result<Self, Error> {
+    pub(super) fn start(
+        database: Database,
+        checkpoints: Keyspace,
+        folder: PathBuf,
+    ) -> Result<Self, Error> {
         let (work, to_do) = channel::<Vec<Work>>();
         let (report, done) = channel();
-        let name = folder.file_name().map_or_else(|| "state".to_owned(), |name| format!("{} state", name.to_string_lossy()));
+        let name = folder.file_name().map_or_else(
+            || "state".to_owned(),
+            |name| format!("{} state", name.to_string_lossy()),
+        );
         let owner = folder.clone();
         let thread = std::thread::Builder::new().name(name).spawn(move || {
             while let Ok(work) = to_do.recv() {
@@ -50,7 +57,13 @@ impl Writer {
             }
         });
         let thread = thread.map_err(|error| failed(&folder, error.into()))?;
-        Ok(Self { work: Some(work), done, busy: false, thread: Some(thread), folder })
+        Ok(Self {
+            work: Some(work),
+            done,
+            busy: false,
+            thread: Some(thread),
+            folder,
+        })
     }
 
     /// Begins; only when idle.
@@ -87,7 +100,10 @@ impl Writer {
     }
 
     fn died(&self) -> Error {
-        failed(&self.folder, std::io::Error::other("the writer thread died").into())
+        failed(
+            &self.folder,
+            std::io::Error::other("the writer thread died").into(),
+        )
     }
 }
 

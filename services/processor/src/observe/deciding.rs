@@ -3,19 +3,23 @@
 use std::collections::BTreeMap;
 
 use tributary_contracts::wire::{
-    AtomBody, ChannelActivity, Claim, ClaimKind, MinuteRun, Override, OverrideMessage, OverrideRange, PassiveAtom, Session,
-    SessionAtom, Trait,
+    AtomBody, ChannelActivity, Claim, ClaimKind, MinuteRun, Override, OverrideMessage,
+    OverrideRange, PassiveAtom, Session, SessionAtom, Trait,
 };
 use tributary_core::identity::{Graph, NodeId};
 use tributary_core::ids::{ProfileId, SessionId};
 use tributary_core::time::{MINUTE, Timestamp};
-use tributary_core::timeline::{Activity, Decision, Decisions, Event, Owner, SessionDecision, Span, decide};
+use tributary_core::timeline::{
+    Activity, Decision, Decisions, Event, Owner, SessionDecision, Span, decide,
+};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::goals::Goals;
 use super::sending::Sending;
-use super::stored::{Header, Page, SentPassive, SentSession, StoredEvent, Timeline, session_uuid, uuid_of};
+use super::stored::{
+    Header, Page, SentPassive, SentSession, StoredEvent, Timeline, session_uuid, uuid_of,
+};
 use crate::runtime::stage::Broken;
 
 /// The place of an event: its page and its place on the page.
@@ -36,31 +40,60 @@ pub(super) fn settle(
         .enumerate()
         .flat_map(|(page, content)| (0..content.events.len()).map(move |place| (page, place)))
         .collect();
-    let mut owners = Owners { graph, timeline: timeline.identifier(), workspace: timeline.header.workspace.clone(), known: BTreeMap::new() };
+    let mut owners = Owners {
+        graph,
+        timeline: timeline.identifier(),
+        workspace: timeline.header.workspace.clone(),
+        known: BTreeMap::new(),
+    };
     let session_ids = send_sessions(timeline, &decisions, &places, &mut owners, goals, sending)?;
     let now: Vec<(Option<SessionId>, Option<ProfileId>)> = decisions
         .events
         .iter()
-        .map(|Decision { session, owner }| (session.map(|number| session_ids[number as usize]), owners.id(*owner)))
+        .map(|Decision { session, owner }| {
+            (
+                session.map(|number| session_ids[number as usize]),
+                owners.id(*owner),
+            )
+        })
         .collect();
     send_resolved(key, timeline, &places, &now, sending)?;
     send_claims(timeline, &decisions, &places, &now, sending)?;
     send_passive(timeline, &now, sending)?;
-    send_overrides(timeline, &decisions, &places, &now, &session_ids, &mut owners, sending)?;
+    send_overrides(
+        timeline,
+        &decisions,
+        &places,
+        &now,
+        &session_ids,
+        &mut owners,
+        sending,
+    )?;
     Ok(decisions.spans)
 }
 
 fn decided(timeline: &Timeline, graph: &Graph) -> Decisions {
     let stored = || timeline.pages.iter().flat_map(|page| &page.events);
     let Some(node) = timeline.node else {
-        let nobody = Decision { session: None, owner: Owner::Nobody };
-        return Decisions { events: vec![nobody; stored().count()], single_line: true, ..Decisions::default() };
+        let nobody = Decision {
+            session: None,
+            owner: Owner::Nobody,
+        };
+        return Decisions {
+            events: vec![nobody; stored().count()],
+            single_line: true,
+            ..Decisions::default()
+        };
     };
     let events: Vec<Event<'_>> = stored()
         .map(|event| Event {
             time: event.time(),
             message: &event.message,
-            activity: if event.set.is_some() { event.activity() } else { Activity::Nobody },
+            activity: if event.set.is_some() {
+                event.activity()
+            } else {
+                Activity::Nobody
+            },
             identifiers: event.set.map_or(&[], |set| &timeline.nodes[set as usize]),
         })
         .collect();
@@ -79,8 +112,16 @@ impl Owners<'_> {
     fn id(&mut self, owner: Owner) -> Option<ProfileId> {
         match owner {
             Owner::Nobody => None,
-            Owner::Alone => self.timeline.as_ref().map(|timeline| ProfileId::alone(&self.workspace, timeline)),
-            Owner::Profile(root) => Some(*self.known.entry(root).or_insert_with(|| self.graph.profile(root))),
+            Owner::Alone => self
+                .timeline
+                .as_ref()
+                .map(|timeline| ProfileId::alone(&self.workspace, timeline)),
+            Owner::Profile(root) => Some(
+                *self
+                    .known
+                    .entry(root)
+                    .or_insert_with(|| self.graph.profile(root)),
+            ),
         }
     }
 }
@@ -93,7 +134,9 @@ fn send_sessions(
     goals: &Goals,
     sending: &mut Sending<'_>,
 ) -> Result<Vec<SessionId>, Broken> {
-    let Some(identifier) = timeline.identifier() else { return Ok(Vec::new()) };
+    let Some(identifier) = timeline.identifier() else {
+        return Ok(Vec::new());
+    };
     let workspace = timeline.header.workspace.clone();
     let mut ids = Vec::with_capacity(decisions.sessions.len());
     let mut begins = vec![false; places.len()];
@@ -103,13 +146,21 @@ fn send_sessions(
         let (page, place) = places[first];
         let sent = timeline.pages[page].events[place].sent.as_deref();
         let id = sent.map_or_else(
-            || SessionId::of(&workspace, &identifier, &timeline.pages[page].events[place].message),
+            || {
+                SessionId::of(
+                    &workspace,
+                    &identifier,
+                    &timeline.pages[page].events[place].message,
+                )
+            },
             |sent| SessionId(sent.id),
         );
         ids.push(id);
         let owner = owners.id(session.owner);
         let is_as_sent = sent.is_some_and(|sent| {
-            sent.owner == uuid_of(owner) && sent.events as usize == session.events.len() && sent.end == session.end.0
+            sent.owner == uuid_of(owner)
+                && sent.events as usize == session.events.len()
+                && sent.end == session.end.0
         }) && !session.events.iter().any(|event| {
             let (page, place) = places[*event as usize];
             timeline.pages[page].events[place].fresh
@@ -122,7 +173,12 @@ fn send_sessions(
         let page = &mut timeline.pages[page];
         page.dirty = true;
         let events = session.events.len() as u32;
-        page.events[place].sent = Some(Box::new(SentSession { id: id.0, owner: uuid_of(owner), events, end: session.end.0 }));
+        page.events[place].sent = Some(Box::new(SentSession {
+            id: id.0,
+            owner: uuid_of(owner),
+            events,
+            end: session.end.0,
+        }));
     }
     for (index, (page, place)) in places.iter().enumerate() {
         if begins[index] || timeline.pages[*page].events[*place].sent.is_none() {
@@ -136,7 +192,10 @@ fn send_sessions(
     Ok(ids)
 }
 
-#[expect(clippy::too_many_arguments, reason = "the parts of one message, all of different types")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the parts of one message, all of different types"
+)]
 fn send_session(
     timeline: &Timeline,
     session: &SessionDecision,
@@ -157,7 +216,11 @@ fn send_session(
         })
         .collect();
     let facts = &header.facts[events[0].facts as usize];
-    let goals = goals.reached(events.iter().filter_map(|event| Some(header.names[event.goal_event? as usize].as_str())));
+    let goals = goals.reached(
+        events
+            .iter()
+            .filter_map(|event| Some(header.names[event.goal_event? as usize].as_str())),
+    );
     let atom_id = format!("session:{id}");
     if let Some(before) = before.filter(|before| Some(*before) != owner) {
         sending.atom(&header.workspace, before, &atom_id, None)?;
@@ -210,10 +273,19 @@ fn send_session(
 }
 
 /// The session is none any more: its events are in others.
-fn take_back_session(timeline: &Timeline, sent: &SentSession, sending: &mut Sending<'_>) -> Result<(), Broken> {
+fn take_back_session(
+    timeline: &Timeline,
+    sent: &SentSession,
+    sending: &mut Sending<'_>,
+) -> Result<(), Broken> {
     let header = &timeline.header;
     if let Some(owner) = sent.owner {
-        sending.atom(&header.workspace, ProfileId(owner), &format!("session:{}", sent.id), None)?;
+        sending.atom(
+            &header.workspace,
+            ProfileId(owner),
+            &format!("session:{}", sent.id),
+            None,
+        )?;
     }
     let revision = sending.revision;
     sending.session(
@@ -248,15 +320,27 @@ fn activity<'a>(header: &'a Header, events: &[&StoredEvent]) -> Vec<ChannelActiv
         let facts = &header.facts[event.facts as usize];
         // The first minute mark at or after the event: a window (end - length, end] holds it from that mark on.
         let minute = event.time.div_euclid(MINUTE) + i64::from(event.time.rem_euclid(MINUTE) != 0);
-        let runs = minutes.entry((&facts.channel, &facts.store, &facts.device_type)).or_default();
+        let runs = minutes
+            .entry((&facts.channel, &facts.store, &facts.device_type))
+            .or_default();
         match runs.last_mut() {
             Some(run) if minute < run.first + run.length => {}
             Some(run) if minute == run.first + run.length => run.length += 1,
-            _ => runs.push(MinuteRun { first: minute, length: 1 }),
+            _ => runs.push(MinuteRun {
+                first: minute,
+                length: 1,
+            }),
         }
     }
     let entries = minutes.into_iter();
-    entries.map(|((channel, store, device_type), minutes)| ChannelActivity { channel, store, device_type, minutes }).collect()
+    entries
+        .map(|((channel, store, device_type), minutes)| ChannelActivity {
+            channel,
+            store,
+            device_type,
+            minutes,
+        })
+        .collect()
 }
 
 /// Each trait as the latest of the events states it; they stand in order of time.
@@ -265,7 +349,15 @@ fn latest_traits<'a>(header: &'a Header, events: &[&'a StoredEvent]) -> Vec<Trai
     for event in events {
         for (name, value) in &event.traits {
             let name = header.names[*name as usize].as_str();
-            latest.insert(name, Trait { name, value, occurred_at: event.time(), message_id: &event.message });
+            latest.insert(
+                name,
+                Trait {
+                    name,
+                    value,
+                    occurred_at: event.time(),
+                    message_id: &event.message,
+                },
+            );
         }
     }
     latest.into_values().collect()
@@ -285,8 +377,16 @@ fn send_resolved(
     for ((page, place), (session, owner)) in places.iter().zip(now) {
         let page = &mut timeline.pages[*page];
         page.events[*place].fresh = false;
-        let Some(waiting) = page.events[*place].waiting.take() else { continue };
-        sending.resolved(timeline.partition, key, *session, *owner, &timeline.waiting[waiting as usize])?;
+        let Some(waiting) = page.events[*place].waiting.take() else {
+            continue;
+        };
+        sending.resolved(
+            timeline.partition,
+            key,
+            *session,
+            *owner,
+            &timeline.waiting[waiting as usize],
+        )?;
         let session = session_uuid(*session).map(|session| page.place(session));
         let owner = uuid_of(*owner).map(|owner| page.place(owner));
         let event = &mut page.events[*place];
@@ -306,11 +406,15 @@ fn send_claims(
 ) -> Result<(), Broken> {
     for (index, (page, place)) in places.iter().enumerate() {
         let event = &timeline.pages[*page].events[*place];
-        let Some(order) = event.order.as_deref() else { continue };
+        let Some(order) = event.order.as_deref() else {
+            continue;
+        };
         let (session_id, profile_id) = now[index];
-        let first = decisions.events[index].session.map_or((*page, *place), |session| {
-            places[decisions.sessions[session as usize].events[0] as usize]
-        });
+        let first = decisions.events[index]
+            .session
+            .map_or((*page, *place), |session| {
+                places[decisions.sessions[session as usize].events[0] as usize]
+            });
         let header = &timeline.header;
         let facts = &header.facts[event.facts as usize];
         let begun = &header.facts[timeline.pages[first.0].events[first.1].facts as usize];
@@ -341,8 +445,15 @@ fn send_claims(
             gone: profile_id.is_none(),
         };
         // The rest of a claim never changes: its message determines it.
-        let changing = format!("{profile_id:?} {session_id:?} {} {}", claim.traffic_source, claim.campaign);
-        let hash = if claim.gone { 0 } else { xxh3_64(changing.as_bytes()).max(1) };
+        let changing = format!(
+            "{profile_id:?} {session_id:?} {} {}",
+            claim.traffic_source, claim.campaign
+        );
+        let hash = if claim.gone {
+            0
+        } else {
+            xxh3_64(changing.as_bytes()).max(1)
+        };
         if hash == order.claimed {
             continue;
         }
@@ -356,7 +467,11 @@ fn send_claims(
     Ok(())
 }
 
-fn send_passive(timeline: &mut Timeline, now: &[(Option<SessionId>, Option<ProfileId>)], sending: &mut Sending<'_>) -> Result<(), Broken> {
+fn send_passive(
+    timeline: &mut Timeline,
+    now: &[(Option<SessionId>, Option<ProfileId>)],
+    sending: &mut Sending<'_>,
+) -> Result<(), Broken> {
     let mut decided = now.iter();
     for index in 0..timeline.pages.len() {
         let page = &timeline.pages[index];
@@ -371,12 +486,18 @@ fn send_passive(timeline: &mut Timeline, now: &[(Option<SessionId>, Option<Profi
             continue;
         }
         let header = &timeline.header;
-        let atom_id = format!("passive:{}:{}:{}", header.timeline_type, header.timeline_value, page.number);
+        let atom_id = format!(
+            "passive:{}:{}:{}",
+            header.timeline_type, header.timeline_value, page.number
+        );
         let mut sent = Vec::with_capacity(owned.len());
         for (owner, events) in &owned {
             let messages: Vec<&str> = events.iter().map(|event| &*event.message).collect();
             let hash = xxh3_64(messages.join("\0").as_bytes());
-            let entry = SentPassive { owner: *owner, hash };
+            let entry = SentPassive {
+                owner: *owner,
+                hash,
+            };
             if !page.passive.contains(&entry) {
                 let body = AtomBody::PassiveAtom(PassiveAtom {
                     timeline_type: &header.timeline_type,
@@ -389,7 +510,11 @@ fn send_passive(timeline: &mut Timeline, now: &[(Option<SessionId>, Option<Profi
             }
             sent.push(entry);
         }
-        for before in page.passive.iter().filter(|before| !owned.contains_key(&before.owner)) {
+        for before in page
+            .passive
+            .iter()
+            .filter(|before| !owned.contains_key(&before.owner))
+        {
             sending.atom(&header.workspace, ProfileId(before.owner), &atom_id, None)?;
         }
         if sent != page.passive {
@@ -418,14 +543,27 @@ fn send_overrides(
         let event = &page.events[place];
         let received = |place: Option<u32>| place.map(|place| page.ids[place as usize]);
         let (session, owner) = now[index];
-        received(event.received_session) != session_uuid(session) || received(event.received_owner) != uuid_of(owner)
+        received(event.received_session) != session_uuid(session)
+            || received(event.received_owner) != uuid_of(owner)
     };
     let mut ranges: BTreeMap<usize, Vec<OverrideRange>> = BTreeMap::new();
     if decisions.single_line {
         for (session, id) in decisions.sessions.iter().zip(session_ids) {
-            if session.events.iter().any(|event| otherwise(timeline, *event as usize)) {
-                let range = OverrideRange { from: session.start, to: session.end, session_id: Some(*id), profile_id: owners.id(session.owner) };
-                ranges.entry(places[session.events[0] as usize].0).or_default().push(range);
+            if session
+                .events
+                .iter()
+                .any(|event| otherwise(timeline, *event as usize))
+            {
+                let range = OverrideRange {
+                    from: session.start,
+                    to: session.end,
+                    session_id: Some(*id),
+                    profile_id: owners.id(session.owner),
+                };
+                ranges
+                    .entry(places[session.events[0] as usize].0)
+                    .or_default()
+                    .push(range);
             }
         }
     }
@@ -439,12 +577,18 @@ fn send_overrides(
             .iter()
             .enumerate()
             .filter(|(place, event)| {
-                let by_session = decisions.single_line && event.activity() == Activity::Active && event.set.is_some();
+                let by_session = decisions.single_line
+                    && event.activity() == Activity::Active
+                    && event.set.is_some();
                 !by_session && otherwise(timeline, first + place)
             })
             .map(|(place, event)| {
                 let (session_id, profile_id) = now[first + place];
-                OverrideMessage { message_id: &event.message, session_id, profile_id }
+                OverrideMessage {
+                    message_id: &event.message,
+                    session_id,
+                    profile_id,
+                }
             })
             .collect();
         let ranges = ranges.remove(&index).unwrap_or_default();

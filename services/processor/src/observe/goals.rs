@@ -17,10 +17,17 @@ impl Goals {
     }
 
     /// How many of the events reach each goal; goals that none reaches are left out.
-    pub(super) fn reached<'a>(&'a self, events: impl Iterator<Item = &'a str>) -> BTreeMap<&'a str, i64> {
+    pub(super) fn reached<'a>(
+        &'a self,
+        events: impl Iterator<Item = &'a str>,
+    ) -> BTreeMap<&'a str, i64> {
         let mut reached = BTreeMap::new();
         for event in events {
-            for (goal, _) in self.0.iter().filter(|(_, names)| names.iter().any(|name| name == event)) {
+            for (goal, _) in self
+                .0
+                .iter()
+                .filter(|(_, names)| names.iter().any(|name| name == event))
+            {
                 *reached.entry(goal.as_str()).or_insert(0) += 1;
             }
         }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use tributary_contracts::keys;
-use tributary_contracts::wire::{AtomBody, Identity, IdentifierAtom, Refusal, Span as WireSpan};
+use tributary_contracts::wire::{AtomBody, IdentifierAtom, Identity, Refusal, Span as WireSpan};
 use tributary_core::identity::{Graph, LinkId, NodeId};
 use tributary_core::ids::ProfileId;
 use tributary_core::time::Timestamp;
@@ -46,16 +46,27 @@ pub(super) fn tell(
         if let Some(last) = wire.last_mut() {
             last.valid_to = span.from;
         }
-        wire.push(WireSpan { profile_id, valid_from: span.from, valid_to: Timestamp::MAX });
+        wire.push(WireSpan {
+            profile_id,
+            valid_from: span.from,
+            valid_to: Timestamp::MAX,
+        });
     }
     if wire.is_empty() {
-        wire.push(WireSpan { profile_id: profile, valid_from: Timestamp::MIN, valid_to: Timestamp::MAX });
+        wire.push(WireSpan {
+            profile_id: profile,
+            valid_from: Timestamp::MIN,
+            valid_to: Timestamp::MAX,
+        });
     }
     let hub = graph.is_hub(node);
     let now = Told {
         profile: profile.0,
         hub,
-        spans: wire.iter().map(|span| (span.profile_id.0, span.valid_from.0, span.valid_to.0)).collect(),
+        spans: wire
+            .iter()
+            .map(|span| (span.profile_id.0, span.valid_from.0, span.valid_to.0))
+            .collect(),
     };
     let (type_name, value) = (identifier.r#type.name(), &*identifier.value);
     let key = [b"i", keys::timeline(workspace, type_name, value).as_slice()].concat();
@@ -72,7 +83,10 @@ pub(super) fn tell(
         if let Some(before) = before {
             sending.atom(workspace, before, &atom_id, None)?;
         }
-        let body = AtomBody::IdentifierAtom(IdentifierAtom { r#type: type_name, value });
+        let body = AtomBody::IdentifierAtom(IdentifierAtom {
+            r#type: type_name,
+            value,
+        });
         sending.atom(workspace, profile, &atom_id, Some(body))?;
     }
     let revision = sending.revision;
@@ -100,7 +114,13 @@ pub(super) fn tell_refusal(
 ) -> Result<i64, Broken> {
     let (higher, lower) = graph.ends(link);
     let (higher, lower) = (graph.identifier(higher), graph.identifier(lower));
-    let parts = [workspace, higher.r#type.name(), &higher.value, lower.r#type.name(), &lower.value];
+    let parts = [
+        workspace,
+        higher.r#type.name(),
+        &higher.value,
+        lower.r#type.name(),
+        &lower.value,
+    ];
     let key = [b"r", keys::joined(&parts).as_slice()].concat();
     let before: Option<String> = match sending.outputs.get(partition, &key)? {
         Some(before) => Some(decode(&before)?),

@@ -56,9 +56,14 @@ impl Observed {
             return false;
         }
         let day = sight.at.day();
-        match set.seen.iter_mut().find(|seen| seen.source == sight.source && seen.may_link == sight.may_link) {
+        match set
+            .seen
+            .iter_mut()
+            .find(|seen| seen.source == sight.source && seen.may_link == sight.may_link)
+        {
             Some(seen) => {
-                let earlier = (sight.at.0, sight.message) < (seen.first, seen.first_message.as_str());
+                let earlier =
+                    (sight.at.0, sight.message) < (seen.first, seen.first_message.as_str());
                 if !earlier && day <= seen.last_day {
                     return false;
                 }
@@ -98,12 +103,23 @@ impl Observed {
             source: sight.source.to_owned(),
             may_link: sight.may_link,
         };
-        let seen = Knowledge { first: sight.at.0, first_message: sight.message.to_owned(), last_day: sight.at.day() };
-        self.links.entry(key).and_modify(|known| known.join(&seen)).or_insert(seen);
+        let seen = Knowledge {
+            first: sight.at.0,
+            first_message: sight.message.to_owned(),
+            last_day: sight.at.day(),
+        };
+        self.links
+            .entry(key)
+            .and_modify(|known| known.join(&seen))
+            .or_insert(seen);
     }
 
     /// Tells the log and the graphs what is new of it.
-    pub(super) fn tell(&mut self, workspaces: &mut Workspaces, sending: &mut Sending<'_>) -> Result<usize, Broken> {
+    pub(super) fn tell(
+        &mut self,
+        workspaces: &mut Workspaces,
+        sending: &mut Sending<'_>,
+    ) -> Result<usize, Broken> {
         let mut told = 0;
         for (key, seen) in std::mem::take(&mut self.links) {
             let stored_key = key.stored();
@@ -132,7 +148,11 @@ impl Observed {
             // The set of links is what counts, so a link of one's own can be used before the log brings it back.
             let graph = workspaces.graph(&key.workspace);
             let (higher, lower) = (graph.intern(&key.higher), graph.intern(&key.lower));
-            let observation = Observation { first: Timestamp(known.first), last_day: known.last_day, may_link: key.may_link };
+            let observation = Observation {
+                first: Timestamp(known.first),
+                last_day: known.last_day,
+                may_link: key.may_link,
+            };
             graph.observe(higher, lower, observation);
             told += 1;
         }

@@ -64,7 +64,11 @@ impl Reading<'_> {
     /// The identifiers, highest first, without those that ingest left out.
     pub(super) fn identifiers(&self) -> Result<Vec<Identifier>, Poison> {
         let mut identifiers = Vec::with_capacity(self.identifiers.len());
-        for read in self.identifiers.iter().filter(|read| !read.value.is_empty()) {
+        for read in self
+            .identifiers
+            .iter()
+            .filter(|read| !read.value.is_empty())
+        {
             identifiers.push(Identifier::new(identifier_type(read.r#type)?, read.value));
         }
         identifiers.sort();
@@ -74,7 +78,10 @@ impl Reading<'_> {
 
     /// The identifier under which the event is filed.
     pub(super) fn timeline(&self) -> Result<Identifier, Poison> {
-        Ok(Identifier::new(identifier_type(self.timeline_type)?, self.timeline_value))
+        Ok(Identifier::new(
+            identifier_type(self.timeline_type)?,
+            self.timeline_value,
+        ))
     }
 
     /// A stable hash of what a message id stands for: what the sender said, not when or through what it arrived, so
@@ -85,14 +92,25 @@ impl Reading<'_> {
             hash.update(text.as_bytes());
             hash.update(&[0]);
         };
-        for text in [self.r#type, self.event, self.source, self.traits, self.properties] {
+        for text in [
+            self.r#type,
+            self.event,
+            self.source,
+            self.traits,
+            self.properties,
+        ] {
             add(text);
         }
         for identifier in &self.identifiers {
             add(identifier.r#type);
             add(identifier.value);
         }
-        hash.update(&self.original_timestamp.map_or(i64::MIN, |time| time.0).to_le_bytes());
+        hash.update(
+            &self
+                .original_timestamp
+                .map_or(i64::MIN, |time| time.0)
+                .to_le_bytes(),
+        );
         hash.digest()
     }
 }

@@ -2,7 +2,9 @@
 
 use tributary_contracts::framing::{Encoder, Message};
 use tributary_contracts::keys;
-use tributary_contracts::wire::{Atom, AtomBody, Claim, Identity, Link, Override, Refusal, ResolvedTouchpoint, Session, State};
+use tributary_contracts::wire::{
+    Atom, AtomBody, Claim, Identity, Link, Override, Refusal, ResolvedTouchpoint, Session, State,
+};
 use tributary_core::ids::{ProfileId, SessionId};
 
 use crate::runtime::stage::{Broken, Outputs};
@@ -47,9 +49,18 @@ pub(super) struct Sending<'a> {
 
 macro_rules! send {
     ($sending:ident, $encoder:ident, $topic:literal, $partition:expr, $key:expr, $message:expr) => {{
-        let Encoders { $encoder: encoder, buffer, .. } = &mut *$sending.encoders;
+        let Encoders {
+            $encoder: encoder,
+            buffer,
+            ..
+        } = &mut *$sending.encoders;
         buffer.clear();
-        encoder.encode($message, buffer).map_err(|error| Broken(format!(concat!("a message for ", $topic, " does not fit: {}"), error)))?;
+        encoder.encode($message, buffer).map_err(|error| {
+            Broken(format!(
+                concat!("a message for ", $topic, " does not fit: {}"),
+                error
+            ))
+        })?;
         $sending.outputs.send($topic, $partition, $key, buffer)
     }};
 }
@@ -92,10 +103,19 @@ impl Sending<'_> {
         send!(self, session, "sessions", partition, &key, session)
     }
 
-    pub(super) fn overrides(&mut self, partition: i32, overrides: &Override<'_>) -> Result<(), Broken> {
+    pub(super) fn overrides(
+        &mut self,
+        partition: i32,
+        overrides: &Override<'_>,
+    ) -> Result<(), Broken> {
         let partition = partition % self.outputs.partitions("overrides") as i32;
         let page = overrides.page.to_string();
-        let key = keys::joined(&[overrides.workspace, overrides.timeline_type, overrides.timeline_value, &page]);
+        let key = keys::joined(&[
+            overrides.workspace,
+            overrides.timeline_type,
+            overrides.timeline_value,
+            &page,
+        ]);
         send!(self, r#override, "overrides", partition, &key, overrides)
     }
 
@@ -106,7 +126,11 @@ impl Sending<'_> {
     }
 
     pub(super) fn identity(&mut self, identity: &Identity<'_>) -> Result<(), Broken> {
-        let key = keys::timeline(identity.workspace, identity.identifier_type, identity.identifier_value);
+        let key = keys::timeline(
+            identity.workspace,
+            identity.identifier_type,
+            identity.identifier_value,
+        );
         let partition = keys::partition(&key, self.outputs.partitions("identities"));
         send!(self, identity, "identities", partition, &key, identity)
     }
@@ -125,25 +149,50 @@ impl Sending<'_> {
     }
 
     /// Gives an atom to a profile, or with no body takes it from it.
-    pub(super) fn atom(&mut self, workspace: &str, owner: ProfileId, id: &str, body: Option<AtomBody<'_>>) -> Result<(), Broken> {
+    pub(super) fn atom(
+        &mut self,
+        workspace: &str,
+        owner: ProfileId,
+        id: &str,
+        body: Option<AtomBody<'_>>,
+    ) -> Result<(), Broken> {
         let profile = owner.to_string();
         let key = keys::joined(&[workspace, &profile, id]);
         let filed = &key[..workspace.len() + 1 + profile.len()];
         let partition = keys::partition(filed, self.outputs.partitions("atoms"));
-        let atom = Atom { workspace, profile_id: owner, atom_id: id, revision: self.revision, body };
+        let atom = Atom {
+            workspace,
+            profile_id: owner,
+            atom_id: id,
+            revision: self.revision,
+            body,
+        };
         send!(self, atom, "atoms", partition, &key, &atom)
     }
 
     /// A record of the store, framed.
     pub(super) fn state(&mut self, body: &[u8]) -> Result<Vec<u8>, Broken> {
-        let state = State { revision: self.revision, rules_version: self.rules_version, links_offset: self.links_offset, body };
+        let state = State {
+            revision: self.revision,
+            rules_version: self.rules_version,
+            links_offset: self.links_offset,
+            body,
+        };
         let mut framed = Vec::with_capacity(body.len() + 32);
-        self.encoders.state.encode(&state, &mut framed).map_err(|error| Broken(format!("a record of the state does not fit: {error}")))?;
+        self.encoders
+            .state
+            .encode(&state, &mut framed)
+            .map_err(|error| Broken(format!("a record of the state does not fit: {error}")))?;
         Ok(framed)
     }
 
     /// Writes a record of the store, or deletes it.
-    pub(super) fn put(&mut self, partition: i32, key: &[u8], body: Option<&[u8]>) -> Result<(), Broken> {
+    pub(super) fn put(
+        &mut self,
+        partition: i32,
+        key: &[u8],
+        body: Option<&[u8]>,
+    ) -> Result<(), Broken> {
         match body {
             Some(body) => {
                 let framed = self.state(body)?;

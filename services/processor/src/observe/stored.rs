@@ -160,15 +160,21 @@ pub(super) enum Known {
 impl Page {
     /// The place of an id in `ids`.
     pub(super) fn place(&mut self, id: Uuid) -> u32 {
-        let place = self.ids.iter().rposition(|known| *known == id).unwrap_or_else(|| {
-            self.ids.push(id);
-            self.ids.len() - 1
-        });
+        let place = self
+            .ids
+            .iter()
+            .rposition(|known| *known == id)
+            .unwrap_or_else(|| {
+                self.ids.push(id);
+                self.ids.len() - 1
+            });
         place as u32
     }
 
     fn first(&self) -> (i64, &str) {
-        self.events.first().map_or((i64::MIN, ""), |event| (event.time, &event.message))
+        self.events
+            .first()
+            .map_or((i64::MIN, ""), |event| (event.time, &event.message))
     }
 }
 
@@ -197,7 +203,12 @@ impl StoredOrder {
 }
 
 impl Timeline {
-    pub(super) fn new(partition: i32, workspace: &str, timeline_type: &str, timeline_value: &str) -> Self {
+    pub(super) fn new(
+        partition: i32,
+        workspace: &str,
+        timeline_type: &str,
+        timeline_value: &str,
+    ) -> Self {
         let header = Header {
             workspace: workspace.to_owned(),
             timeline_type: timeline_type.to_owned(),
@@ -208,7 +219,11 @@ impl Timeline {
     }
 
     fn with(partition: i32, header: Header, pages: Vec<Page>) -> Self {
-        let known = pages.iter().flat_map(|page| &page.events).map(|event| message_hash(&event.message)).collect();
+        let known = pages
+            .iter()
+            .flat_map(|page| &page.events)
+            .map(|event| message_hash(&event.message))
+            .collect();
         Self {
             partition,
             header,
@@ -223,8 +238,14 @@ impl Timeline {
     }
 
     /// Reads the timeline of that key from the store.
-    pub(super) fn load(partition: i32, key: &[u8], store: &dyn Store) -> Result<Option<Self>, Broken> {
-        let Some(header) = store.get(partition, &header_key(key))? else { return Ok(None) };
+    pub(super) fn load(
+        partition: i32,
+        key: &[u8],
+        store: &dyn Store,
+    ) -> Result<Option<Self>, Broken> {
+        let Some(header) = store.get(partition, &header_key(key))? else {
+            return Ok(None);
+        };
         let header: Header = decode(&header)?;
         let mut pages: Vec<Page> = Vec::new();
         store.scan(partition, &pages_prefix(key), &mut |_, page| {
@@ -239,20 +260,30 @@ impl Timeline {
     /// Gives the identifiers of the header their nodes.
     pub(super) fn intern(&mut self, graph: &mut Graph) {
         for set in &self.header.sets[self.nodes.len()..] {
-            let nodes = set.identifiers.iter().map(|(rank, value)| graph.intern(&Identifier::new(IdentifierType(*rank), value)));
+            let nodes = set
+                .identifiers
+                .iter()
+                .map(|(rank, value)| graph.intern(&Identifier::new(IdentifierType(*rank), value)));
             self.nodes.push(nodes.collect());
         }
         if self.node.is_none() {
             // A timeline that only a bot has used may yet be an identifier that others were seen with.
             self.node = self.identifier().and_then(|identifier| {
-                if self.nodes.is_empty() { graph.find(&identifier) } else { Some(graph.intern(&identifier)) }
+                if self.nodes.is_empty() {
+                    graph.find(&identifier)
+                } else {
+                    Some(graph.intern(&identifier))
+                }
             });
         }
     }
 
     /// The timeline's identifier; none for the timeline of a source.
     pub(super) fn identifier(&self) -> Option<Identifier> {
-        Some(Identifier::new(IdentifierType::named(&self.header.timeline_type)?, &self.header.timeline_value))
+        Some(Identifier::new(
+            IdentifierType::named(&self.header.timeline_type)?,
+            &self.header.timeline_value,
+        ))
     }
 
     /// Whether the message was taken before, with the same content.
@@ -260,7 +291,12 @@ impl Timeline {
         if !self.known.contains(&message_hash(message)) {
             return Known::New;
         }
-        match self.pages.iter().flat_map(|page| &page.events).find(|event| &*event.message == message) {
+        match self
+            .pages
+            .iter()
+            .flat_map(|page| &page.events)
+            .find(|event| &*event.message == message)
+        {
             None => Known::New,
             Some(event) if event.content == content => Known::Duplicate,
             Some(_) => Known::Conflict,
@@ -271,11 +307,21 @@ impl Timeline {
     pub(super) fn set(&mut self, identifiers: &[Identifier]) -> u32 {
         let is_it = |set: &IdentifierSet| {
             set.identifiers.len() == identifiers.len()
-                && set.identifiers.iter().zip(identifiers).all(|((rank, value), other)| *rank == other.r#type.0 && *value == *other.value)
+                && set
+                    .identifiers
+                    .iter()
+                    .zip(identifiers)
+                    .all(|((rank, value), other)| *rank == other.r#type.0 && *value == *other.value)
         };
         let number = self.header.sets.iter().rposition(is_it).unwrap_or_else(|| {
-            let identifiers = identifiers.iter().map(|identifier| (identifier.r#type.0, identifier.value.to_string())).collect();
-            self.header.sets.push(IdentifierSet { identifiers, seen: Vec::new() });
+            let identifiers = identifiers
+                .iter()
+                .map(|identifier| (identifier.r#type.0, identifier.value.to_string()))
+                .collect();
+            self.header.sets.push(IdentifierSet {
+                identifiers,
+                seen: Vec::new(),
+            });
             self.header_dirty = true;
             self.header.sets.len() - 1
         });
@@ -292,37 +338,52 @@ impl Timeline {
                 && facts.device_type == reading.device_type
                 && facts.source == reading.source
         };
-        let number = self.header.facts.iter().rposition(is_it).unwrap_or_else(|| {
-            self.header.facts.push(Facts {
-                channel: reading.channel.to_owned(),
-                traffic_source: reading.traffic_source.to_owned(),
-                campaign: reading.campaign.name.to_owned(),
-                store: reading.store.to_owned(),
-                device_type: reading.device_type.to_owned(),
-                source: reading.source.to_owned(),
+        let number = self
+            .header
+            .facts
+            .iter()
+            .rposition(is_it)
+            .unwrap_or_else(|| {
+                self.header.facts.push(Facts {
+                    channel: reading.channel.to_owned(),
+                    traffic_source: reading.traffic_source.to_owned(),
+                    campaign: reading.campaign.name.to_owned(),
+                    store: reading.store.to_owned(),
+                    device_type: reading.device_type.to_owned(),
+                    source: reading.source.to_owned(),
+                });
+                self.header_dirty = true;
+                self.header.facts.len() - 1
             });
-            self.header_dirty = true;
-            self.header.facts.len() - 1
-        });
         number as u32
     }
 
     /// The number of a name.
     pub(super) fn name(&mut self, name: &str) -> u32 {
-        let number = self.header.names.iter().rposition(|known| known == name).unwrap_or_else(|| {
-            self.header.names.push(name.to_owned());
-            self.header_dirty = true;
-            self.header.names.len() - 1
-        });
+        let number = self
+            .header
+            .names
+            .iter()
+            .rposition(|known| known == name)
+            .unwrap_or_else(|| {
+                self.header.names.push(name.to_owned());
+                self.header_dirty = true;
+                self.header.names.len() - 1
+            });
         number as u32
     }
 
     /// Files an event at its place.
     pub(super) fn insert(&mut self, event: StoredEvent) {
         self.known.insert(message_hash(&event.message));
-        let after = self.pages.partition_point(|page| page.first() <= (event.time, &event.message));
+        let after = self
+            .pages
+            .partition_point(|page| page.first() <= (event.time, &event.message));
         let mut index = after.saturating_sub(1);
-        let full = self.pages.get(index).is_none_or(|page| page.events.len() >= PAGE);
+        let full = self
+            .pages
+            .get(index)
+            .is_none_or(|page| page.events.len() >= PAGE);
         if full {
             let at_the_end = self
                 .pages
@@ -332,7 +393,10 @@ impl Timeline {
             let number = self.header.next_page;
             self.header.next_page += 1;
             self.header_dirty = true;
-            let mut page = Page { number, ..Page::default() };
+            let mut page = Page {
+                number,
+                ..Page::default()
+            };
             if at_the_end && index + 1 >= self.pages.len() {
                 self.pages.push(page);
                 index = self.pages.len() - 1;
@@ -348,7 +412,9 @@ impl Timeline {
             }
         }
         let page = &mut self.pages[index];
-        let place = page.events.partition_point(|other| (other.time, &other.message) < (event.time, &event.message));
+        let place = page
+            .events
+            .partition_point(|other| (other.time, &other.message) < (event.time, &event.message));
         page.events.insert(place, event);
         page.dirty = true;
     }
@@ -356,11 +422,19 @@ impl Timeline {
     /// Writes what has changed.
     pub(super) fn save(&mut self, key: &[u8], sending: &mut Sending<'_>) -> Result<(), Broken> {
         if std::mem::take(&mut self.header_dirty) {
-            sending.put(self.partition, &header_key(key), Some(&encode(&self.header)))?;
+            sending.put(
+                self.partition,
+                &header_key(key),
+                Some(&encode(&self.header)),
+            )?;
         }
         for page in self.pages.iter_mut().filter(|page| page.dirty) {
             page.dirty = false;
-            sending.put(self.partition, &page_key(key, page.number), Some(&encode(page)))?;
+            sending.put(
+                self.partition,
+                &page_key(key, page.number),
+                Some(&encode(page)),
+            )?;
         }
         Ok(())
     }
@@ -403,12 +477,17 @@ pub(super) fn exists(partition: i32, timeline: &[u8], store: &dyn Store) -> Resu
 
 /// A record of the store.
 pub(super) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
-    postcard::to_stdvec(value).expect("the records of this module have no type that postcard refuses")
+    postcard::to_stdvec(value)
+        .expect("the records of this module have no type that postcard refuses")
 }
 
 /// The other way; the store holds framed [`State`](tributary_contracts::wire::State) records.
 pub(super) fn decode<T: for<'a> Deserialize<'a>>(stored: &[u8]) -> Result<T, Broken> {
     let state: tributary_contracts::wire::State<'_> = tributary_contracts::framing::decode(stored)
         .map_err(|error| Broken(format!("a record of the observe stage's state {error}")))?;
-    postcard::from_bytes(state.body).map_err(|error| Broken(format!("a record of the observe stage's state is malformed: {error}")))
+    postcard::from_bytes(state.body).map_err(|error| {
+        Broken(format!(
+            "a record of the observe stage's state is malformed: {error}"
+        ))
+    })
 }

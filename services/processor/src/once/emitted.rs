@@ -24,12 +24,14 @@ impl Emitted {
     /// From the framed state record.
     pub(super) fn read(record: &[u8]) -> Result<Self, Broken> {
         let body = state_record::decode(record)?.body;
-        postcard::from_bytes(body).map_err(|error| Broken(format!("read what was emitted of an order: {error}")))
+        postcard::from_bytes(body)
+            .map_err(|error| Broken(format!("read what was emitted of an order: {error}")))
     }
 
     /// The body of the state record.
     pub(super) fn to_bytes(&self) -> Result<Vec<u8>, Broken> {
-        postcard::to_allocvec(self).map_err(|error| Broken(format!("encode what was emitted of an order: {error}")))
+        postcard::to_allocvec(self)
+            .map_err(|error| Broken(format!("encode what was emitted of an order: {error}")))
     }
 }
 
@@ -42,21 +44,42 @@ pub(super) struct Encoders {
 
 impl Encoders {
     pub(super) fn new() -> Self {
-        Self { order: Encoder::new("order"), atom: Encoder::new("atom") }
+        Self {
+            order: Encoder::new("order"),
+            atom: Encoder::new("atom"),
+        }
     }
 
     /// What others should know now. The revision is that of `before`, or the next where something is new.
-    pub(super) fn emitted(&mut self, claims: &[Claim<'_>], order: Option<&Order>, before: &Emitted) -> Result<Emitted, Broken> {
+    pub(super) fn emitted(
+        &mut self,
+        claims: &[Claim<'_>],
+        order: Option<&Order>,
+        before: &Emitted,
+    ) -> Result<Emitted, Broken> {
         let mut now = self.content(claims, order)?;
         let same = now.order == before.order && now.atom == before.atom;
-        now.revision = if same { before.revision } else { before.revision + 1 };
+        now.revision = if same {
+            before.revision
+        } else {
+            before.revision + 1
+        };
         Ok(now)
     }
 
     /// Sends what is otherwise than before. An atom that moves is gone here and new there in one transaction.
-    pub(super) fn send_changes(&mut self, before: &Emitted, now: &Emitted, outputs: &mut dyn Outputs) -> Result<(), Broken> {
+    pub(super) fn send_changes(
+        &mut self,
+        before: &Emitted,
+        now: &Emitted,
+        outputs: &mut dyn Outputs,
+    ) -> Result<(), Broken> {
         if now.order != before.order
-            && let Some((message, gone)) = now.order.as_ref().map(|order| (order, false)).or(before.order.as_ref().map(|order| (order, true)))
+            && let Some((message, gone)) = now
+                .order
+                .as_ref()
+                .map(|order| (order, false))
+                .or(before.order.as_ref().map(|order| (order, true)))
         {
             let mut order: OrderState<'_> = kept(message)?;
             order.revision = now.revision;
@@ -70,12 +93,27 @@ impl Encoders {
             let old: Option<Atom<'_>> = before.atom.as_deref().map(kept).transpose()?;
             let new: Option<Atom<'_>> = now.atom.as_deref().map(kept).transpose()?;
             if let Some(old) = old
-                && new.as_ref().is_none_or(|new| new.profile_id != old.profile_id)
+                && new
+                    .as_ref()
+                    .is_none_or(|new| new.profile_id != old.profile_id)
             {
-                self.send_atom(Atom { body: None, revision: now.revision, ..old }, outputs)?;
+                self.send_atom(
+                    Atom {
+                        body: None,
+                        revision: now.revision,
+                        ..old
+                    },
+                    outputs,
+                )?;
             }
             if let Some(new) = new {
-                self.send_atom(Atom { revision: now.revision, ..new }, outputs)?;
+                self.send_atom(
+                    Atom {
+                        revision: now.revision,
+                        ..new
+                    },
+                    outputs,
+                )?;
             }
         }
         Ok(())
@@ -83,13 +121,23 @@ impl Encoders {
 
     fn send_atom(&mut self, atom: Atom<'_>, outputs: &mut dyn Outputs) -> Result<(), Broken> {
         let owner = atom.profile_id.to_string();
-        let partition = keys::partition(&keys::joined(&[atom.workspace, &owner]), outputs.partitions("atoms"));
+        let partition = keys::partition(
+            &keys::joined(&[atom.workspace, &owner]),
+            outputs.partitions("atoms"),
+        );
         let message = self.atom(&atom)?;
-        outputs.send("atoms", partition, &keys::joined(&[atom.workspace, &owner, atom.atom_id]), &message)
+        outputs.send(
+            "atoms",
+            partition,
+            &keys::joined(&[atom.workspace, &owner, atom.atom_id]),
+            &message,
+        )
     }
 
     fn content(&mut self, claims: &[Claim<'_>], order: Option<&Order>) -> Result<Emitted, Broken> {
-        let Some(order) = order else { return Ok(Emitted::default()) };
+        let Some(order) = order else {
+            return Ok(Emitted::default());
+        };
         let first = &claims[order.winner];
         let state = OrderState {
             workspace: first.workspace,
@@ -116,7 +164,9 @@ impl Encoders {
             revision: 0,
             gone: false,
         };
-        let owner = first.profile_id.ok_or_else(|| Broken("an order without owner was decided".to_owned()))?;
+        let owner = first
+            .profile_id
+            .ok_or_else(|| Broken("an order without owner was decided".to_owned()))?;
         let atom_id = atom_id(&state);
         let atom = Atom {
             workspace: first.workspace,
@@ -136,22 +186,33 @@ impl Encoders {
                 refunds: order
                     .refunds
                     .iter()
-                    .map(|refund| Refund { refunded_at: refund.refunded_at, amount: refund.amount })
+                    .map(|refund| Refund {
+                        refunded_at: refund.refunded_at,
+                        amount: refund.amount,
+                    })
                     .collect(),
             })),
         };
-        Ok(Emitted { revision: 0, order: Some(self.order(&state)?), atom: Some(self.atom(&atom)?) })
+        Ok(Emitted {
+            revision: 0,
+            order: Some(self.order(&state)?),
+            atom: Some(self.atom(&atom)?),
+        })
     }
 
     fn order(&mut self, state: &OrderState<'_>) -> Result<Vec<u8>, Broken> {
         let mut buffer = Vec::new();
-        self.order.encode(state, &mut buffer).map_err(|error| Broken(format!("encode an order: {error}")))?;
+        self.order
+            .encode(state, &mut buffer)
+            .map_err(|error| Broken(format!("encode an order: {error}")))?;
         Ok(buffer)
     }
 
     fn atom(&mut self, atom: &Atom<'_>) -> Result<Vec<u8>, Broken> {
         let mut buffer = Vec::new();
-        self.atom.encode(atom, &mut buffer).map_err(|error| Broken(format!("encode an order's atom: {error}")))?;
+        self.atom
+            .encode(atom, &mut buffer)
+            .map_err(|error| Broken(format!("encode an order's atom: {error}")))?;
         Ok(buffer)
     }
 }

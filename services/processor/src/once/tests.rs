@@ -15,7 +15,13 @@ fn profile(number: u128) -> ProfileId {
     ProfileId(Uuid::from_u128(number))
 }
 
-fn claim(kind: ClaimKind, message_id: &str, at: i64, total: Option<i64>, owner: Option<u128>) -> Claim<'_> {
+fn claim(
+    kind: ClaimKind,
+    message_id: &str,
+    at: i64,
+    total: Option<i64>,
+    owner: Option<u128>,
+) -> Claim<'_> {
     Claim {
         workspace: "shop",
         order_namespace: "online",
@@ -53,20 +59,33 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        Self { stage: Stage::new(), outputs: MemoryOutputs::default(), offset: 0 }
+        Self {
+            stage: Stage::new(),
+            outputs: MemoryOutputs::default(),
+            offset: 0,
+        }
     }
 
     fn take(&mut self, claim: &Claim<'_>) {
         let key = keys::joined(&[claim.workspace, claim.order_namespace, claim.order_id]);
         let value = framing::encode(claim).expect("a claim");
         let partition = keys::partition(&key, self.outputs.partitions("claims"));
-        let input = Input { partition, offset: self.offset, key: &key, value: Some(&value) };
-        self.stage.take(&input, &self.outputs).expect("a claim that can be used");
+        let input = Input {
+            partition,
+            offset: self.offset,
+            key: &key,
+            value: Some(&value),
+        };
+        self.stage
+            .take(&input, &self.outputs)
+            .expect("a claim that can be used");
         self.offset += 1;
     }
 
     fn flush(&mut self) -> Vec<Sent> {
-        self.stage.flush(Timestamp(0), &mut self.outputs).expect("memory does not fail");
+        self.stage
+            .flush(Timestamp(0), &mut self.outputs)
+            .expect("memory does not fail");
         self.outputs.take_sent()
     }
 
@@ -78,24 +97,42 @@ impl Bench {
     /// As after a crash: the state is there, the stage is new.
     fn restart(&mut self) {
         self.stage = Stage::new();
-        self.stage.assigned(&[0, 1, 2, 3], &self.outputs).expect("memory does not fail");
+        self.stage
+            .assigned(&[0, 1, 2, 3], &self.outputs)
+            .expect("memory does not fail");
     }
 }
 
 /// Orders as total, refunded, owner and whether gone; atoms as owner and total, none where it is gone.
-fn told(sent: &[Sent]) -> (Vec<(String, String, Option<ProfileId>, bool)>, Vec<(ProfileId, Option<String>)>) {
+fn told(
+    sent: &[Sent],
+) -> (
+    Vec<(String, String, Option<ProfileId>, bool)>,
+    Vec<(ProfileId, Option<String>)>,
+) {
     let (mut orders, mut atoms) = (Vec::new(), Vec::new());
     for sent in sent {
         match sent.topic {
             "orders" => {
                 let order: OrderState<'_> = framing::decode(&sent.value).expect("an order");
-                orders.push((order.total.to_string(), order.refunded.to_string(), order.profile_id, order.gone));
+                orders.push((
+                    order.total.to_string(),
+                    order.refunded.to_string(),
+                    order.profile_id,
+                    order.gone,
+                ));
             }
             "atoms" => {
                 let atom: Atom<'_> = framing::decode(&sent.value).expect("an atom");
                 let owner = atom.profile_id.to_string();
-                assert_eq!(sent.key, keys::joined(&[atom.workspace, &owner, atom.atom_id]));
-                assert_eq!(sent.partition, keys::partition(&keys::joined(&[atom.workspace, &owner]), 4));
+                assert_eq!(
+                    sent.key,
+                    keys::joined(&[atom.workspace, &owner, atom.atom_id])
+                );
+                assert_eq!(
+                    sent.partition,
+                    keys::partition(&keys::joined(&[atom.workspace, &owner]), 4)
+                );
                 let total = atom.body.map(|body| match body {
                     AtomBody::OrderAtom(order) => order.total.to_string(),
                     other => panic!("{other:?}"),
@@ -109,7 +146,12 @@ fn told(sent: &[Sent]) -> (Vec<(String, String, Option<ProfileId>, bool)>, Vec<(
 }
 
 fn order(total: &str, refunded: &str, owner: u128) -> (String, String, Option<ProfileId>, bool) {
-    (total.to_owned(), refunded.to_owned(), Some(profile(owner)), false)
+    (
+        total.to_owned(),
+        refunded.to_owned(),
+        Some(profile(owner)),
+        false,
+    )
 }
 
 fn atom(owner: u128, total: &str) -> (ProfileId, Option<String>) {
@@ -120,12 +162,30 @@ fn atom(owner: u128, total: &str) -> (ProfileId, Option<String>) {
 fn an_order_claimed_by_two_events_is_emitted_once_and_again_only_when_something_is_new() {
     let mut bench = Bench::new();
     let sent = bench.claimed(&[placed("b", 2, 20, 1), placed("a", 1, 10, 1)]);
-    assert_eq!(told(&sent), (vec![order("10", "0", 1)], vec![atom(1, "10")]));
-    assert_eq!(bench.claimed(&[placed("b", 2, 20, 1), placed("a", 1, 10, 1)]), [], "the same again");
+    assert_eq!(
+        told(&sent),
+        (vec![order("10", "0", 1)], vec![atom(1, "10")])
+    );
+    assert_eq!(
+        bench.claimed(&[placed("b", 2, 20, 1), placed("a", 1, 10, 1)]),
+        [],
+        "the same again"
+    );
     bench.restart();
-    assert_eq!(bench.claimed(&[placed("a", 1, 10, 1)]), [], "the same again, after a restart");
+    assert_eq!(
+        bench.claimed(&[placed("a", 1, 10, 1)]),
+        [],
+        "the same again, after a restart"
+    );
     let sent = bench.claimed(&[placed("z", 0, 5, 2)]);
-    assert_eq!(told(&sent), (vec![order("5", "0", 2)], vec![(profile(1), None), atom(2, "5")]), "an earlier claim");
+    assert_eq!(
+        told(&sent),
+        (
+            vec![order("5", "0", 2)],
+            vec![(profile(1), None), atom(2, "5")]
+        ),
+        "an earlier claim"
+    );
 }
 
 #[test]
@@ -133,12 +193,26 @@ fn an_order_whose_owner_changes_is_gone_from_the_old_profile_and_new_to_the_othe
     let mut bench = Bench::new();
     bench.claimed(&[placed("a", 1, 10, 1)]);
     let sent = bench.claimed(&[placed("a", 1, 10, 2)]);
-    assert_eq!(told(&sent), (vec![order("10", "0", 2)], vec![(profile(1), None), atom(2, "10")]));
+    assert_eq!(
+        told(&sent),
+        (
+            vec![order("10", "0", 2)],
+            vec![(profile(1), None), atom(2, "10")]
+        )
+    );
     let sent = bench.claimed(&[claim(ClaimKind::Placed, "a", 1, Some(10), None)]);
     let gone = ("10".to_owned(), "0".to_owned(), Some(profile(2)), true);
-    assert_eq!(told(&sent), (vec![gone], vec![(profile(2), None)]), "owned by nobody");
+    assert_eq!(
+        told(&sent),
+        (vec![gone], vec![(profile(2), None)]),
+        "owned by nobody"
+    );
     let sent = bench.claimed(&[placed("a", 1, 10, 1)]);
-    assert_eq!(told(&sent), (vec![order("10", "0", 1)], vec![atom(1, "10")]), "owned again");
+    assert_eq!(
+        told(&sent),
+        (vec![order("10", "0", 1)], vec![atom(1, "10")]),
+        "owned again"
+    );
 }
 
 #[test]
@@ -148,13 +222,25 @@ fn a_refund_waits_for_its_order_and_moves_with_it() {
     assert_eq!(bench.claimed(&[refund(Some(9))]), [], "of an unknown order");
     bench.restart();
     let sent = bench.claimed(&[placed("a", 1, 10, 1)]);
-    assert_eq!(told(&sent), (vec![order("10", "4", 1)], vec![atom(1, "10")]));
+    assert_eq!(
+        told(&sent),
+        (vec![order("10", "4", 1)], vec![atom(1, "10")])
+    );
     let sent = bench.claimed(&[claim(ClaimKind::Cancelled, "c", 6, None, Some(1))]);
     assert_eq!(told(&sent).0, [order("10", "10", 1)]);
-    let atoms = sent.iter().filter(|sent| sent.topic == "atoms").collect::<Vec<_>>();
+    let atoms = sent
+        .iter()
+        .filter(|sent| sent.topic == "atoms")
+        .collect::<Vec<_>>();
     let last: Atom<'_> = framing::decode(&atoms[0].value).expect("an atom");
-    let Some(AtomBody::OrderAtom(body)) = last.body else { panic!("no order") };
-    let refunds: Vec<_> = body.refunds.iter().map(|refund| (refund.refunded_at.0, refund.amount.to_string())).collect();
+    let Some(AtomBody::OrderAtom(body)) = last.body else {
+        panic!("no order")
+    };
+    let refunds: Vec<_> = body
+        .refunds
+        .iter()
+        .map(|refund| (refund.refunded_at.0, refund.amount.to_string()))
+        .collect();
     assert_eq!(refunds, [(5, "4".to_owned()), (6, "6".to_owned())]);
 }
 
@@ -165,11 +251,23 @@ fn revisions_of_an_order_and_of_its_atom_only_grow() {
     for owner in [1, 2, 2, 1, 3, 1, 2] {
         for sent in bench.claimed(&[placed("a", 1, 10, owner)]) {
             let revision = match sent.topic {
-                "orders" => framing::decode::<OrderState<'_>>(&sent.value).expect("an order").revision,
-                _ => framing::decode::<Atom<'_>>(&sent.value).expect("an atom").revision,
+                "orders" => {
+                    framing::decode::<OrderState<'_>>(&sent.value)
+                        .expect("an order")
+                        .revision
+                }
+                _ => {
+                    framing::decode::<Atom<'_>>(&sent.value)
+                        .expect("an atom")
+                        .revision
+                }
             };
             let before = last.insert((sent.topic, sent.key.clone()), revision);
-            assert!(before < Some(revision), "{}: {before:?}, then {revision}", sent.topic);
+            assert!(
+                before < Some(revision),
+                "{}: {before:?}, then {revision}",
+                sent.topic
+            );
         }
     }
 }
@@ -178,11 +276,22 @@ fn revisions_of_an_order_and_of_its_atom_only_grow() {
 fn what_is_no_claim_is_poison_and_the_stage_goes_on() {
     let mut bench = Bench::new();
     for value in [None, Some(b"no claim".as_slice())] {
-        let input = Input { partition: 0, offset: 0, key: b"", value };
-        let poison = bench.stage.take(&input, &bench.outputs).expect_err("poison");
+        let input = Input {
+            partition: 0,
+            offset: 0,
+            key: b"",
+            value,
+        };
+        let poison = bench
+            .stage
+            .take(&input, &bench.outputs)
+            .expect_err("poison");
         assert_eq!(poison.reason, "malformed");
     }
-    assert_eq!(told(&bench.claimed(&[placed("a", 1, 10, 1)])).1, [atom(1, "10")]);
+    assert_eq!(
+        told(&bench.claimed(&[placed("a", 1, 10, 1)])).1,
+        [atom(1, "10")]
+    );
 }
 
 /// Each event's claims in the order in which they are made: the owner changes, the rest does not.
@@ -192,12 +301,26 @@ fn histories() -> impl Strategy<Value = History> {
     let kind = prop_oneof![3 => Just(ClaimKind::Placed), 2 => Just(ClaimKind::Refunded), 1 => Just(ClaimKind::Cancelled)];
     let owners = prop::collection::vec(prop::option::of(1..4_u128), 1..4);
     let order_ids = prop::sample::select(vec!["o-1", "o-2"]);
-    let event = (kind, 0..3_i64, prop::option::of(0..40_i64), owners, order_ids);
+    let event = (
+        kind,
+        0..3_i64,
+        prop::option::of(0..40_i64),
+        owners,
+        order_ids,
+    );
     prop::collection::vec(event, 1..6).prop_map(|events| {
         let messages = ["a", "b", "c", "d", "e"];
-        let events = events.into_iter().zip(messages).map(|((kind, at, total, owners, order_id), message)| {
-            owners.into_iter().map(|owner| Claim { order_id, ..claim(kind, message, at, total, owner) }).collect()
-        });
+        let events = events.into_iter().zip(messages).map(
+            |((kind, at, total, owners, order_id), message)| {
+                owners
+                    .into_iter()
+                    .map(|owner| Claim {
+                        order_id,
+                        ..claim(kind, message, at, total, owner)
+                    })
+                    .collect()
+            },
+        );
         events.collect()
     })
 }
@@ -208,9 +331,15 @@ fn outcome(history: &History, choices: &[u8]) -> BTreeMap<(&'static str, Vec<u8>
     let mut next = vec![0; history.len()];
     let mut choices = choices.iter().cycle();
     let mut sent = Vec::new();
-    while next.iter().zip(history).any(|(next, claims)| *next < claims.len()) {
+    while next
+        .iter()
+        .zip(history)
+        .any(|(next, claims)| *next < claims.len())
+    {
         let choice = usize::from(*choices.next().expect("a cycle"));
-        let open: Vec<usize> = (0..history.len()).filter(|event| next[*event] < history[*event].len()).collect();
+        let open: Vec<usize> = (0..history.len())
+            .filter(|event| next[*event] < history[*event].len())
+            .collect();
         let event = open[choice % open.len()];
         bench.take(&history[event][next[event]]);
         if choice % 5 == 0 {
@@ -231,11 +360,23 @@ fn outcome(history: &History, choices: &[u8]) -> BTreeMap<(&'static str, Vec<u8>
         let value = match sent.topic {
             "orders" => {
                 let order: OrderState<'_> = framing::decode(&sent.value).expect("an order");
-                (!order.gone).then(|| framing::encode(&OrderState { revision: 0, ..order }).expect("an order"))
+                (!order.gone).then(|| {
+                    framing::encode(&OrderState {
+                        revision: 0,
+                        ..order
+                    })
+                    .expect("an order")
+                })
             }
             _ => {
                 let atom: Atom<'_> = framing::decode(&sent.value).expect("an atom");
-                atom.body.is_some().then(|| framing::encode(&Atom { revision: 0, ..atom }).expect("an atom"))
+                atom.body.is_some().then(|| {
+                    framing::encode(&Atom {
+                        revision: 0,
+                        ..atom
+                    })
+                    .expect("an atom")
+                })
             }
         };
         match value {

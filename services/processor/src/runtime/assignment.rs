@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext as _, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, ConsumerGroupMetadata, Rebalance};
+use rdkafka::consumer::{
+    BaseConsumer, Consumer as _, ConsumerContext, ConsumerGroupMetadata, Rebalance,
+};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -79,7 +81,12 @@ impl Member {
 
     /// The partitions as first assigned; none as long as there is no assignment. They are paused.
     pub(super) fn assigned(&self) -> Option<Vec<i32>> {
-        self.consumer.context().assigned.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.consumer
+            .context()
+            .assigned
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// That the first assignment still holds.
@@ -88,28 +95,43 @@ impl Member {
     /// When it does not: nothing that was decided under it may be committed.
     pub(super) fn check(&self) -> Result<(), Failure> {
         let rebalances = self.consumer.context().rebalances.load(Ordering::Acquire);
-        if rebalances > 1 || self.consumer.assignment_lost() { Err(Failure::Rebalanced) } else { Ok(()) }
+        if rebalances > 1 || self.consumer.assignment_lost() {
+            Err(Failure::Rebalanced)
+        } else {
+            Ok(())
+        }
     }
 
     /// Serves the group while partitions are paused.
     pub(super) fn keep_alive(&self) -> Result<(), Failure> {
         match self.poll(Duration::ZERO)? {
             None => self.check(),
-            Some(message) => Err(Failure::Unexpected(format!("a record of paused partition {}", message.partition()))),
+            Some(message) => Err(Failure::Unexpected(format!(
+                "a record of paused partition {}",
+                message.partition()
+            ))),
         }
     }
 
     /// What the group has committed. Waits for transactions with offsets of these partitions to end.
-    pub(super) fn committed(&self, partitions: &[i32]) -> Result<BTreeMap<i32, Committed>, KafkaError> {
+    pub(super) fn committed(
+        &self,
+        partitions: &[i32],
+    ) -> Result<BTreeMap<i32, Committed>, KafkaError> {
         if partitions.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let list = self.consumer.committed_offsets(self.list(partitions), ANSWER)?;
+        let list = self
+            .consumer
+            .committed_offsets(self.list(partitions), ANSWER)?;
         let mut committed = BTreeMap::new();
         for element in list.elements() {
             element.error()?;
             let found = match element.offset() {
-                Offset::Offset(offset) => Committed { offset, progress: Progress::parse(element.metadata()) },
+                Offset::Offset(offset) => Committed {
+                    offset,
+                    progress: Progress::parse(element.metadata()),
+                },
                 _ => Committed::default(),
             };
             committed.insert(element.partition(), found);
@@ -133,9 +155,15 @@ impl Member {
 
     /// The ends of its partitions.
     pub(super) fn ends(&self, partitions: &[i32]) -> Result<BTreeMap<i32, i64>, KafkaError> {
-        let partitions: Vec<(String, i32)> = partitions.iter().map(|partition| (self.topic.clone(), *partition)).collect();
+        let partitions: Vec<(String, i32)> = partitions
+            .iter()
+            .map(|partition| (self.topic.clone(), *partition))
+            .collect();
         let ends = tributary_platform::kafka::offsets::ends(&self.consumer, &partitions, ANSWER)?;
-        Ok(ends.into_iter().map(|((_, partition), end)| (partition, end)).collect())
+        Ok(ends
+            .into_iter()
+            .map(|((_, partition), end)| (partition, end))
+            .collect())
     }
 
     /// The topic's name, with prefix.
@@ -192,7 +220,11 @@ impl ConsumerContext for Watch {
                 tracing::warn!(%error, "could not pause partitions");
                 self.rebalances.fetch_add(1, Ordering::AcqRel);
             }
-            let partitions = list.elements().iter().map(|element| element.partition()).collect();
+            let partitions = list
+                .elements()
+                .iter()
+                .map(|element| element.partition())
+                .collect();
             *self.assigned.lock().unwrap_or_else(PoisonError::into_inner) = Some(partitions);
         }
     }

@@ -38,7 +38,12 @@ pub(super) struct Place {
 
 /// The framed incarnation record.
 pub(super) fn incarnation_record(incarnation: &str) -> Vec<u8> {
-    let state = State { revision: 0, rules_version: 0, links_offset: -1, body: incarnation.as_bytes() };
+    let state = State {
+        revision: 0,
+        rules_version: 0,
+        links_offset: -1,
+        body: incarnation.as_bytes(),
+    };
     framing::encode(&state).expect("a state record holds any bytes")
 }
 
@@ -64,24 +69,39 @@ pub(super) fn restore(
         return Ok(BTreeMap::new());
     }
     let options = &worker.options;
-    let named: Vec<(String, i32)> = partitions.iter().map(|partition| (topic.to_owned(), *partition)).collect();
+    let named: Vec<(String, i32)> = partitions
+        .iter()
+        .map(|partition| (topic.to_owned(), *partition))
+        .collect();
     let ends = Ends::new(&options.kafka, worker.name, Duration::from_secs(10))?;
     let stop = || worker.shutdown.is_requested() || keep_alive().is_err();
     let decided = ends.decided(&named, options.transaction_timeout * 3, &stop);
     keep_alive()?;
-    let ends: BTreeMap<i32, i64> = decided?.into_iter().map(|((_, partition), end)| (partition, end)).collect();
+    let ends: BTreeMap<i32, i64> = decided?
+        .into_iter()
+        .map(|((_, partition), end)| (partition, end))
+        .collect();
 
     let reader = Reader::connect(worker, topic)?;
-    let known: Vec<i32> = stored.iter().filter(|(_, checkpoint)| checkpoint.is_some()).map(|(partition, _)| *partition).collect();
+    let known: Vec<i32> = stored
+        .iter()
+        .filter(|(_, checkpoint)| checkpoint.is_some())
+        .map(|(partition, _)| *partition)
+        .collect();
     let incarnations = reader.incarnations(&known, keep_alive)?;
     let mut from = BTreeMap::new();
     let mut places = BTreeMap::new();
     for (partition, checkpoint) in stored {
         let end = ends.get(&partition).copied().unwrap_or(0);
         let usable = checkpoint.filter(|checkpoint| {
-            let same = incarnations.get(&partition).and_then(Option::as_ref) == Some(&checkpoint.incarnation);
+            let same = incarnations.get(&partition).and_then(Option::as_ref)
+                == Some(&checkpoint.incarnation);
             if !same || checkpoint.offset > end {
-                tracing::warn!(stage = worker.name, partition, "local store is of another changelog: building it anew");
+                tracing::warn!(
+                    stage = worker.name,
+                    partition,
+                    "local store is of another changelog: building it anew"
+                );
             }
             same && checkpoint.offset <= end
         });
@@ -92,8 +112,19 @@ pub(super) fn restore(
         if offset < end {
             from.insert(partition, offset);
         }
-        let incarnation = usable.map(|checkpoint| checkpoint.incarnation).unwrap_or_default();
-        places.insert(partition, Place { checkpoint: Checkpoint { offset: end, incarnation }, announce: false });
+        let incarnation = usable
+            .map(|checkpoint| checkpoint.incarnation)
+            .unwrap_or_default();
+        places.insert(
+            partition,
+            Place {
+                checkpoint: Checkpoint {
+                    offset: end,
+                    incarnation,
+                },
+                announce: false,
+            },
+        );
     }
     reader.read(worker, &from, &ends, store, &mut places, keep_alive)?;
     for place in places.values_mut() {
@@ -112,7 +143,10 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn connect(worker: &Worker, topic: &'a str) -> Result<Self, KafkaError> {
-        let group = format!("{}-{}-restore", worker.options.kafka.topic_prefix, worker.name);
+        let group = format!(
+            "{}-{}-restore",
+            worker.options.kafka.topic_prefix, worker.name
+        );
         let config = properties(
             &worker.options.kafka,
             &group,
@@ -128,13 +162,20 @@ impl<'a> Reader<'a> {
                 ("queued.max.messages.kbytes", "32768"),
             ],
         );
-        Ok(Self { consumer: BaseConsumer::from_config_and_context(&config, Logged)?, topic })
+        Ok(Self {
+            consumer: BaseConsumer::from_config_and_context(&config, Logged)?,
+            topic,
+        })
     }
 
     fn assign(&self, from: impl Iterator<Item = (i32, i64)>) -> Result<(), KafkaError> {
         let mut list = TopicPartitionList::new();
         for (partition, offset) in from {
-            let offset = if offset == 0 { Offset::Beginning } else { Offset::Offset(offset) };
+            let offset = if offset == 0 {
+                Offset::Beginning
+            } else {
+                Offset::Offset(offset)
+            };
             list.add_partition_offset(self.topic, partition, offset)?;
         }
         self.consumer.assign(&list)
@@ -182,7 +223,10 @@ impl<'a> Reader<'a> {
     ) -> Result<(), Failure> {
         let end_of = |partition: &i32| ends.get(partition).copied().unwrap_or(0);
         let mut positions = from.clone();
-        let total: i64 = from.iter().map(|(partition, offset)| end_of(partition) - offset).sum();
+        let total: i64 = from
+            .iter()
+            .map(|(partition, offset)| end_of(partition) - offset)
+            .sum();
         self.assign(from.iter().map(|(partition, offset)| (*partition, *offset)))?;
         let mut patience = Patience::new();
         let mut told = Instant::now();
@@ -195,8 +239,11 @@ impl<'a> Reader<'a> {
                     let partition = message.partition();
                     let key = message.key().unwrap_or_default();
                     if key == INCARNATION_KEY {
-                        if let (Some(place), Some(record)) = (places.get_mut(&partition), message.payload()) {
-                            place.checkpoint.incarnation = incarnation_of(record).unwrap_or_default();
+                        if let (Some(place), Some(record)) =
+                            (places.get_mut(&partition), message.payload())
+                        {
+                            place.checkpoint.incarnation =
+                                incarnation_of(record).unwrap_or_default();
                         }
                     } else {
                         store.put(partition, key, message.payload());
@@ -223,12 +270,17 @@ impl<'a> Reader<'a> {
                 if worker.shutdown.is_requested() {
                     return Err(Failure::Stopping);
                 }
-                let left: i64 = positions.iter().map(|(partition, offset)| end_of(partition) - offset).sum();
+                let left: i64 = positions
+                    .iter()
+                    .map(|(partition, offset)| end_of(partition) - offset)
+                    .sum();
                 worker.metrics.restore_remaining.set(left);
                 if told.elapsed() > Duration::from_secs(1) {
                     told = Instant::now();
                     let percent = (total - left) * 100 / total.max(1);
-                    worker.readiness.not_ready(format!("restoring its state from kafka: {percent} %"));
+                    worker
+                        .readiness
+                        .not_ready(format!("restoring its state from kafka: {percent} %"));
                 }
             }
         }
@@ -242,12 +294,28 @@ impl<'a> Reader<'a> {
 
 /// Writes what was restored so far, so that it need not stay in memory. A partition whose incarnation is not known
 /// waits.
-fn checkpoint(store: &mut Store, places: &BTreeMap<i32, Place>, positions: &BTreeMap<i32, i64>) -> Result<(), Failure> {
+fn checkpoint(
+    store: &mut Store,
+    places: &BTreeMap<i32, Place>,
+    positions: &BTreeMap<i32, i64>,
+) -> Result<(), Failure> {
     store.wait()?;
-    let checkpoints = places.iter().filter(|(_, place)| !place.checkpoint.incarnation.is_empty()).map(|(partition, place)| {
-        let offset = positions.get(partition).copied().unwrap_or(place.checkpoint.offset);
-        (*partition, Checkpoint { offset, incarnation: place.checkpoint.incarnation.clone() })
-    });
+    let checkpoints = places
+        .iter()
+        .filter(|(_, place)| !place.checkpoint.incarnation.is_empty())
+        .map(|(partition, place)| {
+            let offset = positions
+                .get(partition)
+                .copied()
+                .unwrap_or(place.checkpoint.offset);
+            (
+                *partition,
+                Checkpoint {
+                    offset,
+                    incarnation: place.checkpoint.incarnation.clone(),
+                },
+            )
+        });
     store.checkpoint(&checkpoints.collect())?;
     Ok(())
 }
@@ -262,7 +330,9 @@ impl Patience {
 
     fn check(&self) -> Result<(), Failure> {
         if self.0.elapsed() > SILENCE {
-            return Err(Failure::Unexpected("kafka sends nothing of the changelog".to_owned()));
+            return Err(Failure::Unexpected(
+                "kafka sends nothing of the changelog".to_owned(),
+            ));
         }
         Ok(())
     }

@@ -80,7 +80,10 @@ impl<'a> Life<'a> {
         // First of all: it ends the transaction that a predecessor left open.
         let producer = TransactionalProducer::open(&kafka_transaction::Options {
             kafka: options.kafka.clone(),
-            transactional_id: format!("{}-{}-{}", options.kafka.topic_prefix, worker.name, options.instance),
+            transactional_id: format!(
+                "{}-{}-{}",
+                options.kafka.topic_prefix, worker.name, options.instance
+            ),
             compression: options.compression,
             transaction_timeout: options.transaction_timeout,
         })?;
@@ -105,7 +108,14 @@ impl<'a> Life<'a> {
             let decided = decided_links(&committed);
             let mut input = SideInput::open(worker, name)?;
             input.read_whole(worker, &keep_alive, |message| {
-                learn(worker, &mut *stage, message, message.offset() < decided, &partitions, &mut batch);
+                learn(
+                    worker,
+                    &mut *stage,
+                    message,
+                    message.offset() < decided,
+                    &partitions,
+                    &mut batch,
+                );
             })?;
             side_input = Some(input);
         }
@@ -122,7 +132,10 @@ impl<'a> Life<'a> {
             store,
             side_input,
             topics: Topics::new(&options.kafka),
-            positions: committed.iter().map(|(partition, committed)| (*partition, committed.offset)).collect(),
+            positions: committed
+                .iter()
+                .map(|(partition, committed)| (*partition, committed.offset))
+                .collect(),
             committed: common_progress(&committed),
             partitions,
             places,
@@ -166,7 +179,11 @@ impl<'a> Life<'a> {
             self.member.check()?;
             let position = self.positions.entry(message.partition()).or_default();
             if message.offset() < *position {
-                let text = format!("offset {} of partition {} where {position} comes next", message.offset(), message.partition());
+                let text = format!(
+                    "offset {} of partition {} where {position} comes next",
+                    message.offset(),
+                    message.partition()
+                );
                 return Err(Failure::Unexpected(text));
             }
             *position = message.offset() + 1;
@@ -193,15 +210,26 @@ impl<'a> Life<'a> {
             None => IDLE,
             Some(since) => {
                 let company = COMPANY.saturating_sub(since.elapsed());
-                let interval = self.worker.options.commit_interval.saturating_sub(self.committed_at.elapsed());
+                let interval = self
+                    .worker
+                    .options
+                    .commit_interval
+                    .saturating_sub(self.committed_at.elapsed());
                 company.max(interval).clamp(Duration::from_millis(1), IDLE)
             }
         }
     }
 
     fn learn_new(&mut self) -> Result<(), Failure> {
-        let Some(side_input) = &mut self.side_input else { return Ok(()) };
-        let (worker, stage, partitions, batch) = (self.worker, &mut *self.stage, &self.partitions, &mut self.batch);
+        let Some(side_input) = &mut self.side_input else {
+            return Ok(());
+        };
+        let (worker, stage, partitions, batch) = (
+            self.worker,
+            &mut *self.stage,
+            &self.partitions,
+            &mut self.batch,
+        );
         side_input.read_new(|message| learn(worker, stage, message, false, partitions, batch))?;
         Ok(())
     }
@@ -210,16 +238,27 @@ impl<'a> Life<'a> {
         let interval = self.worker.options.commit_interval;
         let since_commit = self.committed_at.elapsed();
         if let Some(since) = self.batch.since {
-            let behind = self.batch.timestamp.is_some_and(|timestamp| now().0 - timestamp > BEHIND);
-            let interval = if behind { interval * BEHIND_FACTOR } else { interval };
+            let behind = self
+                .batch
+                .timestamp
+                .is_some_and(|timestamp| now().0 - timestamp > BEHIND);
+            let interval = if behind {
+                interval * BEHIND_FACTOR
+            } else {
+                interval
+            };
             return self.batch.records >= self.worker.options.max_batch
                 || (since.elapsed() >= COMPANY && since_commit >= interval);
         }
         let learned = self.side_input.as_ref().is_some_and(|links| {
-            let taken_into_account = self.committed.as_ref().and_then(|committed| committed.links);
+            let taken_into_account = self
+                .committed
+                .as_ref()
+                .and_then(|committed| committed.links);
             taken_into_account.unwrap_or(0) != links.position()
         });
-        since_commit >= interval && (learned || !self.batch.dead_letters.is_empty() || self.stage.due(now()))
+        since_commit >= interval
+            && (learned || !self.batch.dead_letters.is_empty() || self.stage.due(now()))
     }
 
     /// Flushes the stage, and commits what it sends with the offsets and all that belongs to them.
@@ -239,7 +278,9 @@ impl<'a> Life<'a> {
             store: &mut self.store,
             changelog: self.stage.changelog(),
             topics: &mut self.topics,
-            announce: unnamed.map(|(partition, place)| (*partition, place.checkpoint.incarnation.clone())).collect(),
+            announce: unnamed
+                .map(|(partition, place)| (*partition, place.checkpoint.incarnation.clone()))
+                .collect(),
             begun: false,
             failure: None,
         };
@@ -251,11 +292,18 @@ impl<'a> Life<'a> {
         for letter in &self.batch.dead_letters {
             transaction.dead_letter(letter)?;
         }
-        let progress = Progress { links: self.side_input.as_ref().map(SideInput::position), held };
-        if transaction.begun || self.batch.records > 0 || self.committed.as_ref() != Some(&progress) {
+        let progress = Progress {
+            links: self.side_input.as_ref().map(SideInput::position),
+            held,
+        };
+        if transaction.begun || self.batch.records > 0 || self.committed.as_ref() != Some(&progress)
+        {
             transaction.begin()?;
             self.commit_transaction(progress)?;
-            self.worker.metrics.commit_seconds.observe(begin.elapsed().as_secs_f64());
+            self.worker
+                .metrics
+                .commit_seconds
+                .observe(begin.elapsed().as_secs_f64());
         }
         self.committed_at = Instant::now();
         Ok(())
@@ -279,7 +327,9 @@ impl<'a> Life<'a> {
             metrics.dead_letter(letter.poison.reason);
         }
         metrics.records_in.inc_by(self.batch.records as u64);
-        metrics.transaction_records.observe(self.batch.records as f64);
+        metrics
+            .transaction_records
+            .observe(self.batch.records as f64);
         if let Some(timestamp) = self.batch.timestamp {
             metrics.lag_seconds.set((now().0 - timestamp).max(0) / 1000);
         }
@@ -308,8 +358,9 @@ impl<'a> Life<'a> {
     fn checkpoint(&mut self) -> Result<(), Failure> {
         // A partition without an incarnation in its changelog could not be recognised.
         let places = self.places.iter().filter(|(_, place)| !place.announce);
-        let checkpoints: BTreeMap<i32, Checkpoint> =
-            places.map(|(partition, place)| (*partition, place.checkpoint.clone())).collect();
+        let checkpoints: BTreeMap<i32, Checkpoint> = places
+            .map(|(partition, place)| (*partition, place.checkpoint.clone()))
+            .collect();
         self.store.checkpoint(&checkpoints)?;
         self.checkpointed_at = Instant::now();
         Ok(())
@@ -326,7 +377,11 @@ impl<'a> Life<'a> {
         // A broker that does not answer this will not answer a commit either: let that one decide.
         if let Ok(ends) = self.member.ends(&self.partitions) {
             let read = |partition: &i32| self.positions.get(partition).copied().unwrap_or(0);
-            metrics.lag_messages.set(ends.iter().map(|(partition, end)| (end - read(partition)).max(0)).sum());
+            metrics.lag_messages.set(
+                ends.iter()
+                    .map(|(partition, end)| (end - read(partition)).max(0))
+                    .sum(),
+            );
         }
         Ok(())
     }
@@ -339,7 +394,10 @@ fn assigned(worker: &Worker, member: &Member) -> Result<Vec<i32>, Failure> {
             return Err(Failure::Stopping);
         }
         if let Some(message) = member.poll(Duration::from_millis(100))? {
-            return Err(Failure::Unexpected(format!("a record of paused partition {}", message.partition())));
+            return Err(Failure::Unexpected(format!(
+                "a record of paused partition {}",
+                message.partition()
+            )));
         }
         if let Some(partitions) = member.assigned() {
             member.check()?;
@@ -351,17 +409,27 @@ fn assigned(worker: &Worker, member: &Member) -> Result<Vec<i32>, Failure> {
 /// The links offset up to which the state of every partition was decided. A partition that nothing was ever committed
 /// for has no state.
 fn decided_links(committed: &BTreeMap<i32, Committed>) -> i64 {
-    let links = committed.values().filter_map(|committed| committed.progress.as_ref()?.links);
+    let links = committed
+        .values()
+        .filter_map(|committed| committed.progress.as_ref()?.links);
     links.min().unwrap_or(0)
 }
 
 fn common_progress(committed: &BTreeMap<i32, Committed>) -> Option<Progress> {
-    let mut progress = committed.values().map(|committed| committed.progress.as_ref());
+    let mut progress = committed
+        .values()
+        .map(|committed| committed.progress.as_ref());
     let first = progress.next()??;
-    progress.all(|progress| progress == Some(first)).then(|| first.clone())
+    progress
+        .all(|progress| progress == Some(first))
+        .then(|| first.clone())
 }
 
-fn offsets(topic: &str, positions: &BTreeMap<i32, i64>, progress: &Progress) -> Result<TopicPartitionList, Failure> {
+fn offsets(
+    topic: &str,
+    positions: &BTreeMap<i32, i64>,
+    progress: &Progress,
+) -> Result<TopicPartitionList, Failure> {
     let metadata = progress.to_metadata();
     let mut list = TopicPartitionList::with_capacity(positions.len());
     for (partition, offset) in positions {
@@ -395,7 +463,9 @@ fn learn(
         && !decided
         && partitions.contains(&0)
     {
-        batch.dead_letters.push(dead_letter(worker, message.topic(), &input, poison));
+        batch
+            .dead_letters
+            .push(dead_letter(worker, message.topic(), &input, poison));
     }
 }
 
@@ -420,5 +490,9 @@ fn dead_letter(worker: &Worker, topic: &str, input: &Input<'_>, poison: Poison) 
 }
 
 fn now() -> Timestamp {
-    Timestamp(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64))
+    Timestamp(
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_millis() as i64),
+    )
 }

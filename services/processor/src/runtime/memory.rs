@@ -37,13 +37,20 @@ impl MemoryOutputs {
     /// The last value sent under each (topic, key) so far: what a compacted topic holds.
     #[must_use]
     pub fn compacted(&self) -> BTreeMap<(&'static str, Vec<u8>), Vec<u8>> {
-        self.sent.iter().map(|sent| ((sent.topic, sent.key.clone()), sent.value.clone())).collect()
+        self.sent
+            .iter()
+            .map(|sent| ((sent.topic, sent.key.clone()), sent.value.clone()))
+            .collect()
     }
 }
 
 impl Store for MemoryOutputs {
     fn get(&self, partition: i32, key: &[u8]) -> Result<Option<Vec<u8>>, Broken> {
-        Ok(self.stored.get(&partition).and_then(|records| records.get(key)).cloned())
+        Ok(self
+            .stored
+            .get(&partition)
+            .and_then(|records| records.get(key))
+            .cloned())
     }
 
     fn scan(
@@ -52,8 +59,13 @@ impl Store for MemoryOutputs {
         prefix: &[u8],
         visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), Broken>,
     ) -> Result<(), Broken> {
-        let Some(records) = self.stored.get(&partition) else { return Ok(()) };
-        for (key, value) in records.range(prefix.to_vec()..).take_while(|(key, _)| key.starts_with(prefix)) {
+        let Some(records) = self.stored.get(&partition) else {
+            return Ok(());
+        };
+        for (key, value) in records
+            .range(prefix.to_vec()..)
+            .take_while(|(key, _)| key.starts_with(prefix))
+        {
             visit(key, value)?;
         }
         Ok(())
@@ -61,17 +73,34 @@ impl Store for MemoryOutputs {
 }
 
 impl Outputs for MemoryOutputs {
-    fn send(&mut self, topic: &'static str, partition: i32, key: &[u8], value: &[u8]) -> Result<(), Broken> {
+    fn send(
+        &mut self,
+        topic: &'static str,
+        partition: i32,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<(), Broken> {
         if !(0..self.partitions(topic) as i32).contains(&partition) {
             return Err(Broken(format!("{topic} has no partition {partition}")));
         }
-        self.sent.push(Sent { topic, partition, key: key.to_vec(), value: value.to_vec() });
+        self.sent.push(Sent {
+            topic,
+            partition,
+            key: key.to_vec(),
+            value: value.to_vec(),
+        });
         Ok(())
     }
 
     fn partitions(&self, topic: &'static str) -> u32 {
-        let stated = tributary_contracts::topics::all().get(topic).map(|topic| topic.partitions);
-        self.partition_counts.get(topic).copied().or(stated).expect("topics are named by literals of schemas/topics.toml")
+        let stated = tributary_contracts::topics::all()
+            .get(topic)
+            .map(|topic| topic.partitions);
+        self.partition_counts
+            .get(topic)
+            .copied()
+            .or(stated)
+            .expect("topics are named by literals of schemas/topics.toml")
     }
 
     fn put(&mut self, partition: i32, key: &[u8], value: Option<&[u8]>) -> Result<(), Broken> {
@@ -92,7 +121,9 @@ mod tests {
     fn a_scan_visits_the_keys_of_a_prefix_in_order_and_no_other_partition() {
         let mut outputs = MemoryOutputs::default();
         for (partition, key) in [(0, "b1"), (0, "a2"), (0, "a1"), (1, "a3"), (0, "c")] {
-            outputs.put(partition, key.as_bytes(), Some(b"value")).expect("memory");
+            outputs
+                .put(partition, key.as_bytes(), Some(b"value"))
+                .expect("memory");
         }
         outputs.put(0, b"a1", None).expect("memory");
         outputs.put(0, b"a0", Some(b"")).expect("memory");
@@ -110,7 +141,15 @@ mod tests {
     fn a_message_to_a_partition_that_the_topic_does_not_have_is_an_error() {
         let mut outputs = MemoryOutputs::default();
         let partitions = outputs.partitions("orders") as i32;
-        assert!(outputs.send("orders", partitions - 1, b"key", b"value").is_ok());
-        assert!(outputs.send("orders", partitions, b"key", b"value").is_err());
+        assert!(
+            outputs
+                .send("orders", partitions - 1, b"key", b"value")
+                .is_ok()
+        );
+        assert!(
+            outputs
+                .send("orders", partitions, b"key", b"value")
+                .is_err()
+        );
     }
 }

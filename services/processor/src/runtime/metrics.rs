@@ -1,6 +1,8 @@
 //! What operations sees of workers.
 
-use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+};
 use tributary_platform::metrics::{LATENCY_SECONDS, Metrics};
 
 /// The metrics of all workers of a process.
@@ -27,7 +29,10 @@ impl RuntimeMetrics {
         let histogram = |name: &str, help: &str, buckets: &[f64]| {
             let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
             let vec = HistogramVec::new(options, &["stage"]).expect("metric names are literals");
-            metrics.registry().register(Box::new(vec.clone())).expect("a metric is declared once per process");
+            metrics
+                .registry()
+                .register(Box::new(vec.clone()))
+                .expect("a metric is declared once per process");
             vec
         };
         Self {
@@ -124,11 +129,15 @@ pub(super) struct StageMetrics {
 
 impl StageMetrics {
     pub(super) fn records_out(&self, topic: &str, count: u64) {
-        self.records_out.with_label_values(&[self.stage, topic]).inc_by(count);
+        self.records_out
+            .with_label_values(&[self.stage, topic])
+            .inc_by(count);
     }
 
     pub(super) fn dead_letter(&self, reason: &str) {
-        self.dead_letters.with_label_values(&[self.stage, reason]).inc();
+        self.dead_letters
+            .with_label_values(&[self.stage, reason])
+            .inc();
     }
 
     pub(super) fn restart(&self, reason: &str) {

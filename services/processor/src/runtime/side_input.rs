@@ -47,7 +47,11 @@ impl SideInput {
             ],
         );
         let consumer = BaseConsumer::from_config_and_context(&config, Logged)?;
-        Ok(Self { consumer, topic: topic(kafka, name), position: 0 })
+        Ok(Self {
+            consumer,
+            topic: topic(kafka, name),
+            position: 0,
+        })
     }
 
     /// Reads it to the end that it has now.
@@ -59,7 +63,11 @@ impl SideInput {
     ) -> Result<(), Failure> {
         let ends = Ends::new(&worker.options.kafka, worker.name, Duration::from_secs(10))?;
         let stop = || worker.shutdown.is_requested() || keep_alive().is_err();
-        let decided = ends.decided(&[(self.topic.clone(), PARTITION)], worker.options.transaction_timeout * 3, &stop);
+        let decided = ends.decided(
+            &[(self.topic.clone(), PARTITION)],
+            worker.options.transaction_timeout * 3,
+            &stop,
+        );
         keep_alive()?;
         let end = decided?.into_values().next().unwrap_or(0);
 
@@ -80,7 +88,9 @@ impl SideInput {
                 Some(Err(KafkaError::PartitionEOF(_))) => self.position = end,
                 Some(Err(error)) => super::assignment::passing(error)?,
                 None if heard.elapsed() > SILENCE => {
-                    return Err(Failure::Unexpected("kafka sends nothing of the links log".to_owned()));
+                    return Err(Failure::Unexpected(
+                        "kafka sends nothing of the links log".to_owned(),
+                    ));
                 }
                 None => {}
             }
@@ -95,7 +105,10 @@ impl SideInput {
     }
 
     /// Reads what has come since.
-    pub(super) fn read_new(&mut self, mut learn: impl FnMut(&BorrowedMessage<'_>)) -> Result<usize, Failure> {
+    pub(super) fn read_new(
+        &mut self,
+        mut learn: impl FnMut(&BorrowedMessage<'_>),
+    ) -> Result<usize, Failure> {
         let mut records = 0;
         while records < MOST_AT_ONCE {
             match self.consumer.poll(Duration::ZERO) {

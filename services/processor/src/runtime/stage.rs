@@ -46,7 +46,12 @@ pub trait Store {
     ///
     /// # Errors
     /// When the disk fails, or `visit` does.
-    fn scan(&self, partition: i32, prefix: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), Broken>) -> Result<(), Broken>;
+    fn scan(
+        &self,
+        partition: i32,
+        prefix: &[u8],
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), Broken>,
+    ) -> Result<(), Broken>;
 }
 
 /// Where a stage puts its decisions; all of them commit in one transaction with the input's offsets, or none.
@@ -55,12 +60,19 @@ pub trait Outputs: Store {
     ///
     /// # Errors
     /// When it cannot be queued.
-    fn send(&mut self, topic: &'static str, partition: i32, key: &[u8], value: &[u8]) -> Result<(), Broken>;
+    fn send(
+        &mut self,
+        topic: &'static str,
+        partition: i32,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<(), Broken>;
 
     /// Number of partitions of a topic.
     fn partitions(&self, topic: &'static str) -> u32;
 
-    /// Writes a record of the store, and of its changelog; none deletes it.
+    /// Writes a record of the store, and of its changelog; none deletes it. The value is a framed `State` record, as the
+    /// changelog's schema says, and the store gives it back as it is. A key is never empty.
     ///
     /// # Errors
     /// When it cannot be queued.
@@ -90,7 +102,7 @@ pub trait Stage: Send {
     /// When the state cannot be read.
     fn assigned(&mut self, partitions: &[i32], store: &dyn Store) -> Result<(), Broken>;
 
-    /// A record of the side input. `decided` is true for records up to the offset that the committed state had already
+    /// A record of the side input; called after [`assigned`](Self::assigned). `decided` is true for records up to the offset that the committed state had already
     /// taken into account: they are learned, but decide nothing anew.
     ///
     /// # Errors

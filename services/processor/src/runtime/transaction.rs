@@ -69,13 +69,19 @@ pub(super) struct Topics {
 
 impl Topics {
     pub(super) fn new(kafka: &tributary_platform::config::Kafka) -> Self {
-        Self { prefix: connect::topic(kafka, ""), names: BTreeMap::new(), sent: BTreeMap::new() }
+        Self {
+            prefix: connect::topic(kafka, ""),
+            names: BTreeMap::new(),
+            sent: BTreeMap::new(),
+        }
     }
 
     fn count(&mut self, topic: &'static str) -> &str {
         *self.sent.entry(topic).or_default() += 1;
         let prefix = &self.prefix;
-        self.names.entry(topic).or_insert_with(|| format!("{prefix}{topic}"))
+        self.names
+            .entry(topic)
+            .or_insert_with(|| format!("{prefix}{topic}"))
     }
 
     /// What was sent since the last call, by topic.
@@ -113,7 +119,13 @@ impl Transaction<'_> {
             None => Ok(()),
             Some(incarnation) => {
                 let record = incarnation_record(&incarnation);
-                self.record(self.changelog, partition, INCARNATION_KEY, Some(&record), Track::Offset)
+                self.record(
+                    self.changelog,
+                    partition,
+                    INCARNATION_KEY,
+                    Some(&record),
+                    Track::Offset,
+                )
             }
         }
     }
@@ -149,7 +161,8 @@ impl Transaction<'_> {
         track: Track,
     ) -> Result<(), KafkaError> {
         self.begin()?;
-        self.producer.send(self.topics.count(topic), partition, key, value, track)
+        self.producer
+            .send(self.topics.count(topic), partition, key, value, track)
     }
 
     fn told(&mut self, topic: &str, result: Result<(), KafkaError>) -> Result<(), Broken> {
@@ -177,13 +190,22 @@ impl Store for Transaction<'_> {
 }
 
 impl Outputs for Transaction<'_> {
-    fn send(&mut self, topic: &'static str, partition: i32, key: &[u8], value: &[u8]) -> Result<(), Broken> {
+    fn send(
+        &mut self,
+        topic: &'static str,
+        partition: i32,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<(), Broken> {
         let result = self.record(topic, partition, key, Some(value), Track::No);
         self.told(topic, result)
     }
 
     fn partitions(&self, topic: &'static str) -> u32 {
-        topics::all().get(topic).expect("topics are named by literals of schemas/topics.toml").partitions
+        topics::all()
+            .get(topic)
+            .expect("topics are named by literals of schemas/topics.toml")
+            .partitions
     }
 
     fn put(&mut self, partition: i32, key: &[u8], value: Option<&[u8]>) -> Result<(), Broken> {
@@ -192,7 +214,8 @@ impl Outputs for Transaction<'_> {
         }
         let changelog = self.changelog;
         let announced = self.announce(partition);
-        let result = announced.and_then(|()| self.record(changelog, partition, key, value, Track::Offset));
+        let result =
+            announced.and_then(|()| self.record(changelog, partition, key, value, Track::Offset));
         self.told(changelog, result)?;
         self.store.put(partition, key, value);
         Ok(())

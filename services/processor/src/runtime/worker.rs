@@ -81,7 +81,8 @@ impl Worker {
                 Err(_) => Failure::Panicked,
             };
             self.metrics.restart(failure.reason());
-            self.readiness.not_ready(format!("starting again: {failure}"));
+            self.readiness
+                .not_ready(format!("starting again: {failure}"));
             if matches!(failure, Failure::Rebalanced) {
                 tracing::info!(stage = self.name, "partitions are assigned anew");
             } else {
@@ -119,7 +120,10 @@ mod tests {
     fn a_pause_is_jittered_within_its_half() {
         for _ in 0..1000 {
             let pause = jittered(Duration::from_secs(2));
-            assert!((Duration::from_secs(1)..=Duration::from_secs(2)).contains(&pause), "{pause:?}");
+            assert!(
+                (Duration::from_secs(1)..=Duration::from_secs(2)).contains(&pause),
+                "{pause:?}"
+            );
         }
     }
 }

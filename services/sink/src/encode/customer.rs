@@ -6,7 +6,11 @@ use tributary_contracts::wire::{OrderState, Profile, Session};
 use super::Position;
 use crate::rows::Rows;
 
-pub(super) fn profile(message: &[u8], position: Position<'_>, rows: &mut [Rows]) -> Result<(), framing::Error> {
+pub(super) fn profile(
+    message: &[u8],
+    position: Position<'_>,
+    rows: &mut [Rows],
+) -> Result<(), framing::Error> {
     let profile: Profile<'_> = framing::decode(message)?;
     rows[0].add(position.offset, |row| {
         row.text(profile.workspace)
@@ -33,7 +37,11 @@ pub(super) fn profile(message: &[u8], position: Position<'_>, rows: &mut [Rows])
     Ok(())
 }
 
-pub(super) fn session(message: &[u8], position: Position<'_>, rows: &mut [Rows]) -> Result<(), framing::Error> {
+pub(super) fn session(
+    message: &[u8],
+    position: Position<'_>,
+    rows: &mut [Rows],
+) -> Result<(), framing::Error> {
     let session: Session<'_> = framing::decode(message)?;
     rows[0].add(position.offset, |row| {
         row.text(session.workspace)
@@ -60,7 +68,11 @@ pub(super) fn session(message: &[u8], position: Position<'_>, rows: &mut [Rows])
     Ok(())
 }
 
-pub(super) fn order(message: &[u8], position: Position<'_>, rows: &mut [Rows]) -> Result<(), framing::Error> {
+pub(super) fn order(
+    message: &[u8],
+    position: Position<'_>,
+    rows: &mut [Rows],
+) -> Result<(), framing::Error> {
     let order: OrderState<'_> = framing::decode(message)?;
     rows[0].add(position.offset, |row| {
         row.text(order.workspace)

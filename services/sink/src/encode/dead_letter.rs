@@ -6,12 +6,22 @@ use tributary_contracts::wire::DeadLetter;
 use super::Position;
 use crate::rows::Rows;
 
-pub(super) fn dead_letter(message: &[u8], position: Position<'_>, rows: &mut [Rows]) -> Result<(), framing::Error> {
+pub(super) fn dead_letter(
+    message: &[u8],
+    position: Position<'_>,
+    rows: &mut [Rows],
+) -> Result<(), framing::Error> {
     let letter: DeadLetter<'_> = framing::decode(message)?;
     // A stage that was killed sends the same record again; ingest, which reads none, never does.
     let same = match letter.topic {
-        "" => format!("{}/{}/{}", position.epoch, position.partition, position.offset),
-        topic => format!("{}/{topic}/{}/{}", letter.stage, letter.partition, letter.offset),
+        "" => format!(
+            "{}/{}/{}",
+            position.epoch, position.partition, position.offset
+        ),
+        topic => format!(
+            "{}/{topic}/{}/{}",
+            letter.stage, letter.partition, letter.offset
+        ),
     };
     rows[0].in_month_of(letter.received_at);
     rows[0].add(position.offset, |row| {

@@ -6,7 +6,11 @@ use tributary_contracts::wire::KpiBlock;
 use super::Position;
 use crate::rows::Rows;
 
-pub(super) fn block(message: &[u8], position: Position<'_>, rows: &mut [Rows]) -> Result<(), framing::Error> {
+pub(super) fn block(
+    message: &[u8],
+    position: Position<'_>,
+    rows: &mut [Rows],
+) -> Result<(), framing::Error> {
     let block: KpiBlock<'_> = framing::decode(message)?;
     // The engine demands arrays of one length, and a mark without its values is no value.
     let marks = block.marks.len();

@@ -6,7 +6,11 @@ use tributary_contracts::wire::{Identity, Link, Override, Refusal};
 use super::Position;
 use crate::rows::Rows;
 
-pub(super) fn identity(message: &[u8], position: Position<'_>, rows: &mut [Rows]) -> Result<(), framing::Error> {
+pub(super) fn identity(
+    message: &[u8],
+    position: Position<'_>,
+    rows: &mut [Rows],
+) -> Result<(), framing::Error> {
     let identity: Identity<'_> = framing::decode(message)?;
     rows[0].add(position.offset, |row| {
         row.text(identity.workspace)
@@ -31,7 +35,11 @@ pub(super) fn identity(message: &[u8], position: Position<'_>, rows: &mut [Rows]
     Ok(())
 }
 
-pub(super) fn refusal(message: &[u8], position: Position<'_>, rows: &mut [Rows]) -> Result<(), framing::Error> {
+pub(super) fn refusal(
+    message: &[u8],
+    position: Position<'_>,
+    rows: &mut [Rows],
+) -> Result<(), framing::Error> {
     let refusal: Refusal<'_> = framing::decode(message)?;
     rows[0].add(position.offset, |row| {
         row.text(refusal.workspace)
@@ -47,7 +55,11 @@ pub(super) fn refusal(message: &[u8], position: Position<'_>, rows: &mut [Rows])
     Ok(())
 }
 
-pub(super) fn link(message: &[u8], position: Position<'_>, rows: &mut [Rows]) -> Result<(), framing::Error> {
+pub(super) fn link(
+    message: &[u8],
+    position: Position<'_>,
+    rows: &mut [Rows],
+) -> Result<(), framing::Error> {
     let link: Link<'_> = framing::decode(message)?;
     rows[0].add(position.offset, |row| {
         row.text(link.workspace)
@@ -66,7 +78,11 @@ pub(super) fn link(message: &[u8], position: Position<'_>, rows: &mut [Rows]) ->
     Ok(())
 }
 
-pub(super) fn overrides(message: &[u8], position: Position<'_>, rows: &mut [Rows]) -> Result<(), framing::Error> {
+pub(super) fn overrides(
+    message: &[u8],
+    position: Position<'_>,
+    rows: &mut [Rows],
+) -> Result<(), framing::Error> {
     let page: Override<'_> = framing::decode(message)?;
     let (ranges, messages) = (&page.ranges, &page.messages);
     rows[0].add(position.offset, |row| {

@@ -1,19 +1,31 @@
 //! Touchpoints, with a row for each product and each answer on them.
 
 use tributary_contracts::framing;
-use tributary_contracts::wire::{Activity, Identifier, Order, OrderKind, ResolvedTouchpoint, Subject, Touchpoint};
+use tributary_contracts::wire::{
+    Activity, Identifier, Order, OrderKind, ResolvedTouchpoint, Subject, Touchpoint,
+};
 
 use super::Position;
 use crate::row::Row;
 use crate::rows::Rows;
 
-pub(super) fn resolved(message: &[u8], position: Position<'_>, rows: &mut [Rows]) -> Result<(), framing::Error> {
+pub(super) fn resolved(
+    message: &[u8],
+    position: Position<'_>,
+    rows: &mut [Rows],
+) -> Result<(), framing::Error> {
     let resolved: ResolvedTouchpoint<'_> = framing::decode(message)?;
-    let [touchpoints, lines, answers] = rows else { unreachable!("a topic's rows are made from its tables") };
+    let [touchpoints, lines, answers] = rows else {
+        unreachable!("a topic's rows are made from its tables")
+    };
     let touchpoint = &resolved.touchpoint;
     touchpoints.in_month_of(touchpoint.occurred_at);
     touchpoints.add(position.offset, |row| append(row, &resolved, position));
-    if let Some(order) = touchpoint.order.as_ref().filter(|order| !order.lines.is_empty()) {
+    if let Some(order) = touchpoint
+        .order
+        .as_ref()
+        .filter(|order| !order.lines.is_empty())
+    {
         append_lines(lines, touchpoint, order, position);
     }
     append_answers(answers, &resolved, position);
@@ -39,7 +51,9 @@ fn append(row: &mut Row<'_>, resolved: &ResolvedTouchpoint<'_>, position: Positi
         .long(touchpoint.clock_correction_ms)
         .joined(touchpoint.timeline_type, touchpoint.timeline_value);
     append_identifiers(row, &touchpoint.identifiers);
-    row.optional_uuid(resolved.session_id.map(|id| id.0)).optional_uuid(resolved.profile_id.map(|id| id.0)).long(resolved.links_offset);
+    row.optional_uuid(resolved.session_id.map(|id| id.0))
+        .optional_uuid(resolved.profile_id.map(|id| id.0))
+        .long(resolved.links_offset);
     append_order(row, touchpoint);
     let campaign = &touchpoint.campaign;
     row.text(touchpoint.device_type)
@@ -64,13 +78,21 @@ fn append(row: &mut Row<'_>, resolved: &ResolvedTouchpoint<'_>, position: Positi
 
 /// The array of those that were kept, then the first of each type that has a column.
 fn append_identifiers(row: &mut Row<'_>, identifiers: &[Identifier<'_>]) {
-    let kept = || identifiers.iter().filter(|identifier| !identifier.value.is_empty());
+    let kept = || {
+        identifiers
+            .iter()
+            .filter(|identifier| !identifier.value.is_empty())
+    };
     row.length(kept().count());
     for identifier in kept() {
         row.text(identifier.r#type).text(identifier.value);
     }
     for column in ["anonymous_id", "user_id", "email", "phone", "device_id"] {
-        row.text(kept().find(|identifier| identifier.r#type == column).map_or("", |identifier| identifier.value));
+        row.text(
+            kept()
+                .find(|identifier| identifier.r#type == column)
+                .map_or("", |identifier| identifier.value),
+        );
     }
 }
 
@@ -84,11 +106,22 @@ fn append_order(row: &mut Row<'_>, touchpoint: &Touchpoint<'_>) {
             .optional_amount(order.total)
             .optional_amount(order.margin)
             .text(order.currency),
-        None => row.text("").text(touchpoint.order_namespace).text("").optional_amount(None).optional_amount(None).text(""),
+        None => row
+            .text("")
+            .text(touchpoint.order_namespace)
+            .text("")
+            .optional_amount(None)
+            .optional_amount(None)
+            .text(""),
     };
 }
 
-fn append_lines(lines: &mut Rows, touchpoint: &Touchpoint<'_>, order: &Order<'_>, position: Position<'_>) {
+fn append_lines(
+    lines: &mut Rows,
+    touchpoint: &Touchpoint<'_>,
+    order: &Order<'_>,
+    position: Position<'_>,
+) {
     lines.in_month_of(touchpoint.occurred_at);
     for (number, line) in (1..).zip(&order.lines) {
         lines.add(position.offset, |row| {

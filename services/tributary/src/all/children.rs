@@ -81,12 +81,16 @@ impl Child {
     pub(super) fn ended(&self) -> impl Future<Output = Failure> + Send + use<> {
         let (mut state, plan) = (self.state.clone(), self.plan.clone());
         async move {
-            let ended = state.wait_for(|state| matches!(state, State::Ended(_))).await;
+            let ended = state
+                .wait_for(|state| matches!(state, State::Ended(_)))
+                .await;
             let status = match ended.map(|state| *state) {
                 Ok(State::Ended(status)) => status,
                 _ => None,
             };
-            let how = status.map_or("could not be started".to_owned(), |status| format!("ended with {status}"));
+            let how = status.map_or("could not be started".to_owned(), |status| {
+                format!("ended with {status}")
+            });
             let (name, log) = (plan.name, plan.log.display());
             let message = format!("{name} {how}: {} (its log: {log})", last_words(&plan.log));
             match status.and_then(|status| status.code()) {
@@ -97,7 +101,11 @@ impl Child {
     }
 
     /// Keeps a check up to date until the stop.
-    pub(super) fn report_to(&self, check: Check, shutdown: Shutdown) -> impl Future<Output = io::Result<()>> + Send + use<> {
+    pub(super) fn report_to(
+        &self,
+        check: Check,
+        shutdown: Shutdown,
+    ) -> impl Future<Output = io::Result<()>> + Send + use<> {
         let mut state = self.state.clone();
         async move {
             loop {
@@ -144,7 +152,12 @@ fn watch_over(plan: &Plan, asked: &Receiver<()>, report: &watch::Sender<State>) 
         if started.elapsed() > CALM {
             pause = FIRST_PAUSE;
         }
-        tracing::error!(child = plan.name, ?status, ?pause, "ended by itself and is started again");
+        tracing::error!(
+            child = plan.name,
+            ?status,
+            ?pause,
+            "ended by itself and is started again"
+        );
         match asked.recv_timeout(pause) {
             Err(RecvTimeoutError::Timeout) => pause = (pause * 2).min(LONGEST_PAUSE),
             _ => return,

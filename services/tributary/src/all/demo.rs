@@ -27,7 +27,11 @@ struct Memory {
 }
 
 /// Sends what was not sent before. `progress` is told (events sent, of how many). Blocks.
-pub(super) fn feed(ingest: &str, config: &Config, mut progress: impl FnMut(usize, usize)) -> Result<(), String> {
+pub(super) fn feed(
+    ingest: &str,
+    config: &Config,
+    mut progress: impl FnMut(usize, usize),
+) -> Result<(), String> {
     let path = config.data.join(FILE);
     let mut memory = recall(&path).unwrap_or_else(|| Memory {
         base: now(),
@@ -39,7 +43,9 @@ pub(super) fn feed(ingest: &str, config: &Config, mut progress: impl FnMut(usize
     remember(&path, memory)?;
     let key = |name: &str| {
         let source = config.sources.iter().find(|source| source.name == name);
-        source.or(config.sources.first()).and_then(|source| source.write_keys.first())
+        source
+            .or(config.sources.first())
+            .and_then(|source| source.write_keys.first())
     };
     let (Some(online), Some(till)) = (key("default"), key("history")) else {
         return Err("no source has a write key".to_owned());
@@ -80,6 +86,8 @@ fn remember(path: &Path, memory: Memory) -> Result<(), String> {
 }
 
 fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -14,7 +14,9 @@ impl Lock {
     /// Takes the folder, which it creates, or says who holds it.
     pub(super) fn take(folder: &Path) -> Result<Self, Failure> {
         let shown = folder.display();
-        let cannot = |error: std::io::Error| Failure::failed(format!("cannot use the data folder {shown}: {error}"));
+        let cannot = |error: std::io::Error| {
+            Failure::failed(format!("cannot use the data folder {shown}: {error}"))
+        };
         std::fs::create_dir_all(folder).map_err(cannot)?;
         let mut file = OpenOptions::new()
             .read(true)

@@ -15,7 +15,12 @@ pub(super) fn path(data: &Path, part: &str) -> PathBuf {
 
 /// Sets up logs, for the children too. Those of the last run are put aside, in the place of those before.
 pub(super) fn init(config: &Config) -> Result<(), Failure> {
-    let cannot = |error: std::io::Error| Failure::failed(format!("cannot write logs in {}: {error}", config.data.display()));
+    let cannot = |error: std::io::Error| {
+        Failure::failed(format!(
+            "cannot write logs in {}: {error}",
+            config.data.display()
+        ))
+    };
     std::fs::create_dir_all(config.data.join("logs")).map_err(cannot)?;
     for part in ["tributary", "kafka", "clickhouse"] {
         let path = path(&config.data, part);
@@ -27,7 +32,11 @@ pub(super) fn init(config: &Config) -> Result<(), Failure> {
         telemetry::init(&config.telemetry)?;
         return Ok(());
     }
-    let file = File::options().create(true).append(true).open(path(&config.data, "tributary")).map_err(cannot)?;
+    let file = File::options()
+        .create(true)
+        .append(true)
+        .open(path(&config.data, "tributary"))
+        .map_err(cannot)?;
     telemetry::init_with(&config.telemetry, Arc::new(file), false)?;
     Ok(())
 }

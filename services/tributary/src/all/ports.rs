@@ -25,13 +25,22 @@ pub(super) fn take(config: &mut Config, local: Local) -> Result<Listeners, Failu
     let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let ports = &mut config.ports;
     let ingest = listen::bind(config.listen, ports.ingest, "ingest", "ingest")?;
-    let metrics = listen::bind(config.listen, ports.metrics, "metrics and health", "metrics")?;
+    let metrics = listen::bind(
+        config.listen,
+        ports.metrics,
+        "metrics and health",
+        "metrics",
+    )?;
     ports.ingest = port(&ingest)?;
     ports.metrics = port(&metrics)?;
     if local.kafka {
         ports.kafka = listen::reserve(loopback, ports.kafka, "kafka", "kafka")?;
-        ports.kafka_controller =
-            listen::reserve(loopback, ports.kafka_controller, "kafka's controller", "kafka_controller")?;
+        ports.kafka_controller = listen::reserve(
+            loopback,
+            ports.kafka_controller,
+            "kafka's controller",
+            "kafka_controller",
+        )?;
     }
     if local.clickhouse {
         ports.clickhouse = listen::reserve(loopback, ports.clickhouse, "clickhouse", "clickhouse")?;
@@ -41,5 +50,7 @@ pub(super) fn take(config: &mut Config, local: Local) -> Result<Listeners, Failu
 
 fn port(listener: &TcpListener) -> Result<u16, Failure> {
     let address = listener.local_addr();
-    address.map(|address| address.port()).map_err(Failure::failed)
+    address
+        .map(|address| address.port())
+        .map_err(Failure::failed)
 }

@@ -45,7 +45,9 @@ impl Screen {
             eprintln!("{what}");
             return ProgressBar::hidden();
         }
-        let style = ProgressStyle::with_template("{msg} {bar:30} {human_pos} of {human_len}  {per_sec}  {eta} left");
+        let style = ProgressStyle::with_template(
+            "{msg} {bar:30} {human_pos} of {human_len}  {per_sec}  {eta} left",
+        );
         let bar = ProgressBar::new(0).with_style(style.expect("the template is well formed"));
         bar.with_message(what)
     }

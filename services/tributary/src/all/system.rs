@@ -64,10 +64,17 @@ impl System {
     }
 
     /// Starts everything and returns when something fails for good.
-    pub(super) async fn serve(&mut self, screen: &Screen, write_key: Option<Secret>, demo: bool) -> Result<(), Failure> {
+    pub(super) async fn serve(
+        &mut self,
+        screen: &Screen,
+        write_key: Option<Secret>,
+        demo: bool,
+    ) -> Result<(), Failure> {
         self.start_children()?;
         let endpoints = self.bring_up(screen, write_key).await?;
-        endpoints.write(&self.config.data).map_err(|error| Failure::failed(format!("cannot write endpoints.json: {error}")))?;
+        endpoints
+            .write(&self.config.data)
+            .map_err(|error| Failure::failed(format!("cannot write endpoints.json: {error}")))?;
         tracing::info!("ready");
         let config = &self.config;
         let shown = async {
@@ -76,7 +83,10 @@ impl System {
                 settle(config, screen).await;
             }
             screen.clear();
-            println!("{}", welcome::text(&endpoints, &config.data, &config.clickhouse.database));
+            println!(
+                "{}",
+                welcome::text(&endpoints, &config.data, &config.clickhouse.database)
+            );
             std::future::pending::<Result<(), Failure>>().await
         };
         tokio::select! {
@@ -93,7 +103,11 @@ impl System {
             left.push(format!("endpoints.json ({error})"));
         }
         left.extend(self.lifecycle.stop().await);
-        let children: Vec<_> = self.children.into_iter().map(|child| tokio::spawn(child.stop())).collect();
+        let children: Vec<_> = self
+            .children
+            .into_iter()
+            .map(|child| tokio::spawn(child.stop()))
+            .collect();
         for child in children {
             if child.await.is_err() {
                 left.push("a child process".to_owned());
@@ -112,7 +126,8 @@ impl System {
         }
         for name in wanted {
             let plan = self.plan(name);
-            let child = Child::start(plan).map_err(|error| Failure::failed(format!("cannot start {name}: {error}")))?;
+            let child = Child::start(plan)
+                .map_err(|error| Failure::failed(format!("cannot start {name}: {error}")))?;
             self.children.push(child);
         }
         Ok(())
@@ -139,18 +154,31 @@ impl System {
         }
     }
 
-    async fn bring_up(&mut self, screen: &Screen, write_key: Option<Secret>) -> Result<Endpoints, Failure> {
+    async fn bring_up(
+        &mut self,
+        screen: &Screen,
+        write_key: Option<Secret>,
+    ) -> Result<Endpoints, Failure> {
         if self.local.kafka {
             self.config.kafka.brokers = format!("127.0.0.1:{}", self.config.ports.kafka);
         }
         if self.local.clickhouse {
-            self.config.clickhouse.url = format!("http://127.0.0.1:{}", self.config.ports.clickhouse);
+            self.config.clickhouse.url =
+                format!("http://127.0.0.1:{}", self.config.ports.clickhouse);
         }
         screen.step("starting Kafka and ClickHouse");
-        self.within(CHILDREN_START_WITHIN, migrate::topics_and_tables(&self.config)).await?;
+        self.within(
+            CHILDREN_START_WITHIN,
+            migrate::topics_and_tables(&self.config),
+        )
+        .await?;
         screen.step("starting the services");
         let Listeners { ingest, metrics } = self.listeners.take().expect("taken once, here");
-        let url = |listener: &tokio::net::TcpListener| listener.local_addr().map(|address| format!("http://{address}"));
+        let url = |listener: &tokio::net::TcpListener| {
+            listener
+                .local_addr()
+                .map(|address| format!("http://{address}"))
+        };
         let endpoints = Endpoints {
             ingest: Some(url(&ingest).map_err(Failure::failed)?),
             metrics: Some(url(&metrics).map_err(Failure::failed)?),
@@ -159,9 +187,20 @@ impl System {
             write_key: write_key.map(|key| key.expose().to_owned()),
             console: None,
         };
-        let services = Services::start(&Part::ALL, &self.config, &self.surroundings, &mut self.lifecycle, Some(ingest))?;
+        let services = Services::start(
+            &Part::ALL,
+            &self.config,
+            &self.surroundings,
+            &mut self.lifecycle,
+            Some(ingest),
+        )?;
         let scope = self.lifecycle.component("metrics", METRICS_STOP_WITHIN);
-        scope.spawn("server", services.admin(&self.surroundings).serve(metrics, scope.shutdown()));
+        scope.spawn(
+            "server",
+            services
+                .admin(&self.surroundings)
+                .serve(metrics, scope.shutdown()),
+        );
         for child in &self.children {
             let check = self.surroundings.readiness.check(child.name());
             scope.spawn(child.name(), child.report_to(check, scope.shutdown()));
@@ -183,7 +222,11 @@ impl System {
     }
 
     /// What must happen before anything serves: then a child that ends is a failure, not something to restart.
-    async fn within(&self, limit: Duration, work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    async fn within(
+        &self,
+        limit: Duration,
+        work: impl Future<Output = Result<(), Failure>>,
+    ) -> Result<(), Failure> {
         let mut ended = tokio::task::JoinSet::new();
         for child in &self.children {
             ended.spawn(child.ended());
@@ -229,7 +272,9 @@ async fn feed(config: &Config, screen: &Screen, endpoints: &Endpoints) -> Result
             shown.set_position(sent as u64);
         })
     });
-    let result = fed.await.map_err(|_| Failure::failed("sending demo events panicked"))?;
+    let result = fed
+        .await
+        .map_err(|_| Failure::failed("sending demo events panicked"))?;
     bar.finish_and_clear();
     // What was not sent is sent at the next start; what is running is as good without.
     if let Err(reason) = result {

@@ -7,7 +7,9 @@ use tributary_platform::endpoints::Endpoints;
 /// The text that is printed once everything is ready.
 pub(super) fn text(endpoints: &Endpoints, data: &Path, database: &str) -> String {
     let shown = |value: &Option<String>| value.clone().unwrap_or_default();
-    let program = std::env::args().next().unwrap_or_else(|| "tributary".to_owned());
+    let program = std::env::args()
+        .next()
+        .unwrap_or_else(|| "tributary".to_owned());
     let (ingest, clickhouse) = (shown(&endpoints.ingest), shown(&endpoints.clickhouse));
     let (metrics, kafka) = (shown(&endpoints.metrics), shown(&endpoints.kafka));
     let key = shown(&endpoints.write_key);
@@ -17,10 +19,19 @@ pub(super) fn text(endpoints: &Endpoints, data: &Path, database: &str) -> String
         ("ingest", &ingest, format!("write key {key}")),
         ("clickhouse", &clickhouse, format!("database {database}")),
         ("kafka", &kafka, "topics tributary.*".to_owned()),
-        ("metrics", &metrics, "/metrics /health /ready /settled".to_owned()),
-        ("data", &data.to_string(), "also logs and endpoints.json".to_owned()),
+        (
+            "metrics",
+            &metrics,
+            "/metrics /health /ready /settled".to_owned(),
+        ),
+        (
+            "data",
+            &data.to_string(),
+            "also logs and endpoints.json".to_owned(),
+        ),
     ] {
-        writeln!(text, "  {name:<11} {address:<26} {more}").expect("writing to memory does not fail");
+        writeln!(text, "  {name:<11} {address:<26} {more}")
+            .expect("writing to memory does not fail");
     }
     write!(
         text,

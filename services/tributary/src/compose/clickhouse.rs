@@ -19,15 +19,22 @@ pub(crate) fn run(config: &Config) -> Result<(), Failure> {
     };
     multi_threaded()?.block_on(async {
         // Its error names the setting, which the engine does not know.
-        let listener = listen::bind(loopback, config.ports.clickhouse, "clickhouse", "clickhouse")?;
-        run_engine(options, listener, stop_signal()).await.map_err(|error| match error {
-            Error::LibraryMissing { .. }
-            | Error::LibraryTruncated { .. }
-            | Error::LibraryUnreadable { .. }
-            | Error::LibraryUnusable { .. }
-            | Error::Path { .. }
-            | Error::Exposed { .. } => Failure::usage(error),
-            _ => Failure::failed(error),
-        })
+        let listener = listen::bind(
+            loopback,
+            config.ports.clickhouse,
+            "clickhouse",
+            "clickhouse",
+        )?;
+        run_engine(options, listener, stop_signal())
+            .await
+            .map_err(|error| match error {
+                Error::LibraryMissing { .. }
+                | Error::LibraryTruncated { .. }
+                | Error::LibraryUnreadable { .. }
+                | Error::LibraryUnusable { .. }
+                | Error::Path { .. }
+                | Error::Exposed { .. } => Failure::usage(error),
+                _ => Failure::failed(error),
+            })
     })
 }

@@ -15,15 +15,22 @@ pub(crate) fn find(prefix: &str, path: &str) -> Option<Document> {
         ("schemas", ["ids", id]) => Some(by_id(id, |schema| json!({ "schema": schema.text }))),
         ("schemas", ["ids", id, "schema"]) => Some(by_id(id, |schema| parsed(schema.text))),
         ("schemas", ["types"]) => Some(ok(&json!(["AVRO"]))),
-        ("subjects", []) => Some(ok(&json!(subjects(prefix).map(|(subject, _)| subject).collect::<Vec<_>>()))),
+        ("subjects", []) => Some(ok(&json!(
+            subjects(prefix)
+                .map(|(subject, _)| subject)
+                .collect::<Vec<_>>()
+        ))),
         ("subjects", [subject, "versions"]) => Some(versions(prefix, subject)),
-        ("subjects", [subject, "versions", version]) => {
-            Some(version_of(prefix, subject, version, |subject, schema| {
-                json!({ "subject": subject, "id": schema.id, "version": schema.version, "schema": schema.text })
-            }))
-        }
+        ("subjects", [subject, "versions", version]) => Some(version_of(
+            prefix,
+            subject,
+            version,
+            |subject, schema| json!({ "subject": subject, "id": schema.id, "version": schema.version, "schema": schema.text }),
+        )),
         ("subjects", [subject, "versions", version, "schema"]) => {
-            Some(version_of(prefix, subject, version, |_, schema| parsed(schema.text)))
+            Some(version_of(prefix, subject, version, |_, schema| {
+                parsed(schema.text)
+            }))
         }
         _ => None,
     }
@@ -44,26 +51,43 @@ fn by_id(id: &str, show: impl FnOnce(&Schema) -> Value) -> Document {
 }
 
 fn schemas_of(prefix: &str, subject: &str) -> Vec<&'static Schema> {
-    let name = subjects(prefix).find(|(known, _)| known == subject).map(|(_, schema)| schema);
-    registry::all().iter().filter(|schema| Some(schema.name) == name).collect()
+    let name = subjects(prefix)
+        .find(|(known, _)| known == subject)
+        .map(|(_, schema)| schema);
+    registry::all()
+        .iter()
+        .filter(|schema| Some(schema.name) == name)
+        .collect()
 }
 
 fn versions(prefix: &str, subject: &str) -> Document {
     let schemas = schemas_of(prefix, subject);
     match schemas.is_empty() {
         true => error(404, 40401, "Subject not found"),
-        false => ok(&json!(schemas.iter().map(|schema| schema.version).collect::<Vec<_>>())),
+        false => ok(&json!(
+            schemas
+                .iter()
+                .map(|schema| schema.version)
+                .collect::<Vec<_>>()
+        )),
     }
 }
 
-fn version_of(prefix: &str, subject: &str, version: &str, show: impl FnOnce(&str, &Schema) -> Value) -> Document {
+fn version_of(
+    prefix: &str,
+    subject: &str,
+    version: &str,
+    show: impl FnOnce(&str, &Schema) -> Value,
+) -> Document {
     let schemas = schemas_of(prefix, subject);
     if schemas.is_empty() {
         return error(404, 40401, "Subject not found");
     }
     let found = match version {
         "latest" | "-1" => schemas.iter().max_by_key(|schema| schema.version),
-        number => schemas.iter().find(|schema| number.parse() == Ok(schema.version)),
+        number => schemas
+            .iter()
+            .find(|schema| number.parse() == Ok(schema.version)),
     };
     match found {
         Some(schema) => ok(&show(subject, schema)),
@@ -97,7 +121,10 @@ mod tests {
 
     fn get(path: &str) -> (u16, Value) {
         let document = find("tributary", path).expect("the path is the registry's");
-        (document.status, serde_json::from_str(&document.body).expect("JSON"))
+        (
+            document.status,
+            serde_json::from_str(&document.body).expect("JSON"),
+        )
     }
 
     #[test]
@@ -112,12 +139,23 @@ mod tests {
     #[test]
     fn a_topic_is_a_subject_with_versions() {
         let (_, subjects) = get("/subjects");
-        assert!(subjects.as_array().expect("a list").contains(&json!("tributary.touchpoints-value")));
-        assert_eq!(get("/subjects/tributary.touchpoints-value/versions"), (200, json!([1])));
+        assert!(
+            subjects
+                .as_array()
+                .expect("a list")
+                .contains(&json!("tributary.touchpoints-value"))
+        );
+        assert_eq!(
+            get("/subjects/tributary.touchpoints-value/versions"),
+            (200, json!([1]))
+        );
         let (status, latest) = get("/subjects/tributary.touchpoints-value/versions/latest");
         assert_eq!((status, &latest["version"]), (200, &json!(1)));
         assert_eq!(get("/subjects/other/versions").0, 404);
-        assert_eq!(get("/subjects/tributary.touchpoints-value/versions/9").0, 404);
+        assert_eq!(
+            get("/subjects/tributary.touchpoints-value/versions/9").0,
+            404
+        );
     }
 
     #[test]

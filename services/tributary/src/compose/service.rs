@@ -19,14 +19,29 @@ pub(crate) fn run(part: Part, config: Config) -> Result<(), Failure> {
         let surroundings = Surroundings::default();
         let mut lifecycle = Lifecycle::default();
         let ports = &config.ports;
-        let metrics = listen::bind(config.listen, ports.metrics, "metrics and health", "metrics")?;
+        let metrics = listen::bind(
+            config.listen,
+            ports.metrics,
+            "metrics and health",
+            "metrics",
+        )?;
         let ingest = match part {
-            Part::Ingest => Some(listen::bind(config.listen, ports.ingest, "ingest", "ingest")?),
+            Part::Ingest => Some(listen::bind(
+                config.listen,
+                ports.ingest,
+                "ingest",
+                "ingest",
+            )?),
             Part::Processor | Part::Sink => None,
         };
         let services = Services::start(&[part], &config, &surroundings, &mut lifecycle, ingest)?;
         let scope = lifecycle.component("metrics", METRICS_STOP_WITHIN);
-        scope.spawn("server", services.admin(&surroundings).serve(metrics, scope.shutdown()));
+        scope.spawn(
+            "server",
+            services
+                .admin(&surroundings)
+                .serve(metrics, scope.shutdown()),
+        );
         let failure = tokio::select! {
             () = stop_signal() => None,
             failure = lifecycle.failure() => Some(failure),
@@ -37,7 +52,10 @@ pub(crate) fn run(part: Part, config: Config) -> Result<(), Failure> {
         match (failure, left.as_slice()) {
             (Some(failure), _) => Err(Failure::failed(failure)),
             (None, []) => Ok(()),
-            (None, left) => Err(Failure::failed(format!("did not stop in time: {}", left.join(", ")))),
+            (None, left) => Err(Failure::failed(format!(
+                "did not stop in time: {}",
+                left.join(", ")
+            ))),
         }
     })
 }

@@ -69,20 +69,30 @@ impl Services {
             match part {
                 Part::Ingest => {
                     let scope = lifecycle.component("ingest", INGEST_STOPS_WITHIN);
-                    let listener = ingest.take().ok_or_else(|| Failure::failed("ingest has no listener"))?;
-                    tributary_ingest::start(config, listener, &scope, metrics, readiness).map_err(Failure::usage)?;
+                    let listener = ingest
+                        .take()
+                        .ok_or_else(|| Failure::failed("ingest has no listener"))?;
+                    tributary_ingest::start(config, listener, &scope, metrics, readiness)
+                        .map_err(Failure::usage)?;
                 }
                 Part::Processor => {
                     let scope = lifecycle.component("processor", PROCESSOR_STOPS_WITHIN);
                     let instance = instance::of(&config.data)?;
                     tributary_processor::start(config, &instance, &scope, metrics, readiness)
-                        .map_err(|error| Failure::failed(format!("cannot start the processor's threads: {error}")))?;
+                        .map_err(|error| {
+                            Failure::failed(format!(
+                                "cannot start the processor's threads: {error}"
+                            ))
+                        })?;
                 }
                 Part::Sink => {
                     let scope = lifecycle.component("sink", SINK_STOPS_WITHIN);
                     let options = tributary_sink::Options::new(config, instance::of(&config.data)?);
                     let (metrics, readiness) = (metrics.clone(), readiness.clone());
-                    scope.spawn("sink", tributary_sink::run(options, scope.clone(), metrics, readiness));
+                    scope.spawn(
+                        "sink",
+                        tributary_sink::run(options, scope.clone(), metrics, readiness),
+                    );
                 }
             }
         }
@@ -94,7 +104,10 @@ impl Services {
 
     /// The server on the metrics port.
     pub(crate) fn admin(self, surroundings: &Surroundings) -> Admin {
-        let Services { topic_prefix, settlement } = self;
+        let Services {
+            topic_prefix,
+            settlement,
+        } = self;
         Admin::new(surroundings.metrics.clone(), surroundings.readiness.clone())
             .with_documents(move |path| documents::find(&topic_prefix, path))
             .with_settled(move || {

@@ -140,27 +140,46 @@ const SESSIONS: &str = "SELECT toString(session_id) AS session_id, timeline, toS
 
 impl Answer {
     /// None when nothing is known of the subject.
-    pub(super) fn find(clickhouse: &ClickHouse, subject: &Subject, workspace: Option<&str>) -> Result<Option<Self>, String> {
+    pub(super) fn find(
+        clickhouse: &ClickHouse,
+        subject: &Subject,
+        workspace: Option<&str>,
+    ) -> Result<Option<Self>, String> {
         let workspace = ("workspace", workspace.unwrap_or_default());
         let owners: Vec<Owner> = match subject {
-            Subject::Identifier { r#type, value } => {
-                clickhouse.rows(OWNERS, &[("value", value), ("type", r#type.unwrap_or_default()), workspace])?
+            Subject::Identifier { r#type, value } => clickhouse.rows(
+                OWNERS,
+                &[
+                    ("value", value),
+                    ("type", r#type.unwrap_or_default()),
+                    workspace,
+                ],
+            )?,
+            Subject::Profile(id) => {
+                clickhouse.rows(ALIASES, &[("id", &id.to_string()), workspace])?
             }
-            Subject::Profile(id) => clickhouse.rows(ALIASES, &[("id", &id.to_string()), workspace])?,
         };
         if owners.is_empty() {
             return Ok(None);
         }
         let more_profiles = owners.len().saturating_sub(MAX_PROFILES);
         let shown = owners.into_iter().take(MAX_PROFILES);
-        let profiles = shown.map(|owner| Explained::find(clickhouse, owner)).collect::<Result<_, _>>()?;
-        Ok(Some(Answer { profiles, more_profiles }))
+        let profiles = shown
+            .map(|owner| Explained::find(clickhouse, owner))
+            .collect::<Result<_, _>>()?;
+        Ok(Some(Answer {
+            profiles,
+            more_profiles,
+        }))
     }
 }
 
 impl Explained {
     fn find(clickhouse: &ClickHouse, owner: Owner) -> Result<Self, String> {
-        let parameters = [("workspace", owner.workspace.as_str()), ("id", owner.profile_id.as_str())];
+        let parameters = [
+            ("workspace", owner.workspace.as_str()),
+            ("id", owner.profile_id.as_str()),
+        ];
         Ok(Explained {
             profile: clickhouse.rows(PROFILE, &parameters)?.pop(),
             identifiers: clickhouse.rows(IDENTITIES, &parameters)?,

@@ -16,7 +16,10 @@ pub(super) struct ClickHouse {
 
 impl ClickHouse {
     pub(super) fn new(options: &config::ClickHouse) -> Self {
-        let agent = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(options.timeout)).build();
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(options.timeout))
+            .build();
         let database = utf8_percent_encode(&options.database, NON_ALPHANUMERIC);
         ClickHouse {
             agent: agent.into(),
@@ -30,7 +33,11 @@ impl ClickHouse {
     }
 
     /// Rows of a query whose parameters stand in it as `{name:Type}`: what a person types is never part of the SQL.
-    pub(super) fn rows<T: DeserializeOwned>(&self, sql: &str, parameters: &[(&str, &str)]) -> Result<Vec<T>, String> {
+    pub(super) fn rows<T: DeserializeOwned>(
+        &self,
+        sql: &str,
+        parameters: &[(&str, &str)],
+    ) -> Result<Vec<T>, String> {
         let mut url = self.url.clone();
         for (name, value) in parameters {
             let escaped = escape(value);
@@ -38,24 +45,42 @@ impl ClickHouse {
             // Writing to a string does not fail.
             let _ = write!(url, "&param_{name}={value}");
         }
-        let request = self.agent.post(&url).header("X-ClickHouse-User", &self.user).header("X-ClickHouse-Key", &self.password);
+        let request = self
+            .agent
+            .post(&url)
+            .header("X-ClickHouse-User", &self.user)
+            .header("X-ClickHouse-Key", &self.password);
         // The error's text must not hold the URL, and so the identifier.
         let mut response = request.send(sql).map_err(|error| match error {
-            ureq::Error::BadUri(_) => "`clickhouse.url` is no URL such as http://host:8123".to_owned(),
+            ureq::Error::BadUri(_) => {
+                "`clickhouse.url` is no URL such as http://host:8123".to_owned()
+            }
             error => format!("ClickHouse does not answer: {error}"),
         })?;
         let status = response.status().as_u16();
-        let text = response.body_mut().with_config().limit(u64::MAX).read_to_string();
+        let text = response
+            .body_mut()
+            .with_config()
+            .limit(u64::MAX)
+            .read_to_string();
         let text = text.map_err(|error| format!("ClickHouse's answer broke off: {error}"))?;
         if status != 200 {
-            return Err(format!("ClickHouse answers {status}: {}", text.lines().next().unwrap_or_default()));
+            return Err(format!(
+                "ClickHouse answers {status}: {}",
+                text.lines().next().unwrap_or_default()
+            ));
         }
         let rows = text.lines().map(serde_json::from_str);
-        rows.collect::<Result<_, _>>().map_err(|error| format!("ClickHouse's answer is not understood: {error}"))
+        rows.collect::<Result<_, _>>()
+            .map_err(|error| format!("ClickHouse's answer is not understood: {error}"))
     }
 }
 
 /// A parameter's value is read as in a tab-separated file.
 fn escape(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('\t', "\\t").replace('\n', "\\n").replace('\r', "\\r")
+    value
+        .replace('\\', "\\\\")
+        .replace('\t', "\\t")
+        .replace('\n', "\\n")
+        .replace('\r', "\\r")
 }

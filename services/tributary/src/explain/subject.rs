@@ -27,7 +27,10 @@ impl Subject {
         if let Some(name) = r#type {
             let known = IdentifierType::named(name).ok_or_else(|| {
                 let names: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
-                format!("--type: there is no type `{name}`; there are {}", names.join(", "))
+                format!(
+                    "--type: there is no type `{name}`; there are {}",
+                    names.join(", ")
+                )
             })?;
             return Ok(Subject::identifier(Some(known), text));
         }
@@ -74,14 +77,22 @@ mod tests {
     #[test]
     fn a_uuid_is_a_profile_unless_a_type_is_given() {
         let text = "6fa459ea-ee8a-3ca4-894e-db77e160355e";
-        assert!(matches!(Subject::parse(text, None), Ok(Subject::Profile(id)) if id.to_string() == text));
-        assert!(matches!(Subject::parse(text, Some("anonymous_id")), Ok(Subject::Identifier { .. })));
+        assert!(
+            matches!(Subject::parse(text, None), Ok(Subject::Profile(id)) if id.to_string() == text)
+        );
+        assert!(matches!(
+            Subject::parse(text, Some("anonymous_id")),
+            Ok(Subject::Identifier { .. })
+        ));
     }
 
     #[test]
     fn an_unknown_type_is_told_with_those_that_there_are() {
         let error = Subject::parse("x", Some("fax")).unwrap_err();
-        assert!(error.contains("`fax`") && error.contains("loyalty_card"), "{error}");
+        assert!(
+            error.contains("`fax`") && error.contains("loyalty_card"),
+            "{error}"
+        );
         assert!(Subject::parse("  ", None).is_err());
     }
 }

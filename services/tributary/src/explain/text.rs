@@ -5,21 +5,41 @@ use std::fmt::Write as _;
 
 /// What `tributary explain` prints.
 pub(super) fn text(answer: &Answer) -> String {
-    let mut text = answer.profiles.iter().map(profile).collect::<Vec<_>>().join("\n");
+    let mut text = answer
+        .profiles
+        .iter()
+        .map(profile)
+        .collect::<Vec<_>>()
+        .join("\n");
     if answer.more_profiles > 0 {
         // Writing to a string does not fail, here and below.
-        let _ = writeln!(text, "\nand {} more customers, which are not shown", answer.more_profiles);
+        let _ = writeln!(
+            text,
+            "\nand {} more customers, which are not shown",
+            answer.more_profiles
+        );
     }
     text
 }
 
 fn profile(explained: &Explained) -> String {
-    let mut text = format!("customer {} of workspace {}\n", explained.profile_id, explained.workspace);
+    let mut text = format!(
+        "customer {} of workspace {}\n",
+        explained.profile_id, explained.workspace
+    );
     match &explained.profile {
         None => text += "  nothing is counted for this customer: it only holds identifiers\n",
         Some(profile) => {
-            let revenue: Vec<String> = profile.revenue.iter().map(|(currency, amount)| format!("{amount} {currency}")).collect();
-            let revenue = if revenue.is_empty() { "none".to_owned() } else { revenue.join(", ") };
+            let revenue: Vec<String> = profile
+                .revenue
+                .iter()
+                .map(|(currency, amount)| format!("{amount} {currency}"))
+                .collect();
+            let revenue = if revenue.is_empty() {
+                "none".to_owned()
+            } else {
+                revenue.join(", ")
+            };
             let _ = writeln!(
                 text,
                 "  {}, {}, {}; revenue {revenue}",
@@ -28,7 +48,13 @@ fn profile(explained: &Explained) -> String {
                 plural(profile.orders, "order"),
             );
             if let (Some(first), Some(last)) = (&profile.first_seen, &profile.last_seen) {
-                let _ = writeln!(text, "  seen from {} to {} on {}", short(first), short(last), profile.channels.join(", "));
+                let _ = writeln!(
+                    text,
+                    "  seen from {} to {} on {}",
+                    short(first),
+                    short(last),
+                    profile.channels.join(", ")
+                );
             }
             if profile.traits.get() != "{}" {
                 let _ = writeln!(text, "  traits {}", profile.traits.get());
@@ -36,8 +62,18 @@ fn profile(explained: &Explained) -> String {
         }
     }
     section(&mut text, "identifiers", &explained.identifiers, identity);
-    section(&mut text, "links: seen together on an event", &explained.links, link);
-    section(&mut text, "refused: links that join nobody", &explained.refusals, refusal);
+    section(
+        &mut text,
+        "links: seen together on an event",
+        &explained.links,
+        link,
+    );
+    section(
+        &mut text,
+        "refused: links that join nobody",
+        &explained.refusals,
+        refusal,
+    );
     section(&mut text, "latest sessions", &explained.sessions, session);
     text
 }
@@ -56,7 +92,11 @@ fn identity(identity: &Identity) -> String {
     let name = format!("{}:{}", identity.identifier_type, identity.identifier_value);
     match identity.always {
         true => name,
-        false => format!("{name} from {} to {}", short(&identity.valid_from), short(&identity.valid_to)),
+        false => format!(
+            "{name} from {} to {}",
+            short(&identity.valid_from),
+            short(&identity.valid_to)
+        ),
     }
 }
 
@@ -76,7 +116,14 @@ fn link(link: &Link) -> String {
 }
 
 fn refusal(refusal: &Refusal) -> String {
-    format!("{}:{} - {}:{}: {}", refusal.higher_type, refusal.higher_value, refusal.lower_type, refusal.lower_value, refusal.reason)
+    format!(
+        "{}:{} - {}:{}: {}",
+        refusal.higher_type,
+        refusal.higher_value,
+        refusal.lower_type,
+        refusal.lower_value,
+        refusal.reason
+    )
 }
 
 fn session(session: &Session) -> String {
@@ -87,7 +134,11 @@ fn session(session: &Session) -> String {
         plural(session.touchpoints, "touchpoint"),
         session.timeline
     );
-    for (name, value) in [("channel", &session.channel), ("from", &session.traffic_source), ("campaign", &session.campaign)] {
+    for (name, value) in [
+        ("channel", &session.channel),
+        ("from", &session.traffic_source),
+        ("campaign", &session.campaign),
+    ] {
         if !value.is_empty() {
             let _ = write!(text, ", {name} {value}");
         }
@@ -101,7 +152,9 @@ fn plural(number: i64, thing: &str) -> String {
 
 /// Without the milliseconds.
 fn short(moment: &str) -> &str {
-    moment.split_once('.').map_or(moment, |(seconds, _)| seconds)
+    moment
+        .split_once('.')
+        .map_or(moment, |(seconds, _)| seconds)
 }
 
 #[cfg(test)]

@@ -46,7 +46,12 @@ impl Checkpoint {
         hash.update(mapping);
         hash.update([0]);
         hash.update(write_key);
-        let digest: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let digest: String = hash
+            .finalize()
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         Checkpoint {
             path: folder.join(format!("{file_digest}-{digest}.json")),
         }

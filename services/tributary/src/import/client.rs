@@ -74,13 +74,19 @@ impl Client {
             .header("Authorization", &self.authorization)
             .header("Content-Type", "application/json");
         let mut response = request.send(body).map_err(|error| match error {
-            ureq::Error::Http(_) | ureq::Error::BadUri(_) | ureq::Error::TlsRequired => Error::Never(error.to_string()),
+            ureq::Error::Http(_) | ureq::Error::BadUri(_) | ureq::Error::TlsRequired => {
+                Error::Never(error.to_string())
+            }
             _ => Error::Later {
                 after: None,
                 reason: format!("ingest does not answer at {}: {error}", self.url),
             },
         })?;
-        let after = response.headers().get("Retry-After").and_then(|value| value.to_str().ok()?.parse().ok()).map(Duration::from_secs);
+        let after = response
+            .headers()
+            .get("Retry-After")
+            .and_then(|value| value.to_str().ok()?.parse().ok())
+            .map(Duration::from_secs);
         let status = response.status().as_u16();
         let text = response.body_mut().read_to_string();
         match status {

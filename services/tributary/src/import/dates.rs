@@ -29,8 +29,15 @@ impl Dates {
     pub(super) fn new(formats: &[String], time_zone: &str) -> Result<Self, String> {
         let zone = TimeZone::get(time_zone)
             .map_err(|_| format!("`time_zone`: `{time_zone}` is no IANA time zone, such as \"Europe/Paris\" or \"UTC\""))?;
-        let formats = formats.iter().map(|format| Format::new(format)).collect::<Result<Vec<_>, _>>()?;
-        let formats = if formats.is_empty() { vec![Format::Iso] } else { formats };
+        let formats = formats
+            .iter()
+            .map(|format| Format::new(format))
+            .collect::<Result<Vec<_>, _>>()?;
+        let formats = if formats.is_empty() {
+            vec![Format::Iso]
+        } else {
+            formats
+        };
         Ok(Dates { formats, zone })
     }
 
@@ -66,7 +73,10 @@ impl Format {
                 // A format that cannot read back what it wrote has an unknown directive, or no whole date.
                 let sample = Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC);
                 let written = BrokenDownTime::from(&sample).to_string(pattern);
-                match written.ok().and_then(|written| format.parse(&written, &TimeZone::UTC)) {
+                match written
+                    .ok()
+                    .and_then(|written| format.parse(&written, &TimeZone::UTC))
+                {
                     Some(_) => Ok(format),
                     None => Err(format!(
                         "`dates`: `{pattern}` is neither \"iso\", \"unix\", \"unix_ms\" nor a format of a whole date such as \"%Y-%m-%d %H:%M\""
@@ -97,7 +107,10 @@ impl Format {
             Format::UnixMillis => Timestamp::from_millisecond(text.parse().ok()?).ok(),
             Format::Pattern(pattern) => {
                 let parsed = BrokenDownTime::parse(pattern, text).ok()?;
-                parsed.to_timestamp().ok().or_else(|| local(parsed.to_datetime().ok()?))
+                parsed
+                    .to_timestamp()
+                    .ok()
+                    .or_else(|| local(parsed.to_datetime().ok()?))
             }
         }
     }
@@ -112,27 +125,70 @@ mod tests {
         let moment = Dates::new(&formats, zone).unwrap().parse(text);
         match expected {
             Ok(expected) => assert_eq!(moment.unwrap().to_string(), expected, "{text}"),
-            Err(part) => assert!(moment.as_ref().is_err_and(|error| error.contains(part)), "{text}: {moment:?}"),
+            Err(part) => assert!(
+                moment.as_ref().is_err_and(|error| error.contains(part)),
+                "{text}: {moment:?}"
+            ),
         }
     }
 
     #[test]
     fn dates_are_read_in_every_format_that_the_mapping_lists() {
         check(&["%Y%m%d"], "UTC", "19970101", Ok("1997-01-01T00:00:00Z"));
-        check(&["%d/%m/%Y", "%d.%m.%y %H:%M"], "UTC", "31.12.98 23:59", Ok("1998-12-31T23:59:00Z"));
+        check(
+            &["%d/%m/%Y", "%d.%m.%y %H:%M"],
+            "UTC",
+            "31.12.98 23:59",
+            Ok("1998-12-31T23:59:00Z"),
+        );
         check(&[], "UTC", "2024-02-29", Ok("2024-02-29T00:00:00Z"));
-        check(&[], "UTC", "2024-02-29 10:00:00", Ok("2024-02-29T10:00:00Z"));
-        check(&["unix"], "UTC", "1700000000.5", Ok("2023-11-14T22:13:20.5Z"));
-        check(&["unix_ms"], "UTC", "1700000000500", Ok("2023-11-14T22:13:20.5Z"));
+        check(
+            &[],
+            "UTC",
+            "2024-02-29 10:00:00",
+            Ok("2024-02-29T10:00:00Z"),
+        );
+        check(
+            &["unix"],
+            "UTC",
+            "1700000000.5",
+            Ok("2023-11-14T22:13:20.5Z"),
+        );
+        check(
+            &["unix_ms"],
+            "UTC",
+            "1700000000500",
+            Ok("2023-11-14T22:13:20.5Z"),
+        );
     }
 
     #[test]
     fn a_time_without_zone_is_in_the_mappings_and_one_with_a_zone_keeps_it() {
-        check(&[], "Europe/Paris", "2024-07-01T12:00:00", Ok("2024-07-01T10:00:00Z"));
-        check(&[], "Europe/Paris", "2024-07-01T12:00:00+00:00", Ok("2024-07-01T12:00:00Z"));
-        check(&["%Y-%m-%d %H:%M %z"], "Europe/Paris", "2024-07-01 12:00 -0500", Ok("2024-07-01T17:00:00Z"));
+        check(
+            &[],
+            "Europe/Paris",
+            "2024-07-01T12:00:00",
+            Ok("2024-07-01T10:00:00Z"),
+        );
+        check(
+            &[],
+            "Europe/Paris",
+            "2024-07-01T12:00:00+00:00",
+            Ok("2024-07-01T12:00:00Z"),
+        );
+        check(
+            &["%Y-%m-%d %H:%M %z"],
+            "Europe/Paris",
+            "2024-07-01 12:00 -0500",
+            Ok("2024-07-01T17:00:00Z"),
+        );
         // Clocks are set back at 03:00: 02:30 happens twice, and the first is meant.
-        check(&[], "Europe/Paris", "2024-10-27T02:30:00", Ok("2024-10-27T00:30:00Z"));
+        check(
+            &[],
+            "Europe/Paris",
+            "2024-10-27T02:30:00",
+            Ok("2024-10-27T00:30:00Z"),
+        );
     }
 
     #[test]

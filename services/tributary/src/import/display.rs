@@ -21,7 +21,11 @@ impl Display {
     /// Of a file with that many lines, of which `done` were done before.
     pub(super) fn new(lines: u64, done: u64) -> Self {
         let terminal = std::io::stderr().is_terminal();
-        let bar = if terminal { ProgressBar::new(lines) } else { ProgressBar::hidden() };
+        let bar = if terminal {
+            ProgressBar::new(lines)
+        } else {
+            ProgressBar::hidden()
+        };
         let style = "{bar:30} {human_pos} of {human_len} rows  {per_sec}  {eta} left  {msg}";
         bar.set_style(ProgressStyle::with_template(style).expect("the template is well formed"));
         bar.set_position(done);
@@ -41,7 +45,11 @@ impl Display {
     /// So many lines are done.
     pub(super) fn at(&mut self, done: u64, lines: u64, rejected: u64) {
         self.bar.set_position(done);
-        self.bar.set_message(if rejected == 0 { String::new() } else { format!("{} rejected", HumanCount(rejected)) });
+        self.bar.set_message(if rejected == 0 {
+            String::new()
+        } else {
+            format!("{} rejected", HumanCount(rejected))
+        });
         if !self.terminal && self.last_line.elapsed() >= LINE_EVERY {
             self.last_line = Instant::now();
             let rate = (done - self.from) as f64 / self.start.elapsed().as_secs_f64();

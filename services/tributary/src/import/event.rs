@@ -57,10 +57,23 @@ impl<'a> Builder<'a> {
             .iter()
             .map(|rule| find(rule, values, mapping.header))
             .collect::<Result<_, _>>()
-            .map_err(|problem| Error::Usage(format!("line {}: {problem}{}", first.line, hint(mapping.shape, first, values))))?;
+            .map_err(|problem| {
+                Error::Usage(format!(
+                    "line {}: {problem}{}",
+                    first.line,
+                    hint(mapping.shape, first, values)
+                ))
+            })?;
         builder.width = match mapping.header {
             true => Width::Exactly(values.len()),
-            false => Width::AtLeast(builder.columns.iter().map(|column| column + 1).max().unwrap_or(0)),
+            false => Width::AtLeast(
+                builder
+                    .columns
+                    .iter()
+                    .map(|column| column + 1)
+                    .max()
+                    .unwrap_or(0),
+            ),
         };
         Ok(builder)
     }
@@ -73,8 +86,13 @@ impl<'a> Builder<'a> {
             reason,
             text: row.text.clone(),
         };
-        let values = row.values.as_ref().map_err(|reason| reject("", reason.clone()))?;
-        let object = self.check_shape(row, values).map_err(|reason| reject("", reason))?;
+        let values = row
+            .values
+            .as_ref()
+            .map_err(|reason| reject("", reason.clone()))?;
+        let object = self
+            .check_shape(row, values)
+            .map_err(|reason| reject("", reason))?;
         let mut event = self.frame(row);
         let mut identified = false;
         for (rule, column) in self.mapping.rules.iter().zip(&self.columns) {
@@ -82,7 +100,9 @@ impl<'a> Builder<'a> {
                 Some(object) => look_up(object, &rule.column),
                 None => Cell::of(values.get(*column).map_or("", |value| value.trim())),
             };
-            let read = self.read(rule, cell).map_err(|reason| reject(&rule.field, reason))?;
+            let read = self
+                .read(rule, cell)
+                .map_err(|reason| reject(&rule.field, reason))?;
             match read {
                 Some(node) => {
                     identified |= rule.place.is_identifier();
@@ -93,14 +113,25 @@ impl<'a> Builder<'a> {
             }
         }
         if !identified {
-            let mapped = self.mapping.rules.iter().filter(|rule| rule.place.is_identifier());
+            let mapped = self
+                .mapping
+                .rules
+                .iter()
+                .filter(|rule| rule.place.is_identifier());
             let fields: Vec<&str> = mapped.map(|rule| rule.field.as_str()).collect();
-            return Err(reject(&fields.join(", "), "has no identifier, so it belongs to nobody".to_owned()));
+            return Err(reject(
+                &fields.join(", "),
+                "has no identifier, so it belongs to nobody".to_owned(),
+            ));
         }
         Ok(event.to_json())
     }
 
-    fn check_shape<'r>(&self, row: &'r Row, values: &[String]) -> Result<Option<Object<'r>>, String> {
+    fn check_shape<'r>(
+        &self,
+        row: &'r Row,
+        values: &[String],
+    ) -> Result<Option<Object<'r>>, String> {
         if self.mapping.shape == Shape::NdJson {
             return match serde_json::from_str(&row.text) {
                 Ok(object) => Ok(Some(object)),
@@ -109,12 +140,14 @@ impl<'a> Builder<'a> {
             };
         }
         match self.width {
-            Width::Exactly(width) if values.len() != width => {
-                Err(format!("has {} values, and the header has {width} columns", values.len()))
-            }
-            Width::AtLeast(width) if values.len() < width => {
-                Err(format!("has {} values, and the mapping wants column {width}", values.len()))
-            }
+            Width::Exactly(width) if values.len() != width => Err(format!(
+                "has {} values, and the header has {width} columns",
+                values.len()
+            )),
+            Width::AtLeast(width) if values.len() < width => Err(format!(
+                "has {} values, and the mapping wants column {width}",
+                values.len()
+            )),
             _ => Ok(None),
         }
     }
@@ -134,9 +167,13 @@ impl<'a> Builder<'a> {
         let whole = rule.place.is_whole();
         let text = match (cell, rule.kind) {
             (Cell::Absent, _) => return Ok(None),
-            (Cell::Json(raw), Kind::AsIs) if whole && !raw.get().starts_with('{') => return Err("is no JSON object".to_owned()),
+            (Cell::Json(raw), Kind::AsIs) if whole && !raw.get().starts_with('{') => {
+                return Err("is no JSON object".to_owned());
+            }
             (Cell::Json(raw), Kind::AsIs) => return Ok(Some(Node::Raw(raw.to_owned()))),
-            (Cell::Json(raw), _) if raw.get().starts_with(['{', '[']) => return Err("is an object or array, not one value".to_owned()),
+            (Cell::Json(raw), _) if raw.get().starts_with(['{', '[']) => {
+                return Err("is an object or array, not one value".to_owned());
+            }
             (Cell::Json(raw), Kind::Number) => return Node::number(raw.get(), '.').map(Some),
             (Cell::Json(raw), _) => Cow::Borrowed(raw.get()),
             (Cell::Text(_), Kind::AsIs) if whole => return Err("is no JSON object".to_owned()),
@@ -154,7 +191,11 @@ impl<'a> Builder<'a> {
 
 impl<'a> Cell<'a> {
     fn of(text: &'a str) -> Self {
-        if text.is_empty() { Cell::Absent } else { Cell::Text(Cow::Borrowed(text)) }
+        if text.is_empty() {
+            Cell::Absent
+        } else {
+            Cell::Text(Cow::Borrowed(text))
+        }
     }
 
     fn of_json(raw: &'a RawValue) -> Self {
@@ -174,7 +215,8 @@ fn look_up<'a>(object: &Object<'a>, column: &Column) -> Cell<'a> {
     let value = match column {
         Column::Name(name) => object.get(name).copied(),
         Column::Pointer(steps) => steps.split_first().and_then(|(first, rest)| {
-            rest.iter().try_fold(*object.get(first)?, |value, step| child(value, step))
+            rest.iter()
+                .try_fold(*object.get(first)?, |value, step| child(value, step))
         }),
         Column::Number(_) => None,
     };
@@ -186,7 +228,10 @@ fn child<'a>(value: &'a RawValue, step: &str) -> Option<&'a RawValue> {
         let items: Vec<&RawValue> = serde_json::from_str(value.get()).ok()?;
         return items.get(step.parse::<usize>().ok()?).copied();
     }
-    serde_json::from_str::<Object<'a>>(value.get()).ok()?.get(step).copied()
+    serde_json::from_str::<Object<'a>>(value.get())
+        .ok()?
+        .get(step)
+        .copied()
 }
 
 fn flag(text: &str) -> Result<bool, String> {
@@ -221,12 +266,22 @@ fn place(event: &mut Node, r#type: &str, place: &Place, node: Node) {
         }
         Place::Identifier(IdentifierType::USER_ID) => *event.at(["userId"]) = node,
         Place::Identifier(IdentifierType::ANONYMOUS_ID) => *event.at(["anonymousId"]) = node,
-        Place::Identifier(IdentifierType::DEVICE_ID) => *event.at(["context", "device", "id"]) = node,
-        Place::Identifier(IdentifierType::ADVERTISING_ID) => *event.at(["context", "device", "advertisingId"]) = node,
-        Place::Identifier(IdentifierType::PUSH_TOKEN) => *event.at(["context", "device", "token"]) = node,
+        Place::Identifier(IdentifierType::DEVICE_ID) => {
+            *event.at(["context", "device", "id"]) = node
+        }
+        Place::Identifier(IdentifierType::ADVERTISING_ID) => {
+            *event.at(["context", "device", "advertisingId"]) = node
+        }
+        Place::Identifier(IdentifierType::PUSH_TOKEN) => {
+            *event.at(["context", "device", "token"]) = node
+        }
         // Of a group call the traits are the group's.
         Place::Identifier(known @ (IdentifierType::EMAIL | IdentifierType::PHONE)) => {
-            let own: &[&str] = if r#type == "identify" { &["traits"] } else { &["context", "traits"] };
+            let own: &[&str] = if r#type == "identify" {
+                &["traits"]
+            } else {
+                &["context", "traits"]
+            };
             *event.at(own.iter().copied().chain([known.name()])) = node;
         }
         Place::Identifier(known) => {
@@ -241,21 +296,41 @@ fn place(event: &mut Node, r#type: &str, place: &Place, node: Node) {
 }
 
 fn find(rule: &Rule, values: &[String], header: bool) -> Result<usize, String> {
-    let columns = || values.iter().map(|name| format!("`{}`", name.trim())).collect::<Vec<_>>().join(", ");
+    let columns = || {
+        values
+            .iter()
+            .map(|name| format!("`{}`", name.trim()))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     match &rule.column {
         Column::Number(number) if *number <= values.len() => Ok(number - 1),
-        Column::Number(number) => {
-            Err(format!("`fields.{}` wants column {number}, and there are {}", rule.field, values.len()))
-        }
+        Column::Number(number) => Err(format!(
+            "`fields.{}` wants column {number}, and there are {}",
+            rule.field,
+            values.len()
+        )),
         Column::Name(name) if header => {
-            let mut found = values.iter().enumerate().filter(|(_, value)| value.trim() == name);
+            let mut found = values
+                .iter()
+                .enumerate()
+                .filter(|(_, value)| value.trim() == name);
             match (found.next(), found.next()) {
                 (Some((index, _)), None) => Ok(index),
-                (Some(_), Some(_)) => Err(format!("`fields.{}`: the header has `{name}` twice; write the column's number", rule.field)),
-                (None, _) => Err(format!("`fields.{}` wants a column `{name}`, and the header has {}", rule.field, columns())),
+                (Some(_), Some(_)) => Err(format!(
+                    "`fields.{}`: the header has `{name}` twice; write the column's number",
+                    rule.field
+                )),
+                (None, _) => Err(format!(
+                    "`fields.{}` wants a column `{name}`, and the header has {}",
+                    rule.field,
+                    columns()
+                )),
             }
         }
-        Column::Name(_) | Column::Pointer(_) => unreachable!("the mapping was checked: names need a header, pointers JSON"),
+        Column::Name(_) | Column::Pointer(_) => {
+            unreachable!("the mapping was checked: names need a header, pointers JSON")
+        }
     }
 }
 
@@ -269,10 +344,17 @@ fn hint(shape: Shape, row: &Row, values: &[String]) -> String {
         Shape::Csv { separator } => format!("\"{}\"", char::from(separator)),
         _ => "\"blanks\"".to_owned(),
     };
-    let other = [(',', ","), (';', ";"), ('\t', "tab"), ('|', "|"), (' ', "blanks")]
-        .iter()
-        .find(|(character, name)| row.text.contains(*character) && separator != format!("\"{name}\""))
-        .map_or_else(String::new, |(_, name)| format!("; it has \"{name}\": is that the separator?"));
+    let other = [
+        (',', ","),
+        (';', ";"),
+        ('\t', "tab"),
+        ('|', "|"),
+        (' ', "blanks"),
+    ]
+    .iter()
+    .find(|(character, name)| row.text.contains(*character) && separator != format!("\"{name}\""))
+    .map_or_else(String::new, |(_, name)| {
+        format!("; it has \"{name}\": is that the separator?")
+    });
     format!(". The line has no separator {separator}{other}")
 }
-

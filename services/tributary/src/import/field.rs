@@ -104,7 +104,13 @@ const OBJECTS: [&str; 3] = ["properties", "traits", "context"];
 
 /// The field of that name.
 pub(super) fn named(name: &str) -> Option<Known> {
-    let known = |place, kind, required| Some(Known { place, kind, required });
+    let known = |place, kind, required| {
+        Some(Known {
+            place,
+            kind,
+            required,
+        })
+    };
     let path = |steps: &[&str]| Place::Path(steps.iter().map(|step| (*step).to_owned()).collect());
     if let Some(r#type) = IdentifierType::named(name) {
         return known(Place::Identifier(r#type), Kind::Text, false);
@@ -146,8 +152,20 @@ pub(super) fn identifiers() -> Vec<&'static str> {
 
 /// Names of all fields, as the error about an unknown one lists them.
 pub(super) fn all() -> Vec<String> {
-    let named = identifiers().into_iter().chain(["timestamp", "event", "store"]);
-    let order = ORDER.iter().map(|(name, ..)| *name).chain(PRODUCT.iter().map(|(name, ..)| *name));
-    let objects = OBJECTS.iter().flat_map(|object| [(*object).to_owned(), format!("{object}.<name>")]);
-    named.chain(order).chain(["group_id", "previous_id"]).map(str::to_owned).chain(objects).collect()
+    let named = identifiers()
+        .into_iter()
+        .chain(["timestamp", "event", "store"]);
+    let order = ORDER
+        .iter()
+        .map(|(name, ..)| *name)
+        .chain(PRODUCT.iter().map(|(name, ..)| *name));
+    let objects = OBJECTS
+        .iter()
+        .flat_map(|object| [(*object).to_owned(), format!("{object}.<name>")]);
+    named
+        .chain(order)
+        .chain(["group_id", "previous_id"])
+        .map(str::to_owned)
+        .chain(objects)
+        .collect()
 }

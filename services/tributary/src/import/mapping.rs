@@ -90,7 +90,10 @@ enum Format {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "write a column's name, its number from 1, or { column = ..., as = ..., required = ... }")]
+#[serde(
+    untagged,
+    expecting = "write a column's name, its number from 1, or { column = ..., as = ..., required = ... }"
+)]
 enum Spec {
     Short(Reference),
     Long(Long),
@@ -124,30 +127,54 @@ fn point() -> String {
 impl Mapping {
     /// Reads and checks a mapping; `time_zone` tells that of the mapping's source, for times without one where the
     /// mapping names none.
-    pub(super) fn read(path: &Path, time_zone: impl FnOnce(Option<&str>) -> String) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Error::Usage(format!("cannot read the mapping {}: {error}", path.display())))?;
-        Self::parse(&text, time_zone).map_err(|message| Error::Usage(format!("mapping {}: {message}", path.display())))
+    pub(super) fn read(
+        path: &Path,
+        time_zone: impl FnOnce(Option<&str>) -> String,
+    ) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Error::Usage(format!(
+                "cannot read the mapping {}: {error}",
+                path.display()
+            ))
+        })?;
+        Self::parse(&text, time_zone)
+            .map_err(|message| Error::Usage(format!("mapping {}: {message}", path.display())))
     }
 
     fn parse(text: &str, time_zone: impl FnOnce(Option<&str>) -> String) -> Result<Self, String> {
-        let file: File = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+        let file: File =
+            toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
         let shape = shape(&file)?;
         if !TYPES.contains(&file.r#type.as_str()) {
-            return Err(format!("`type`: `{}` is none of {}", file.r#type, TYPES.join(", ")));
+            return Err(format!(
+                "`type`: `{}` is none of {}",
+                file.r#type,
+                TYPES.join(", ")
+            ));
         }
         let decimal = match file.decimal.as_str() {
             "." => '.',
             "," => ',',
             other => return Err(format!("`decimal`: `{other}` is neither \".\" nor \",\"")),
         };
-        let zone = file.time_zone.clone().unwrap_or_else(|| time_zone(file.source.as_deref()));
+        let zone = file
+            .time_zone
+            .clone()
+            .unwrap_or_else(|| time_zone(file.source.as_deref()));
         let dates = Dates::new(&file.dates, &zone)?;
         let header = file.header.unwrap_or(shape != Shape::NdJson);
-        let mut rules = file.fields.into_iter().map(|(name, spec)| rule(name, spec, shape, header)).collect::<Result<Vec<_>, _>>()?;
+        let mut rules = file
+            .fields
+            .into_iter()
+            .map(|(name, spec)| rule(name, spec, shape, header))
+            .collect::<Result<Vec<_>, _>>()?;
         // A whole object first, then the keys that others put into it.
         rules.sort_by_key(|rule| !rule.place.is_whole());
-        let constants = file.constants.into_iter().map(|(name, value)| constant(&name, value, &rules)).collect::<Result<Vec<_>, _>>()?;
+        let constants = file
+            .constants
+            .into_iter()
+            .map(|(name, value)| constant(&name, value, &rules))
+            .collect::<Result<Vec<_>, _>>()?;
         let mapping = Mapping {
             shape,
             header,
@@ -167,7 +194,10 @@ impl Mapping {
         let has = |field: &str| {
             let place = field::named(field).map(|known| known.place);
             self.rules.iter().any(|rule| rule.field == field)
-                || self.constants.iter().any(|(constant, _)| Some(constant) == place.as_ref())
+                || self
+                    .constants
+                    .iter()
+                    .any(|(constant, _)| Some(constant) == place.as_ref())
         };
         if !self.rules.iter().any(|rule| rule.place.is_identifier()) {
             return Err(format!(
@@ -180,12 +210,18 @@ impl Mapping {
                 "a track needs an event's name: write [constants] event = \"Order Completed\", or map a column to `event`".to_owned(),
             );
         }
-        let product = self.rules.iter().any(|rule| matches!(rule.place, Place::Product(_)));
+        let product = self
+            .rules
+            .iter()
+            .any(|rule| matches!(rule.place, Place::Product(_)));
         if product && has("products") {
             return Err("`products` is the whole list; it cannot stand beside the fields of a single product".to_owned());
         }
         if !has("timestamp") {
-            return Err("no column is mapped to `timestamp`; without it every row would count as of today".to_owned());
+            return Err(
+                "no column is mapped to `timestamp`; without it every row would count as of today"
+                    .to_owned(),
+            );
         }
         Ok(())
     }
@@ -193,14 +229,20 @@ impl Mapping {
 
 fn shape(file: &File) -> Result<Shape, String> {
     match (&file.format, file.separator.as_deref()) {
-        (Format::NdJson, Some(_)) => Err("`separator` is for csv; an ndjson file has none".to_owned()),
-        (Format::NdJson, None) if file.header == Some(true) => Err("`header` is for csv; an ndjson file has none".to_owned()),
+        (Format::NdJson, Some(_)) => {
+            Err("`separator` is for csv; an ndjson file has none".to_owned())
+        }
+        (Format::NdJson, None) if file.header == Some(true) => {
+            Err("`header` is for csv; an ndjson file has none".to_owned())
+        }
         (Format::NdJson, None) => Ok(Shape::NdJson),
         (Format::Csv, None) => Ok(Shape::Csv { separator: b',' }),
         (Format::Csv, Some("blanks")) => Ok(Shape::Blanks),
         (Format::Csv, Some("tab")) => Ok(Shape::Csv { separator: b'\t' }),
         (Format::Csv, Some(text)) => match text.as_bytes() {
-            [separator] if !matches!(separator, b'"' | b'\n' | b'\r') => Ok(Shape::Csv { separator: *separator }),
+            [separator] if !matches!(separator, b'"' | b'\n' | b'\r') => Ok(Shape::Csv {
+                separator: *separator,
+            }),
             _ => Err(format!(
                 "`separator`: `{}` is neither one ASCII character (such as \",\" or \";\") nor \"tab\" nor \"blanks\" (runs of blanks)",
                 text.escape_debug()
@@ -220,7 +262,10 @@ fn rule(field: String, spec: Spec, shape: Shape, header: bool) -> Result<Rule, S
         && known.kind != Kind::AsIs
         && kind != known.kind
     {
-        return Err(format!("`fields.{field}`: is always read as {}", known.kind.name()));
+        return Err(format!(
+            "`fields.{field}`: is always read as {}",
+            known.kind.name()
+        ));
     }
     Ok(Rule {
         place: known.place,
@@ -233,20 +278,27 @@ fn rule(field: String, spec: Spec, shape: Shape, header: bool) -> Result<Rule, S
 
 fn column(field: &str, reference: Reference, shape: Shape, header: bool) -> Result<Column, String> {
     match (reference, shape) {
-        (Reference::Number(_), Shape::NdJson) => {
-            Err(format!("`fields.{field}`: an ndjson file has no numbered columns; write a key or a JSON pointer such as \"/customer/id\""))
-        }
+        (Reference::Number(_), Shape::NdJson) => Err(format!(
+            "`fields.{field}`: an ndjson file has no numbered columns; write a key or a JSON pointer such as \"/customer/id\""
+        )),
         (Reference::Number(number), _) => match usize::try_from(number) {
             Ok(number @ 1..) => Ok(Column::Number(number)),
-            _ => Err(format!("`fields.{field}`: columns are numbered from 1, not {number}")),
+            _ => Err(format!(
+                "`fields.{field}`: columns are numbered from 1, not {number}"
+            )),
         },
         (Reference::Name(name), Shape::NdJson) => Ok(match name.strip_prefix('/') {
-            Some(pointer) => Column::Pointer(pointer.split('/').map(|step| step.replace("~1", "/").replace("~0", "~")).collect()),
+            Some(pointer) => Column::Pointer(
+                pointer
+                    .split('/')
+                    .map(|step| step.replace("~1", "/").replace("~0", "~"))
+                    .collect(),
+            ),
             None => Column::Name(name),
         }),
-        (Reference::Name(name), _) if !header => {
-            Err(format!("`fields.{field}`: there is no column `{name}` in a file with `header = false`; write its number, from 1"))
-        }
+        (Reference::Name(name), _) if !header => Err(format!(
+            "`fields.{field}`: there is no column `{name}` in a file with `header = false`; write its number, from 1"
+        )),
         (Reference::Name(name), _) => Ok(Column::Name(name)),
     }
 }
@@ -254,30 +306,47 @@ fn column(field: &str, reference: Reference, shape: Shape, header: bool) -> Resu
 fn constant(field: &str, value: toml::Value, rules: &[Rule]) -> Result<(Place, Node), String> {
     let known = known(field, "constants")?;
     if rules.iter().any(|rule| rule.place == known.place) {
-        return Err(format!("`{field}` is both a constant and a column; keep one of them"));
+        return Err(format!(
+            "`{field}` is both a constant and a column; keep one of them"
+        ));
     }
     if known.place.is_whole() {
         return Err(format!("`constants.{field}`: write `{field}.<name>`"));
     }
     if known.place == Place::Timestamp {
-        return Err("`constants.timestamp`: every row needs a time of its own; map a column".to_owned());
+        return Err(
+            "`constants.timestamp`: every row needs a time of its own; map a column".to_owned(),
+        );
     }
     if known.place.is_identifier() {
-        return Err(format!("`constants.{field}`: an identifier that all rows share would make them one customer; map a column"));
+        return Err(format!(
+            "`constants.{field}`: an identifier that all rows share would make them one customer; map a column"
+        ));
     }
     let node = match value {
         toml::Value::String(text) if known.kind == Kind::Number => {
             Node::number(&text, '.').map_err(|reason| format!("`constants.{field}`: {reason}"))?
         }
         toml::Value::String(text) => Node::Text(text),
-        toml::Value::Integer(number) => Node::number(&number.to_string(), '.').map_err(|reason| format!("`constants.{field}`: {reason}"))?,
-        toml::Value::Float(number) => Node::number(&number.to_string(), '.').map_err(|reason| format!("`constants.{field}`: {reason}"))?,
+        toml::Value::Integer(number) => Node::number(&number.to_string(), '.')
+            .map_err(|reason| format!("`constants.{field}`: {reason}"))?,
+        toml::Value::Float(number) => Node::number(&number.to_string(), '.')
+            .map_err(|reason| format!("`constants.{field}`: {reason}"))?,
         toml::Value::Boolean(flag) => Node::Flag(flag),
-        _ => return Err(format!("`constants.{field}`: write a text, a number, true or false")),
+        _ => {
+            return Err(format!(
+                "`constants.{field}`: write a text, a number, true or false"
+            ));
+        }
     };
     Ok((known.place, node))
 }
 
 fn known(field: &str, table: &str) -> Result<field::Known, String> {
-    field::named(field).ok_or_else(|| format!("`{table}.{field}`: there is no such field; there are {}", field::all().join(", ")))
+    field::named(field).ok_or_else(|| {
+        format!(
+            "`{table}.{field}`: there is no such field; there are {}",
+            field::all().join(", ")
+        )
+    })
 }

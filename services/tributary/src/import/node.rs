@@ -26,13 +26,17 @@ impl Node {
         let plain;
         let text = match decimal {
             '.' => text,
-            _ if text.contains('.') => return Err("is not a decimal number such as 12,50".to_owned()),
+            _ if text.contains('.') => {
+                return Err("is not a decimal number such as 12,50".to_owned());
+            }
             _ => {
                 plain = text.replace(decimal, ".");
                 &plain
             }
         };
-        let amount: Amount = text.parse().map_err(|error: tributary_core::money::ParseAmountError| error.to_string())?;
+        let amount: Amount = text
+            .parse()
+            .map_err(|error: tributary_core::money::ParseAmountError| error.to_string())?;
         let raw = RawValue::from_string(amount.to_string()).expect("a decimal number is JSON");
         Ok(Node::Raw(raw))
     }
@@ -49,19 +53,28 @@ impl Node {
         let Node::Object(entries) = self else {
             unreachable!("made an object above");
         };
-        let index = entries.iter().position(|(name, _)| name == key).unwrap_or_else(|| {
-            entries.push((key.to_owned(), Node::Object(Vec::new())));
-            entries.len() - 1
-        });
+        let index = entries
+            .iter()
+            .position(|(name, _)| name == key)
+            .unwrap_or_else(|| {
+                entries.push((key.to_owned(), Node::Object(Vec::new())));
+                entries.len() - 1
+            });
         &mut entries[index].1
     }
 
     /// A whole object that was taken as it stands gets its keys, so that others can join them.
     fn unfolded(&self) -> Node {
         let entries: Option<Vec<(String, Node)>> = match self {
-            Node::Raw(raw) => serde_json::from_str::<std::collections::BTreeMap<String, Box<RawValue>>>(raw.get())
-                .ok()
-                .map(|map| map.into_iter().map(|(key, value)| (key, Node::Raw(value))).collect()),
+            Node::Raw(raw) => {
+                serde_json::from_str::<std::collections::BTreeMap<String, Box<RawValue>>>(raw.get())
+                    .ok()
+                    .map(|map| {
+                        map.into_iter()
+                            .map(|(key, value)| (key, Node::Raw(value)))
+                            .collect()
+                    })
+            }
             _ => None,
         };
         Node::Object(entries.unwrap_or_default())

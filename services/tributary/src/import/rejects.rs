@@ -48,11 +48,18 @@ impl Rejects {
     }
 
     fn create(&self) -> io::Result<csv::Writer<File>> {
-        let mut file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&self.path)?;
+        let mut file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&self.path)?;
         let kept = self.kept.min(file.metadata()?.len());
         file.set_len(kept)?;
         file.seek(SeekFrom::End(0))?;
-        Ok(csv::WriterBuilder::new().has_headers(kept == 0).from_writer(file))
+        Ok(csv::WriterBuilder::new()
+            .has_headers(kept == 0)
+            .from_writer(file))
     }
 
     /// Where it is.
@@ -73,7 +80,9 @@ impl Rejects {
 
     /// Makes it durable; returns its length.
     pub(super) fn sync(&mut self) -> io::Result<u64> {
-        let Some(writer) = &mut self.writer else { return Ok(0) };
+        let Some(writer) = &mut self.writer else {
+            return Ok(0);
+        };
         writer.flush()?;
         let file = writer.get_ref();
         file.sync_data()?;

@@ -31,24 +31,40 @@ impl Survey {
         let mut file = File::open(path)?;
         let kind = file.metadata()?;
         if !kind.is_file() {
-            return Err(io::Error::other("it is no regular file, and it must be read twice"));
+            return Err(io::Error::other(
+                "it is no regular file, and it must be read twice",
+            ));
         }
         let mut hash = Sha256::new();
         let (mut lines, mut bytes, mut last) = (0, 0, b'\n');
         let mut buffer = vec![0; 1 << 16];
         loop {
             let length = file.read(&mut buffer)?;
-            let Some(end) = buffer[..length].last() else { break };
+            let Some(end) = buffer[..length].last() else {
+                break;
+            };
             last = *end;
             hash.update(&buffer[..length]);
-            lines += buffer[..length].iter().filter(|byte| **byte == b'\n').count() as u64;
+            lines += buffer[..length]
+                .iter()
+                .filter(|byte| **byte == b'\n')
+                .count() as u64;
             bytes += length as u64;
         }
         if last != b'\n' {
             lines += 1;
         }
-        let digest = hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        Ok(Survey { digest, lines, bytes })
+        let digest = hash
+            .finalize()
+            .iter()
+            .take(16)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Ok(Survey {
+            digest,
+            lines,
+            bytes,
+        })
     }
 }
 
@@ -144,7 +160,9 @@ impl Rows {
             Shape::Csv { .. } => self.csv(bytes),
             shape => Ok(match std::str::from_utf8(bytes) {
                 Err(_) => Err(NOT_UTF8.to_owned()),
-                Ok(text) if shape == Shape::Blanks => Ok(text.split_whitespace().map(str::to_owned).collect()),
+                Ok(text) if shape == Shape::Blanks => {
+                    Ok(text.split_whitespace().map(str::to_owned).collect())
+                }
                 Ok(_) => Ok(Vec::new()),
             }),
         }
@@ -158,7 +176,11 @@ impl Rows {
         while !self.splitter.feed(&bytes[from..]) {
             from = bytes.len() + 1;
             bytes.push(b'\n');
-            let line = if bytes.len() as u64 > MAX_ROW_BYTES { Line::TooLong } else { self.line(bytes)? };
+            let line = if bytes.len() as u64 > MAX_ROW_BYTES {
+                Line::TooLong
+            } else {
+                self.line(bytes)?
+            };
             if !matches!(line, Line::Whole) {
                 bytes.truncate(first.1);
                 self.seek(first.0)?;
@@ -170,7 +192,11 @@ impl Rows {
 
     /// Appends a line without its end.
     fn line(&mut self, bytes: &mut Vec<u8>) -> io::Result<Line> {
-        let length = self.input.by_ref().take(MAX_ROW_BYTES).read_until(b'\n', bytes)? as u64;
+        let length = self
+            .input
+            .by_ref()
+            .take(MAX_ROW_BYTES)
+            .read_until(b'\n', bytes)? as u64;
         if length == 0 {
             return Ok(Line::End);
         }
@@ -202,7 +228,8 @@ impl Rows {
     }
 }
 
-const NOT_UTF8: &str = "is not UTF-8; convert the file, for example with `iconv -f latin1 -t utf-8`";
+const NOT_UTF8: &str =
+    "is not UTF-8; convert the file, for example with `iconv -f latin1 -t utf-8`";
 
 /// Cuts lines at a separator, by the rules of RFC 4180.
 #[derive(Debug)]
@@ -237,8 +264,11 @@ impl Splitter {
 
     fn feed_part(&mut self, mut input: &[u8]) -> bool {
         while !input.is_empty() {
-            let (result, read, wrote, ends) =
-                self.reader.read_record(input, &mut self.output[self.written..], &mut self.ends[self.ended..]);
+            let (result, read, wrote, ends) = self.reader.read_record(
+                input,
+                &mut self.output[self.written..],
+                &mut self.ends[self.ended..],
+            );
             input = &input[read..];
             self.written += wrote;
             self.ended += ends;
@@ -253,7 +283,8 @@ impl Splitter {
     }
 
     fn values(&self) -> Result<Vec<String>, String> {
-        let text = std::str::from_utf8(&self.output[..self.written]).map_err(|_| NOT_UTF8.to_owned())?;
+        let text =
+            std::str::from_utf8(&self.output[..self.written]).map_err(|_| NOT_UTF8.to_owned())?;
         let mut start = 0;
         self.ends[..self.ended]
             .iter()
@@ -282,29 +313,73 @@ mod tests {
     }
 
     fn check(shape: Shape, text: &str, expected: &[(u64, &[&str])]) {
-        let actual: Vec<(u64, Vec<String>)> =
-            rows(shape, text.as_bytes()).into_iter().map(|(line, values)| (line, values.unwrap())).collect();
-        let expected: Vec<(u64, Vec<String>)> =
-            expected.iter().map(|(line, values)| (*line, values.iter().map(|value| (*value).to_owned()).collect())).collect();
+        let actual: Vec<(u64, Vec<String>)> = rows(shape, text.as_bytes())
+            .into_iter()
+            .map(|(line, values)| (line, values.unwrap()))
+            .collect();
+        let expected: Vec<(u64, Vec<String>)> = expected
+            .iter()
+            .map(|(line, values)| {
+                (
+                    *line,
+                    values.iter().map(|value| (*value).to_owned()).collect(),
+                )
+            })
+            .collect();
         assert_eq!(actual, expected, "{text:?}");
     }
 
     #[test]
     fn rows_are_cut_at_separators_and_know_their_line() {
         check(CSV, "a,b\r\n\r\n1,\n", &[(1, &["a", "b"]), (3, &["1", ""])]);
-        check(CSV, "\u{feff}a,b\n1,2", &[(1, &["a", "b"]), (2, &["1", "2"])]);
-        check(CSV, "\"a,\"\"x\",b\n\"two\nlines\",c\nd,5\" disk\n", &[(1, &["a,\"x", "b"]), (2, &["two\nlines", "c"]), (4, &["d", "5\" disk"])]);
-        check(Shape::Csv { separator: b';' }, "a;b,c\n", &[(1, &["a", "b,c"])]);
-        check(Shape::Blanks, " 00001 19970101  1   11.77\r\n\n x\ty\n", &[(1, &["00001", "19970101", "1", "11.77"]), (3, &["x", "y"])]);
+        check(
+            CSV,
+            "\u{feff}a,b\n1,2",
+            &[(1, &["a", "b"]), (2, &["1", "2"])],
+        );
+        check(
+            CSV,
+            "\"a,\"\"x\",b\n\"two\nlines\",c\nd,5\" disk\n",
+            &[
+                (1, &["a,\"x", "b"]),
+                (2, &["two\nlines", "c"]),
+                (4, &["d", "5\" disk"]),
+            ],
+        );
+        check(
+            Shape::Csv { separator: b';' },
+            "a;b,c\n",
+            &[(1, &["a", "b,c"])],
+        );
+        check(
+            Shape::Blanks,
+            " 00001 19970101  1   11.77\r\n\n x\ty\n",
+            &[(1, &["00001", "19970101", "1", "11.77"]), (3, &["x", "y"])],
+        );
         let wide = "x,".repeat(3000);
-        assert_eq!(rows(CSV, wide.as_bytes())[0].1.as_ref().map(Vec::len), Ok(3001));
+        assert_eq!(
+            rows(CSV, wide.as_bytes())[0].1.as_ref().map(Vec::len),
+            Ok(3001)
+        );
     }
 
     #[test]
     fn a_quote_that_never_closes_costs_only_its_own_line() {
         let rows = rows(CSV, b"a,\"b\nc,d\ne,f\n");
-        assert!(rows[0].1.as_ref().is_err_and(|reason| reason.contains("never closed")), "{rows:?}");
-        assert_eq!(rows[1..], [(2, Ok(vec!["c".to_owned(), "d".to_owned()])), (3, Ok(vec!["e".to_owned(), "f".to_owned()]))]);
+        assert!(
+            rows[0]
+                .1
+                .as_ref()
+                .is_err_and(|reason| reason.contains("never closed")),
+            "{rows:?}"
+        );
+        assert_eq!(
+            rows[1..],
+            [
+                (2, Ok(vec!["c".to_owned(), "d".to_owned()])),
+                (3, Ok(vec!["e".to_owned(), "f".to_owned()]))
+            ]
+        );
     }
 
     #[test]
@@ -313,7 +388,13 @@ mod tests {
         bytes.extend(b"\na,b\n");
         for shape in [CSV, Shape::Blanks, Shape::NdJson] {
             let rows = rows(shape, &bytes);
-            assert!(rows[0].1.as_ref().is_err_and(|reason| reason.contains("longer")), "{shape:?}");
+            assert!(
+                rows[0]
+                    .1
+                    .as_ref()
+                    .is_err_and(|reason| reason.contains("longer")),
+                "{shape:?}"
+            );
             assert_eq!((rows.len(), rows[1].0), (2, 2), "{shape:?}");
         }
     }
@@ -321,7 +402,13 @@ mod tests {
     #[test]
     fn bytes_that_are_no_text_reject_their_row_alone() {
         let rows = rows(CSV, b"caf\xe9,1\nb,2\n");
-        assert!(rows[0].1.as_ref().is_err_and(|reason| reason.contains("UTF-8")), "{rows:?}");
+        assert!(
+            rows[0]
+                .1
+                .as_ref()
+                .is_err_and(|reason| reason.contains("UTF-8")),
+            "{rows:?}"
+        );
         assert!(rows[1].1.is_ok());
     }
 

@@ -83,7 +83,10 @@ impl Stop {
     /// Waits that long; true if the import was stopped meanwhile.
     fn wait(&self, pause: Duration) -> bool {
         let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
-        let (stopped, _) = self.told.wait_timeout_while(stopped, pause, |stopped| !*stopped).unwrap_or_else(PoisonError::into_inner);
+        let (stopped, _) = self
+            .told
+            .wait_timeout_while(stopped, pause, |stopped| !*stopped)
+            .unwrap_or_else(PoisonError::into_inner);
         *stopped
     }
 }
@@ -101,7 +104,12 @@ impl Senders {
         let stop = Arc::new(Stop::default());
         let threads = (0..IN_FLIGHT)
             .map(|_| {
-                let (queue, reports, stop, client) = (Arc::clone(&queue), reports.clone(), Arc::clone(&stop), client.clone());
+                let (queue, reports, stop, client) = (
+                    Arc::clone(&queue),
+                    reports.clone(),
+                    Arc::clone(&stop),
+                    client.clone(),
+                );
                 scope.spawn(move || {
                     loop {
                         let batch = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -113,12 +121,21 @@ impl Senders {
                 })
             })
             .collect();
-        (Senders { jobs: Some(jobs), stop }, receiver, threads)
+        (
+            Senders {
+                jobs: Some(jobs),
+                stop,
+            },
+            receiver,
+            threads,
+        )
     }
 
     /// Queues a batch; waits while the queue is full. False when no sender is left.
     pub(super) fn queue(&self, batch: Batch) -> bool {
-        self.jobs.as_ref().is_some_and(|jobs| jobs.send(batch).is_ok())
+        self.jobs
+            .as_ref()
+            .is_some_and(|jobs| jobs.send(batch).is_ok())
     }
 
     /// No further batch comes: the senders end with those that are queued.
@@ -135,7 +152,13 @@ impl Drop for Senders {
 }
 
 /// Tries until the batch is done; false when the thread should end.
-fn send(batch: Batch, client: &Client, patience: Duration, stop: &Stop, reports: &Sender<Report>) -> bool {
+fn send(
+    batch: Batch,
+    client: &Client,
+    patience: Duration,
+    stop: &Stop,
+    reports: &Sender<Report>,
+) -> bool {
     if batch.sent.is_empty() {
         return reports.send(Report::Done(done(batch, Vec::new()))).is_ok();
     }

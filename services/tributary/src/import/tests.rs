@@ -64,14 +64,21 @@ impl World {
 }
 
 fn rows(count: usize) -> String {
-    let rows: String = (0..count).map(|row| format!("c{row};31.12.1998;{row}.50\n")).collect();
+    let rows: String = (0..count)
+        .map(|row| format!("c{row};31.12.1998;{row}.50\n"))
+        .collect();
     format!("customer;day;sum\n{rows}")
 }
 
 fn one_event(mapping: &str, content: &str) -> Value {
     let world = World::new(Behaviour::default());
     let options = world.options(mapping, content);
-    assert_eq!(world.run(&options).unwrap().accepted, 1, "{}", world.rejects());
+    assert_eq!(
+        world.run(&options).unwrap().accepted,
+        1,
+        "{}",
+        world.rejects()
+    );
     let mut event = world.ingest.events().remove(0);
     event.as_object_mut().unwrap().remove("messageId");
     event
@@ -107,7 +114,10 @@ fn every_row_becomes_one_event_whose_id_is_the_files_digest_and_the_line() {
 #[test]
 fn equal_lines_are_two_purchases() {
     let world = World::new(Behaviour::default());
-    let options = world.options(MAPPING, "customer;day;sum\na;01.02.1997;5\na;01.02.1997;5\n");
+    let options = world.options(
+        MAPPING,
+        "customer;day;sum\na;01.02.1997;5\na;01.02.1997;5\n",
+    );
     assert_eq!(world.run(&options).unwrap().accepted, 2);
     let ids = world.ingest.message_ids();
     assert_ne!(ids[0], ids[1]);
@@ -116,9 +126,19 @@ fn equal_lines_are_two_purchases() {
 #[test]
 fn amounts_stay_exact_and_dates_become_moments() {
     let world = World::new(Behaviour::default());
-    world.run(&world.options(MAPPING, "customer;day;sum\n00017;31.12.1998;999999999999.999999\n")).unwrap();
+    world
+        .run(&world.options(
+            MAPPING,
+            "customer;day;sum\n00017;31.12.1998;999999999999.999999\n",
+        ))
+        .unwrap();
     let body = &world.ingest.bodies()[0];
-    for part in [r#""total":999999999999.999999}"#, r#""userId":"00017""#, r#""timestamp":"1998-12-31T00:00:00Z""#, r#""event":"Order Completed""#] {
+    for part in [
+        r#""total":999999999999.999999}"#,
+        r#""userId":"00017""#,
+        r#""timestamp":"1998-12-31T00:00:00Z""#,
+        r#""event":"Order Completed""#,
+    ] {
         assert!(body.contains(part), "{part} is not in {body}");
     }
 }
@@ -126,10 +146,29 @@ fn amounts_stay_exact_and_dates_become_moments() {
 #[test]
 fn a_decimal_comma_is_read_where_the_mapping_says_so() {
     let world = World::new(Behaviour::default());
-    let options = world.options(&format!("decimal = \",\"\n{MAPPING}"), "customer;day;sum\na;31.12.1998;12,500000\nb;31.12.1998;1.250,00\n");
-    assert_eq!(world.run(&options).unwrap(), Summary { accepted: 1, rejected: 1 });
-    assert!(world.ingest.bodies()[0].contains(r#""total":12.5}"#), "{:?}", world.ingest.bodies());
-    assert!(world.rejects().contains("3,\"is not a decimal number such as 12,50\",total"), "{}", world.rejects());
+    let options = world.options(
+        &format!("decimal = \",\"\n{MAPPING}"),
+        "customer;day;sum\na;31.12.1998;12,500000\nb;31.12.1998;1.250,00\n",
+    );
+    assert_eq!(
+        world.run(&options).unwrap(),
+        Summary {
+            accepted: 1,
+            rejected: 1
+        }
+    );
+    assert!(
+        world.ingest.bodies()[0].contains(r#""total":12.5}"#),
+        "{:?}",
+        world.ingest.bodies()
+    );
+    assert!(
+        world
+            .rejects()
+            .contains("3,\"is not a decimal number such as 12,50\",total"),
+        "{}",
+        world.rejects()
+    );
 }
 
 #[test]
@@ -169,7 +208,10 @@ store = "shop"
 #[test]
 fn an_identify_carries_its_traits_at_the_top() {
     let mapping = "format = \"csv\"\ntype = \"identify\"\n[fields]\nuser_id = 1\ntimestamp = 2\nemail = 3\n\"traits.vip\" = { column = 4, as = \"boolean\" }\n";
-    let event = one_event(&format!("header = false\n{mapping}"), "u1,2024-01-01,a@b.example,yes\n");
+    let event = one_event(
+        &format!("header = false\n{mapping}"),
+        "u1,2024-01-01,a@b.example,yes\n",
+    );
     let expected = json!({
         "type": "identify", "userId": "u1", "timestamp": "2024-01-01T00:00:00Z",
         "traits": {"email": "a@b.example", "vip": true},
@@ -185,7 +227,13 @@ fn rejected_rows_are_told_with_line_reason_and_field_and_the_others_are_taken() 
     });
     let content = "customer;day;sum\na;31.12.1998;1\nb;31.02.1998;1\nc;31.12.1998;many\n;31.12.1998;1\nrefused;31.12.1998;1\nd;31.12.1998\ne;31.12.1998;\nf;30.12.1998;2\n";
     let summary = world.run(&world.options(MAPPING, content)).unwrap();
-    assert_eq!(summary, Summary { accepted: 2, rejected: 6 });
+    assert_eq!(
+        summary,
+        Summary {
+            accepted: 2,
+            rejected: 6
+        }
+    );
     let expected = "line,reason,field,row\n\
         3,is no date written as %d.%m.%Y,timestamp,b;31.02.1998;1\n\
         4,is not a decimal number such as 12.50,total,c;31.12.1998;many\n\
@@ -221,10 +269,15 @@ fn an_interrupted_import_goes_on_where_it_was_and_rejects_nothing_twice() {
         stop_after: Some(6),
         ..Behaviour::default()
     });
-    let content = rows(8_000).replace("c100;31.12.1998", "c100;never").replace("c7000;31.12.1998", "c7000;never");
+    let content = rows(8_000)
+        .replace("c100;31.12.1998", "c100;never")
+        .replace("c7000;31.12.1998", "c7000;never");
     let options = world.options(MAPPING, &content);
     let error = world.run(&options).unwrap_err();
-    assert!(matches!(&error, Error::Failed(text) if text.contains("the same command goes on")), "{error}");
+    assert!(
+        matches!(&error, Error::Failed(text) if text.contains("the same command goes on")),
+        "{error}"
+    );
     let before = world.ingest.message_ids().len();
     assert!(before < 7_000, "it was not interrupted");
     world.ingest.behave(Behaviour::default());
@@ -243,9 +296,18 @@ fn a_finished_import_is_sent_again_only_when_asked_and_then_under_the_same_ids()
     let world = World::new(Behaviour::default());
     let options = world.options(MAPPING, &rows(10));
     world.run(&options).unwrap();
-    assert_eq!(world.run(&options).unwrap(), Summary { accepted: 10, rejected: 0 });
+    assert_eq!(
+        world.run(&options).unwrap(),
+        Summary {
+            accepted: 10,
+            rejected: 0
+        }
+    );
     assert_eq!(world.ingest.message_ids().len(), 10);
-    let again = Options { again: true, ..options };
+    let again = Options {
+        again: true,
+        ..options
+    };
     world.run(&again).unwrap();
     let mut ids = world.ingest.message_ids();
     assert_eq!(ids.len(), 20);
@@ -263,56 +325,142 @@ fn a_dry_run_counts_and_sends_nothing() {
         ingest: None,
         ..world.options(MAPPING, &rows(20).replace("c7;31.12", "c7;31.13"))
     };
-    assert_eq!(world.run(&options).unwrap(), Summary { accepted: 19, rejected: 1 });
+    assert_eq!(
+        world.run(&options).unwrap(),
+        Summary {
+            accepted: 19,
+            rejected: 1
+        }
+    );
     assert!(world.ingest.events().is_empty());
-    assert!(world.rejects().contains("9,is no date"), "{}", world.rejects());
+    assert!(
+        world.rejects().contains("9,is no date"),
+        "{}",
+        world.rejects()
+    );
 }
 
 #[test]
 fn an_ingest_that_does_not_answer_or_know_the_key_is_said() {
-    for (answer, part) in [(401, "write key"), (400, "answers 400"), (503, "answers 503"), (0, "does not answer")] {
+    for (answer, part) in [
+        (401, "write key"),
+        (400, "answers 400"),
+        (503, "answers 503"),
+        (0, "does not answer"),
+    ] {
         let world = World::new(Behaviour {
             answers: vec![answer; 50],
             ..Behaviour::default()
         });
         let error = world.run(&world.options(MAPPING, &rows(3))).unwrap_err();
-        assert!(matches!(&error, Error::Failed(text) if text.contains(part)), "{error}");
+        assert!(
+            matches!(&error, Error::Failed(text) if text.contains(part)),
+            "{error}"
+        );
     }
 }
 
 #[test]
 fn a_wrong_mapping_is_named_before_anything_is_sent() {
     let valid = rows(1);
-    usage(&MAPPING.replace("separator", "seperator"), &valid, &["seperator", "`separator`"]);
-    usage(&MAPPING.replace("user_id", "costumer_id"), &valid, &["`fields.costumer_id`", "user_id, crm_id"]);
-    usage(&MAPPING.replace("event =", "evnt ="), &valid, &["`constants.evnt`", "event"]);
-    usage(&MAPPING.replace("\";\"", "\";;\""), &valid, &["`separator`", "blanks"]);
-    usage(&MAPPING.replace("%d.%m.%Y", "%E"), &valid, &["`dates`", "%E"]);
-    usage(&format!("time_zone = \"Nowhere\"\n{MAPPING}"), &valid, &["`time_zone`", "Nowhere"]);
+    usage(
+        &MAPPING.replace("separator", "seperator"),
+        &valid,
+        &["seperator", "`separator`"],
+    );
+    usage(
+        &MAPPING.replace("user_id", "costumer_id"),
+        &valid,
+        &["`fields.costumer_id`", "user_id, crm_id"],
+    );
+    usage(
+        &MAPPING.replace("event =", "evnt ="),
+        &valid,
+        &["`constants.evnt`", "event"],
+    );
+    usage(
+        &MAPPING.replace("\";\"", "\";;\""),
+        &valid,
+        &["`separator`", "blanks"],
+    );
+    usage(
+        &MAPPING.replace("%d.%m.%Y", "%E"),
+        &valid,
+        &["`dates`", "%E"],
+    );
+    usage(
+        &format!("time_zone = \"Nowhere\"\n{MAPPING}"),
+        &valid,
+        &["`time_zone`", "Nowhere"],
+    );
     usage(&MAPPING.replace("csv", "xlsx"), &valid, &["xlsx", "csv"]);
-    usage(&MAPPING.replace("event = \"Order Completed\"", ""), &valid, &["event"]);
-    usage(&MAPPING.replace("user_id = \"customer\"", ""), &valid, &["no identifier", "email"]);
-    usage(&MAPPING.replace("\"sum\"", "0"), &valid, &["`fields.total`", "numbered from 1"]);
-    usage(&format!("{MAPPING}user_id = \"me\"\n"), &valid, &["`user_id`", "both"]);
-    usage(&MAPPING.replace("\"sum\"", "{ column = \"sum\", as = \"text\" }"), &valid, &["`fields.total`", "number"]);
+    usage(
+        &MAPPING.replace("event = \"Order Completed\"", ""),
+        &valid,
+        &["event"],
+    );
+    usage(
+        &MAPPING.replace("user_id = \"customer\"", ""),
+        &valid,
+        &["no identifier", "email"],
+    );
+    usage(
+        &MAPPING.replace("\"sum\"", "0"),
+        &valid,
+        &["`fields.total`", "numbered from 1"],
+    );
+    usage(
+        &format!("{MAPPING}user_id = \"me\"\n"),
+        &valid,
+        &["`user_id`", "both"],
+    );
+    usage(
+        &MAPPING.replace("\"sum\"", "{ column = \"sum\", as = \"text\" }"),
+        &valid,
+        &["`fields.total`", "number"],
+    );
 }
 
 #[test]
 fn a_missing_column_is_named_beside_those_that_there_are() {
-    usage(&MAPPING.replace("\"sum\"", "\"amount\""), &rows(1), &["line 1", "`amount`", "`customer`, `day`, `sum`"]);
-    usage(&MAPPING.replace("\"sum\"", "4"), &rows(1), &["`fields.total`", "column 4"]);
-    usage(MAPPING, "customer;day;sum;day\na;31.12.1998;1;x\n", &["`day` twice"]);
+    usage(
+        &MAPPING.replace("\"sum\"", "\"amount\""),
+        &rows(1),
+        &["line 1", "`amount`", "`customer`, `day`, `sum`"],
+    );
+    usage(
+        &MAPPING.replace("\"sum\"", "4"),
+        &rows(1),
+        &["`fields.total`", "column 4"],
+    );
+    usage(
+        MAPPING,
+        "customer;day;sum;day\na;31.12.1998;1;x\n",
+        &["`day` twice"],
+    );
 }
 
 #[test]
 fn a_wrong_separator_is_guessed_right() {
-    usage(&MAPPING.replace("\";\"", "\",\""), &rows(1), &["no separator \",\"", "it has \";\""]);
-    usage(&MAPPING.replace("\";\"", "\"tab\""), &rows(1), &["no separator \"tab\"", "it has \";\""]);
+    usage(
+        &MAPPING.replace("\";\"", "\",\""),
+        &rows(1),
+        &["no separator \",\"", "it has \";\""],
+    );
+    usage(
+        &MAPPING.replace("\";\"", "\"tab\""),
+        &rows(1),
+        &["no separator \"tab\"", "it has \";\""],
+    );
 }
 
 #[test]
 fn a_file_of_which_no_row_fits_is_not_a_file_of_bad_rows() {
-    usage(&MAPPING.replace("%d.%m.%Y", "%Y-%m-%d"), &rows(200), &["none of the first 100 rows", "timestamp", "%Y-%m-%d"]);
+    usage(
+        &MAPPING.replace("%d.%m.%Y", "%Y-%m-%d"),
+        &rows(200),
+        &["none of the first 100 rows", "timestamp", "%Y-%m-%d"],
+    );
 }
 
 #[test]
@@ -324,26 +472,40 @@ fn a_source_is_found_by_its_name_alone_only_where_that_is_enough() {
         ..Config::default().source
     };
     let config = Config {
-        sources: vec![source("a", "till"), source("b", "till"), source("b", "history")],
+        sources: vec![
+            source("a", "till"),
+            source("b", "till"),
+            source("b", "history"),
+        ],
         ..Config::default()
     };
     let options = Options {
         ingest: Some("http://127.0.0.1:1".to_owned()),
         ..Options::default()
     };
-    let find = |name: Option<&str>| Target::find(&options, name, &config).map(|target| target.write_key).map_err(|error| error.to_string());
+    let find = |name: Option<&str>| {
+        Target::find(&options, name, &config)
+            .map(|target| target.write_key)
+            .map_err(|error| error.to_string())
+    };
     assert_eq!(find(None).as_deref(), Ok("b-history-key"));
     assert_eq!(find(Some("a/till")).as_deref(), Ok("a-till-key"));
     let ambiguous = find(Some("till")).unwrap_err();
     assert!(ambiguous.contains("a/till, b/till"), "{ambiguous}");
     let unknown = find(Some("kiosk")).unwrap_err();
-    assert!(unknown.contains("`kiosk`") && unknown.contains("b/history"), "{unknown}");
+    assert!(
+        unknown.contains("`kiosk`") && unknown.contains("b/history"),
+        "{unknown}"
+    );
 }
 
 #[test]
 fn a_time_without_zone_is_that_of_the_sources_workspace() {
     let world = World::new(Behaviour::default());
-    let options = world.options(&MAPPING.replace("%d.%m.%Y", "%d.%m.%Y %H:%M"), "customer;day;sum\na;01.07.1998 12:00;1\n");
+    let options = world.options(
+        &MAPPING.replace("%d.%m.%Y", "%d.%m.%Y %H:%M"),
+        "customer;day;sum\na;01.07.1998 12:00;1\n",
+    );
     let zoned = Workspace {
         name: "paris".to_owned(),
         time_zone: "Europe/Paris".to_owned(),
@@ -360,7 +522,10 @@ fn a_time_without_zone_is_that_of_the_sources_workspace() {
         ..Config::default()
     };
     run_with(&options, &config, Duration::ZERO).unwrap();
-    assert_eq!(world.ingest.events()[0]["timestamp"], "1998-07-01T10:00:00Z");
+    assert_eq!(
+        world.ingest.events()[0]["timestamp"],
+        "1998-07-01T10:00:00Z"
+    );
 }
 
 #[test]
@@ -372,7 +537,11 @@ fn the_sources_that_were_made_are_found_in_the_data_folder() {
     };
     let data = world.folder.path().join("data");
     fs::create_dir(&data).unwrap();
-    fs::write(data.join("keys.json"), r#"{"default": "d", "history": "h"}"#).unwrap();
+    fs::write(
+        data.join("keys.json"),
+        r#"{"default": "d", "history": "h"}"#,
+    )
+    .unwrap();
     let config = Config {
         data,
         ..Config::default()
@@ -383,14 +552,25 @@ fn the_sources_that_were_made_are_found_in_the_data_folder() {
         ingest: None,
         ..options
     };
-    assert!(run(&nothing_runs, &config).unwrap_err().message().contains("tributary all"));
+    assert!(
+        run(&nothing_runs, &config)
+            .unwrap_err()
+            .message()
+            .contains("tributary all")
+    );
 }
 
 #[test]
 fn unreadable_files_and_empty_ones_are_said() {
     let world = World::new(Behaviour::default());
     let options = world.options(MAPPING, "customer;day;sum\n");
-    assert_eq!(world.run(&options).unwrap(), Summary { accepted: 0, rejected: 0 });
+    assert_eq!(
+        world.run(&options).unwrap(),
+        Summary {
+            accepted: 0,
+            rejected: 0
+        }
+    );
     let absent = Options {
         file: world.folder.path().join("absent.csv"),
         ..options.clone()

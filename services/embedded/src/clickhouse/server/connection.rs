@@ -5,14 +5,17 @@ use crate::clickhouse::response::Event;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use std::convert::Infallible;
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tokio::time::{Sleep, sleep};
 
 /// Set when the connection is to be closed without ending its response: that is how HTTP says that a body is not
 /// whole. hyper would drop what it has not flushed yet, so it is the flush that fails, once all is out.
@@ -108,6 +111,10 @@ impl Drop for Guard {
     }
 }
 
+/// A client that unpacks a body drops what it has not unpacked yet when the connection breaks: it gets this long to
+/// find the error that stands at the end.
+const TIME_TO_UNPACK: Duration = Duration::from_millis(300);
+
 /// A response's body: whole, or as its query produces it.
 pub(super) enum ResponseBody {
     Whole(Option<Bytes>),
@@ -116,6 +123,11 @@ pub(super) enum ResponseBody {
         events: mpsc::Receiver<Event>,
         guard: Guard,
         abort: Abort,
+    },
+    /// All is said; the connection breaks when the time has come.
+    Breaking {
+        abort: Abort,
+        at: Pin<Box<Sleep>>,
     },
 }
 
@@ -134,8 +146,14 @@ impl Body for ResponseBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let frame = |bytes| Poll::Ready(Some(Ok(Frame::data(bytes))));
-        match self.get_mut() {
-            ResponseBody::Whole(bytes) => bytes.take().map_or(Poll::Ready(None), frame),
+        let this = self.get_mut();
+        let abort = match this {
+            ResponseBody::Whole(bytes) => return bytes.take().map_or(Poll::Ready(None), frame),
+            ResponseBody::Breaking { abort, at } => {
+                ready!(at.as_mut().poll(cx));
+                abort.set();
+                return Poll::Pending;
+            }
             ResponseBody::Parts {
                 first,
                 events,
@@ -156,13 +174,17 @@ impl Body for ResponseBody {
                         // A thread that ended without a word has not sent all either.
                         Some(Event::Abort | Event::Head { .. }) | None => {
                             guard.disarm();
-                            abort.set();
-                            return Poll::Pending;
+                            break abort.clone();
                         }
                     }
                 }
             }
-        }
+        };
+        *this = ResponseBody::Breaking {
+            abort,
+            at: Box::pin(sleep(TIME_TO_UNPACK)),
+        };
+        Pin::new(this).poll_frame(cx)
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -170,7 +192,7 @@ impl Body for ResponseBody {
             ResponseBody::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64)
             }
-            ResponseBody::Parts { .. } => SizeHint::default(),
+            ResponseBody::Parts { .. } | ResponseBody::Breaking { .. } => SizeHint::default(),
         }
     }
 

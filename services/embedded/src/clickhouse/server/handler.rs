@@ -15,10 +15,14 @@ use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 use tokio::time::timeout;
 
 /// The engine parses and analyses on the calling thread, recursively.
 const STACK: usize = 8 << 20;
+
+/// For a whole form, which is read before its query has a turn.
+const FORM_TIMEOUT: Duration = Duration::from_secs(60);
 
 type Answer = Response<ResponseBody>;
 
@@ -73,7 +77,8 @@ impl Server {
         let mut tables = Vec::new();
         let (body, stop) = match boundary(parts) {
             Some(boundary) => {
-                let (fields, files) = multipart::read(body, boundary).await.map_err(early)?;
+                let form = timeout(FORM_TIMEOUT, multipart::read(body, boundary)).await;
+                let (fields, files) = form.unwrap_or_else(|_| Err(slow_form())).map_err(early)?;
                 parameters.extend(fields);
                 tables = files;
                 BodyReader::ready(Bytes::new())
@@ -222,6 +227,13 @@ fn plain(status: StatusCode, text: impl Into<String>) -> Answer {
         HeaderValue::from_static("text/html; charset=UTF-8"),
     );
     answer
+}
+
+fn slow_form() -> Exception {
+    Exception::new(
+        exception::SOCKET_TIMEOUT,
+        "Timeout exceeded while reading the form",
+    )
 }
 
 fn boundary(parts: &Parts) -> Option<String> {

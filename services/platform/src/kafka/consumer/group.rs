@@ -52,7 +52,10 @@ struct Reader {
 }
 
 impl Group {
-    pub(super) fn new(consumer: BaseConsumer<Watch>, changes: mpsc::UnboundedSender<Change>) -> Self {
+    pub(super) fn new(
+        consumer: BaseConsumer<Watch>,
+        changes: mpsc::UnboundedSender<Change>,
+    ) -> Self {
         // Unbounded: a reader waits for its intent, so a partition has two entries at most.
         let (request, requests) = mpsc::unbounded_channel();
         Self {
@@ -76,8 +79,15 @@ impl Group {
                 Some(Ok(message)) => {
                     let mut readers = self.readers.borrow_mut();
                     // Of a partition that was just revoked.
-                    let Some(reader) = find(&mut readers, message.topic(), message.partition()) else { continue };
-                    reader.filling.push(message.offset(), message.timestamp().to_millis().unwrap_or(-1), message.payload());
+                    let Some(reader) = find(&mut readers, message.topic(), message.partition())
+                    else {
+                        continue;
+                    };
+                    reader.filling.push(
+                        message.offset(),
+                        message.timestamp().to_millis().unwrap_or(-1),
+                        message.payload(),
+                    );
                     reader.position = message.offset() + 1;
                     if reader.filling.size() >= CHUNK_BYTES {
                         return Ok(());
@@ -93,7 +103,9 @@ impl Group {
         let (mut pause, mut resume) = (TopicPartitionList::new(), TopicPartitionList::new());
         for ((topic, partition), reader) in self.readers.borrow_mut().iter_mut() {
             if !reader.filling.is_empty() {
-                reader.waiting.push_back(Feed::Records(std::mem::take(&mut reader.filling)));
+                reader
+                    .waiting
+                    .push_back(Feed::Records(std::mem::take(&mut reader.filling)));
             }
             while let Some(feed) = reader.waiting.pop_front() {
                 match reader.feed.try_send(feed) {
@@ -109,34 +121,51 @@ impl Group {
             if !reader.waiting.is_empty() && !reader.paused {
                 reader.paused = true;
                 pause.add_partition(topic, *partition);
-            } else if reader.paused && reader.waiting.is_empty() && reader.feed.capacity() >= FEED / 2 {
+            } else if reader.paused
+                && reader.waiting.is_empty()
+                && reader.feed.capacity() >= FEED / 2
+            {
                 reader.paused = false;
                 reader.stale = STALE;
                 resume.add_partition(topic, *partition);
             }
         }
-        if pause.count() > 0 && let Err(error) = self.consumer.pause(&pause) {
+        if pause.count() > 0
+            && let Err(error) = self.consumer.pause(&pause)
+        {
             tracing::warn!(%error, "could not pause");
         }
-        if resume.count() > 0 && let Err(error) = self.consumer.resume(&resume) {
+        if resume.count() > 0
+            && let Err(error) = self.consumer.resume(&resume)
+        {
             tracing::warn!(%error, "could not resume");
         }
     }
 
     /// Tells readers that are idle how far their partition reaches.
     pub(super) fn look_for_ends(&self) {
-        let Some(statistics) = self.consumer.context().statistics() else { return };
+        let Some(statistics) = self.consumer.context().statistics() else {
+            return;
+        };
         let mut readers = self.readers.borrow_mut();
         for (topic, found) in &statistics.topics {
             for (partition, ends) in &found.partitions {
-                let Some(reader) = find(&mut readers, topic, *partition) else { continue };
+                let Some(reader) = find(&mut readers, topic, *partition) else {
+                    continue;
+                };
                 reader.end.store(ends.ls_offset, Ordering::Relaxed);
                 if reader.stale > 0 {
                     reader.stale -= 1;
                     continue;
                 }
                 if reader.position < ends.lo_offset && reader.position >= 0 {
-                    tracing::error!(topic, partition, from = reader.position, to = ends.lo_offset, "records were deleted before they were read");
+                    tracing::error!(
+                        topic,
+                        partition,
+                        from = reader.position,
+                        to = ends.lo_offset,
+                        "records were deleted before they were read"
+                    );
                     reader.position = ends.lo_offset;
                 }
                 if reader.paused || !reader.filling.is_empty() {
@@ -166,18 +195,25 @@ impl Group {
         let committed = loop {
             match self.consumer.committed_offsets(list.clone(), ANSWER) {
                 Ok(committed) => break committed,
-                Err(error) => tracing::warn!(%error, "could not learn committed offsets; trying again"),
+                Err(error) => {
+                    tracing::warn!(%error, "could not learn committed offsets; trying again")
+                }
             }
             if shutdown.is_requested() {
                 return;
             }
         };
-        let Some(requests) = self.request.borrow().clone() else { return };
+        let Some(requests) = self.request.borrow().clone() else {
+            return;
+        };
         self.generation.set(self.generation.get() + 1);
         for element in committed.elements() {
             let key = (element.topic().to_owned(), element.partition());
             let committed = match element.offset() {
-                Offset::Offset(offset) => Some(Committed { offset, metadata: element.metadata().to_owned() }),
+                Offset::Offset(offset) => Some(Committed {
+                    offset,
+                    metadata: element.metadata().to_owned(),
+                }),
                 _ => None,
             };
             let position = committed.as_ref().map_or(-1, |committed| committed.offset);
@@ -193,8 +229,19 @@ impl Group {
                 end: Arc::clone(&end),
             };
             self.readers.borrow_mut().insert(key.clone(), reader);
-            let commits = Commits { key: key.clone(), generation: self.generation.get(), requests: requests.clone() };
-            let partition = Partition { topic: key.0, number: key.1, committed, feed: receiver, commits, end };
+            let commits = Commits {
+                key: key.clone(),
+                generation: self.generation.get(),
+                requests: requests.clone(),
+            };
+            let partition = Partition {
+                topic: key.0,
+                number: key.1,
+                committed,
+                feed: receiver,
+                commits,
+                end,
+            };
             let _ = self.changes.send(Change::Gained(partition));
         }
     }
@@ -214,7 +261,10 @@ impl Group {
         let mut commits = self.commits.borrow_mut();
         while let Ok(request) = self.requests.borrow_mut().try_recv() {
             if request.generation == self.generation.get() && readers.contains_key(&request.key) {
-                commits.entry(request.key.clone()).or_default().push(request);
+                commits
+                    .entry(request.key.clone())
+                    .or_default()
+                    .push(request);
             } else {
                 answer(vec![request], Err(Lost));
             }
@@ -225,7 +275,9 @@ impl Group {
         let mut list = TopicPartitionList::with_capacity(commits.len());
         for ((topic, partition), requests) in commits.iter() {
             // The last one asked for stands for those before it.
-            let Some(newest) = requests.last() else { continue };
+            let Some(newest) = requests.last() else {
+                continue;
+            };
             let mut element = list.add_partition(topic, *partition);
             element.set_metadata(&newest.committed.metadata);
             if let Err(error) = element.set_offset(Offset::Offset(newest.committed.offset)) {
@@ -233,10 +285,18 @@ impl Group {
             }
         }
         match self.consumer.commit(&list, CommitMode::Sync) {
-            Ok(()) => answer(std::mem::take(&mut *commits).into_values().flatten(), Ok(())),
+            Ok(()) => answer(
+                std::mem::take(&mut *commits).into_values().flatten(),
+                Ok(()),
+            ),
             Err(KafkaError::ConsumerCommit(
-                RDKafkaErrorCode::IllegalGeneration | RDKafkaErrorCode::UnknownMemberId | RDKafkaErrorCode::FencedInstanceId,
-            )) => answer(std::mem::take(&mut *commits).into_values().flatten(), Err(Lost)),
+                RDKafkaErrorCode::IllegalGeneration
+                | RDKafkaErrorCode::UnknownMemberId
+                | RDKafkaErrorCode::FencedInstanceId,
+            )) => answer(
+                std::mem::take(&mut *commits).into_values().flatten(),
+                Err(Lost),
+            ),
             // A rebalance is under way, or Kafka is: they are sent again in the next round, or lost with the partition.
             Err(error) => tracing::debug!(%error, "could not commit; trying again"),
         }
@@ -265,9 +325,16 @@ impl Group {
     }
 }
 
-fn find<'a>(readers: &'a mut BTreeMap<(String, i32), Reader>, topic: &str, partition: i32) -> Option<&'a mut Reader> {
+fn find<'a>(
+    readers: &'a mut BTreeMap<(String, i32), Reader>,
+    topic: &str,
+    partition: i32,
+) -> Option<&'a mut Reader> {
     // A handful of topics: walking them is as quick as making a key to look up.
-    readers.iter_mut().find(|((name, number), _)| *number == partition && name == topic).map(|(_, reader)| reader)
+    readers
+        .iter_mut()
+        .find(|((name, number), _)| *number == partition && name == topic)
+        .map(|(_, reader)| reader)
 }
 
 fn answer(requests: impl IntoIterator<Item = Request>, result: Result<(), Lost>) {

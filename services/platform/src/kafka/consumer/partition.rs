@@ -86,7 +86,12 @@ impl Chunk {
 
     pub(super) fn push(&mut self, offset: i64, timestamp: i64, value: Option<&[u8]>) {
         self.bytes.extend_from_slice(value.unwrap_or_default());
-        self.records.push(Entry { offset, timestamp, end: self.bytes.len(), present: value.is_some() });
+        self.records.push(Entry {
+            offset,
+            timestamp,
+            end: self.bytes.len(),
+            present: value.is_some(),
+        });
     }
 
     pub(super) fn size(&self) -> usize {
@@ -111,7 +116,11 @@ impl Chunk {
         self.records.iter().map(move |entry| {
             let value = &self.bytes[start..entry.end];
             start = entry.end;
-            Record { offset: entry.offset, timestamp: entry.timestamp, value: entry.present.then_some(value) }
+            Record {
+                offset: entry.offset,
+                timestamp: entry.timestamp,
+                value: entry.present.then_some(value),
+            }
         })
     }
 }
@@ -157,9 +166,19 @@ impl Commits {
         self.send(offset, metadata, None)
     }
 
-    fn send(&self, offset: i64, metadata: String, done: Option<oneshot::Sender<Result<(), Lost>>>) -> Result<(), Lost> {
+    fn send(
+        &self,
+        offset: i64,
+        metadata: String,
+        done: Option<oneshot::Sender<Result<(), Lost>>>,
+    ) -> Result<(), Lost> {
         let committed = Committed { offset, metadata };
-        let request = Request { key: self.key.clone(), generation: self.generation, committed, done };
+        let request = Request {
+            key: self.key.clone(),
+            generation: self.generation,
+            committed,
+            done,
+        };
         self.requests.send(request).map_err(|_| Lost)
     }
 }
@@ -171,10 +190,26 @@ mod tests {
     #[test]
     fn a_chunk_gives_back_its_records_and_tells_empty_from_absent() {
         let records = [
-            Record { offset: 3, timestamp: 10, value: Some(b"abc".as_slice()) },
-            Record { offset: 5, timestamp: 11, value: None },
-            Record { offset: 6, timestamp: 12, value: Some(b"".as_slice()) },
-            Record { offset: 9, timestamp: 13, value: Some(b"d".as_slice()) },
+            Record {
+                offset: 3,
+                timestamp: 10,
+                value: Some(b"abc".as_slice()),
+            },
+            Record {
+                offset: 5,
+                timestamp: 11,
+                value: None,
+            },
+            Record {
+                offset: 6,
+                timestamp: 12,
+                value: Some(b"".as_slice()),
+            },
+            Record {
+                offset: 9,
+                timestamp: 13,
+                value: Some(b"d".as_slice()),
+            },
         ];
         assert_eq!(Chunk::of(records).records().collect::<Vec<_>>(), records);
     }

@@ -60,15 +60,26 @@ impl Ends {
 
 impl Watch {
     pub(super) fn rebalances(&self) -> Vec<Rebalanced> {
-        std::mem::take(&mut *self.rebalances.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(
+            &mut *self
+                .rebalances
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
     }
 
     pub(super) fn statistics(&self) -> Option<Statistics> {
-        self.statistics.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.statistics
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 
     fn note(&self, step: Rebalanced) {
-        self.rebalances.lock().unwrap_or_else(PoisonError::into_inner).push(step);
+        self.rebalances
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(step);
     }
 }
 
@@ -84,7 +95,10 @@ impl ClientContext for Watch {
     fn stats_raw(&self, statistics: &[u8]) {
         // A form that is not understood only makes ends known later.
         if let Ok(statistics) = serde_json::from_slice(statistics) {
-            *self.statistics.lock().unwrap_or_else(PoisonError::into_inner) = Some(statistics);
+            *self
+                .statistics
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = Some(statistics);
         }
     }
 }

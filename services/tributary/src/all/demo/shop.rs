@@ -87,7 +87,11 @@ impl Person {
         let context = self.context(in_app);
         for _ in 0..1 + self.dice.below(5) {
             let page = PAGES[self.dice.index(PAGES.len())];
-            let (kind, name) = if in_app { ("screen", "name") } else { ("page", "path") };
+            let (kind, name) = if in_app {
+                ("screen", "name")
+            } else {
+                ("page", "path")
+            };
             let url = format!("https://shop.demo.example{page}");
             let mut event = self.event(kind, time, &device, &context);
             event[name] = json!(page);
@@ -107,7 +111,8 @@ impl Person {
         let mut viewed = self.event("track", time, &device, &context);
         viewed["event"] = json!("Product Viewed");
         viewed["userId"] = json!(self.user_id());
-        viewed["properties"] = json!({ "product_id": product.0, "name": product.1, "price": euros(product.2) });
+        viewed["properties"] =
+            json!({ "product_id": product.0, "name": product.1, "price": euros(product.2) });
         events.push(viewed);
         if self.dice.chance(50) {
             time += self.pause();
@@ -162,8 +167,13 @@ impl Person {
             "userAgent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
         });
         match self.dice.below(4) {
-            0 => context["campaign"] = json!({ "source": "newsletter", "medium": "email", "name": "spring" }),
-            1 => context["page"] = json!({ "referrer": "https://www.google.com/", "url": "https://shop.demo.example/?gclid=demo" }),
+            0 => {
+                context["campaign"] =
+                    json!({ "source": "newsletter", "medium": "email", "name": "spring" })
+            }
+            1 => {
+                context["page"] = json!({ "referrer": "https://www.google.com/", "url": "https://shop.demo.example/?gclid=demo" })
+            }
             2 => context["page"] = json!({ "referrer": "https://www.instagram.com/" }),
             _ => {}
         }
@@ -235,10 +245,17 @@ mod tests {
         let shop = three_days(400, BASE);
         let events: Vec<&Value> = shop.online.iter().chain(&shop.till).collect();
         assert!((2_000..10_000).contains(&events.len()), "{}", events.len());
-        let ids: BTreeSet<&str> = events.iter().filter_map(|event| event["messageId"].as_str()).collect();
+        let ids: BTreeSet<&str> = events
+            .iter()
+            .filter_map(|event| event["messageId"].as_str())
+            .collect();
         assert_eq!(ids.len(), events.len());
         for event in events {
-            let time: Timestamp = event["timestamp"].as_str().expect("a text").parse().expect("a time");
+            let time: Timestamp = event["timestamp"]
+                .as_str()
+                .expect("a text")
+                .parse()
+                .expect("a time");
             let age = BASE - time.as_millisecond();
             assert!((0..=DAYS * 24 * 60 * MINUTE).contains(&age), "{event}");
         }

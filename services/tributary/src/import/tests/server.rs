@@ -67,12 +67,20 @@ impl Ingest {
 
     /// All acknowledged events.
     pub(super) fn events(&self) -> Vec<Value> {
-        let batches = self.bodies().into_iter().map(|body| serde_json::from_str::<Value>(&body).unwrap());
-        batches.flat_map(|batch| batch["batch"].as_array().unwrap().clone()).collect()
+        let batches = self
+            .bodies()
+            .into_iter()
+            .map(|body| serde_json::from_str::<Value>(&body).unwrap());
+        batches
+            .flat_map(|batch| batch["batch"].as_array().unwrap().clone())
+            .collect()
     }
 
     pub(super) fn message_ids(&self) -> Vec<String> {
-        self.events().iter().map(|event| event["messageId"].as_str().unwrap().to_owned()).collect()
+        self.events()
+            .iter()
+            .map(|event| event["messageId"].as_str().unwrap().to_owned())
+            .collect()
     }
 }
 
@@ -86,7 +94,9 @@ fn serve(connection: &TcpStream, state: &Mutex<State>) -> Option<()> {
     loop {
         line.clear();
         reader.read_line(&mut line).ok()?;
-        let Some((name, value)) = line.trim().split_once(": ") else { break };
+        let Some((name, value)) = line.trim().split_once(": ") else {
+            break;
+        };
         match name.to_ascii_lowercase().as_str() {
             "content-length" => length = value.parse().unwrap(),
             "authorization" => authorization = value.to_owned(),
@@ -96,8 +106,15 @@ fn serve(connection: &TcpStream, state: &Mutex<State>) -> Option<()> {
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     let (status, answer) = decide(&mut state.lock().unwrap(), body, authorization)?;
-    let retry = if status == 429 { "Retry-After: 0\r\n" } else { "" };
-    let head = format!("HTTP/1.1 {status} Status\r\nContent-Type: application/json\r\n{retry}Content-Length: {}\r\n\r\n", answer.len());
+    let retry = if status == 429 {
+        "Retry-After: 0\r\n"
+    } else {
+        ""
+    };
+    let head = format!(
+        "HTTP/1.1 {status} Status\r\nContent-Type: application/json\r\n{retry}Content-Length: {}\r\n\r\n",
+        answer.len()
+    );
     let mut writer = connection;
     writer.write_all(head.as_bytes()).ok()?;
     writer.write_all(answer.as_bytes()).ok()
@@ -108,20 +125,36 @@ fn decide(state: &mut State, body: Vec<u8>, authorization: String) -> Option<(u1
         let status = state.behaviour.answers.remove(0);
         return (status != 0).then(|| (status, "{\"error\":\"as told\"}".to_owned()));
     }
-    if state.behaviour.stop_after.is_some_and(|batches| state.bodies.len() >= batches) {
+    if state
+        .behaviour
+        .stop_after
+        .is_some_and(|batches| state.bodies.len() >= batches)
+    {
         return Some((400, "{\"error\":\"no more\"}".to_owned()));
     }
     let text = String::from_utf8(body).unwrap();
     let batch: Value = serde_json::from_str(&text).unwrap();
     let events = batch["batch"].as_array().unwrap();
-    assert!(text.len() <= 500_000 && events.len() <= 500, "{} bytes, {} events", text.len(), events.len());
+    assert!(
+        text.len() <= 500_000 && events.len() <= 500,
+        "{} bytes, {} events",
+        text.len(),
+        events.len()
+    );
     let refused = state.behaviour.refused_user;
-    let verdict = |index: usize| match refused.is_some() && events[index]["userId"].as_str() == refused {
-        true => json!({"index": index, "message_id": "", "status": "refused", "reason": "unwanted", "field": "userId", "message": "is not wanted"}),
+    let verdict = |index: usize| match refused.is_some()
+        && events[index]["userId"].as_str() == refused
+    {
+        true => {
+            json!({"index": index, "message_id": "", "status": "refused", "reason": "unwanted", "field": "userId", "message": "is not wanted"})
+        }
         false => json!({"index": index, "message_id": "", "status": "accepted"}),
     };
     let verdicts: Vec<Value> = (0..events.len()).map(verdict).collect();
     state.bodies.push(text);
     state.authorization = authorization;
-    Some((200, json!({"success": true, "events": verdicts}).to_string()))
+    Some((
+        200,
+        json!({"success": true, "events": verdicts}).to_string(),
+    ))
 }

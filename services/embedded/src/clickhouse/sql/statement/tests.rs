@@ -1,3 +1,4 @@
+use super::super::insert::ENOUGH_AFTER_FORMAT;
 use super::*;
 
 fn insert_of(text: &str) -> (String, &str) {

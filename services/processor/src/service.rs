@@ -1,0 +1,180 @@
+//! The composition of the processor: which stages run, set up by which part of the configuration.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use prometheus::{IntCounter, IntGauge};
+use tributary_core::identifier::IdentifierType;
+use tributary_core::identity::{Rules, SharedDevices};
+use tributary_core::kpi::Window;
+use tributary_platform::admin_http::Readiness;
+use tributary_platform::config::{self, Compression, Config};
+use tributary_platform::lifecycle::Scope;
+use tributary_platform::metrics::Metrics;
+
+use crate::observe::{Counts, CountsSink, Observe};
+use crate::runtime::{self, Factory, RuntimeMetrics};
+use crate::{kpi, observe, once, profile};
+
+/// Events of an average timeline, by which `processor.cached_timelines` becomes a number of events.
+const EVENTS_PER_TIMELINE: usize = 20;
+
+/// Differences of an average profile, by which `processor.cached_profiles` becomes a number of differences.
+const DIFFERENCES_PER_PROFILE: usize = 16;
+
+/// Starts the four stages, each on a thread of `scope`; they stop when it does, after a last commit and checkpoint.
+/// Readiness gets a check of each stage: whether it has its partitions, and its state restored.
+///
+/// `instance` names this process among all processors, for ever.
+///
+/// # Errors
+/// When a thread cannot be started. An unreachable Kafka is none: the stages wait for it.
+pub fn start(
+    config: &Config,
+    instance: &str,
+    scope: &Scope,
+    metrics: &Metrics,
+    readiness: &Readiness,
+) -> std::io::Result<()> {
+    let processor = &config.processor;
+    let options = runtime::Options {
+        kafka: config.kafka.clone(),
+        folder: config.data.join("processor"),
+        instance: instance.to_owned(),
+        commit_interval: processor.commit_interval,
+        max_batch: processor.max_batch,
+        checkpoint_interval: processor.checkpoint_interval,
+        cache_bytes: processor.cache_bytes,
+        session_timeout: processor.session_timeout,
+        transaction_timeout: processor.transaction_timeout,
+        // Between stages of one machine compression is the dearest part of a hop.
+        compression: Compression::None,
+    };
+    let metrics_of_stages = RuntimeMetrics::new(metrics);
+    for (name, factory) in factories(config, metrics) {
+        runtime::spawn(
+            name,
+            factory,
+            &options,
+            scope,
+            &metrics_of_stages,
+            readiness,
+        )?;
+    }
+    Ok(())
+}
+
+fn factories(config: &Config, metrics: &Metrics) -> [(&'static str, Factory); 4] {
+    let settings = observe::Settings {
+        rules: rules(&config.identity),
+        goals: config.kpi.goals.clone(),
+        cached_events: config.processor.cached_timelines * EVENTS_PER_TIMELINE,
+    };
+    let observed = ObserveMetrics::new(metrics);
+    let profiles = profile::Options {
+        cached_profiles: config.processor.cached_profiles,
+        goals: config.kpi.goals.keys().cloned().collect(),
+    };
+    let kpis = kpi::Options {
+        keep: Window::ALL.map(|window| {
+            i64::try_from(config.kpi.keep.window(window.name()).as_millis()).unwrap_or(i64::MAX)
+        }),
+        cached_differences: config.processor.cached_profiles * DIFFERENCES_PER_PROFILE,
+    };
+    [
+        (
+            "observe",
+            Arc::new(move || Box::new(Observe::new(settings.clone(), observed.sink()))),
+        ),
+        ("once", Arc::new(|| Box::new(once::Stage::new()))),
+        (
+            "profile",
+            Arc::new(move || Box::new(profile::Stage::new(profiles.clone()))),
+        ),
+        ("kpi", Arc::new(move || Box::new(kpi::Stage::new(kpis)))),
+    ]
+}
+
+/// The rules of identity, from the configuration; types it does not name keep their default limit.
+fn rules(identity: &config::Identity) -> Rules {
+    let mut rules = Rules {
+        hub_above: identity.hub,
+        device_bridges: identity.device_bridges,
+        shared_devices: match identity.shared_devices {
+            config::SharedDevices::Last => SharedDevices::Nearest,
+            config::SharedDevices::Certain => SharedDevices::Certain,
+        },
+        blocked_values: identity
+            .blocked_values
+            .iter()
+            .map(|value| value.to_lowercase())
+            .collect::<BTreeSet<_>>(),
+        ..Rules::default()
+    };
+    for (name, limit) in &identity.limits {
+        if let Some(r#type) = IdentifierType::named(name) {
+            rules.limits[usize::from(r#type.0)] = *limit;
+        }
+    }
+    rules
+}
+
+/// What operations sees of stitching.
+#[derive(Clone)]
+struct ObserveMetrics {
+    stored: IntCounter,
+    duplicates: IntCounter,
+    conflicts: IntCounter,
+    links: IntCounter,
+    moved: IntCounter,
+    refusals: IntGauge,
+    identifiers: IntGauge,
+}
+
+impl ObserveMetrics {
+    fn new(metrics: &Metrics) -> Self {
+        let events = metrics.counter_vec(
+            "tributary_processor_events_total",
+            "Touchpoints by outcome: stored, duplicate, or conflicting duplicate (a known message id with other content; alert on a rise).",
+            &["outcome"],
+        );
+        Self {
+            stored: events.with_label_values(&["stored"]),
+            duplicates: events.with_label_values(&["duplicate"]),
+            conflicts: events.with_label_values(&["conflicting_duplicate"]),
+            links: metrics.counter(
+                "tributary_processor_links_total",
+                "Changes of links that were told to the links log.",
+            ),
+            moved: metrics.counter(
+                "tributary_processor_identifiers_moved_total",
+                "Identifiers that came to another profile than they had: merges, renames and splits.",
+            ),
+            refusals: metrics.gauge(
+                "tributary_processor_refused_links",
+                "Links that join nobody because of a rule, as told by this process since it started.",
+            ),
+            identifiers: metrics.gauge("tributary_processor_identifiers", "Identifiers in the graph."),
+        }
+    }
+
+    /// Counts of one life of the stage, which begin at zero, added to those of the process.
+    fn sink(&self) -> CountsSink {
+        let (metrics, last) = (self.clone(), std::sync::Mutex::new(Counts::default()));
+        Arc::new(move |counts: &Counts| {
+            let Ok(mut last) = last.lock() else { return };
+            metrics.stored.inc_by(counts.stored - last.stored);
+            metrics
+                .duplicates
+                .inc_by(counts.duplicates - last.duplicates);
+            metrics.conflicts.inc_by(counts.conflicts - last.conflicts);
+            metrics.links.inc_by(counts.links - last.links);
+            metrics.moved.inc_by(counts.moved - last.moved);
+            metrics.refusals.add(counts.refusals - last.refusals);
+            metrics
+                .identifiers
+                .set(i64::try_from(counts.identifiers).unwrap_or(i64::MAX));
+            *last = *counts;
+        })
+    }
+}
