@@ -27,6 +27,10 @@ pub(crate) struct Request<'a> {
 }
 
 /// What stands where an event should.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are events, and none is kept"
+)]
 #[derive(Debug)]
 pub(crate) enum Element<'a> {
     Event(Event<'a>),

@@ -19,7 +19,9 @@ fn begin(world: &World, body: &str, sent: usize) -> std::net::TcpStream {
         body.len(),
         &body[..sent]
     );
-    connection.write_all(head.as_bytes()).unwrap();
+    connection
+        .write_all(head.as_bytes())
+        .expect("the server reads");
     connection
 }
 

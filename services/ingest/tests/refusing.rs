@@ -10,8 +10,8 @@ use world::{KEY, World, basic, payload};
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
+    encoder.write_all(bytes).expect("memory");
+    encoder.finish().expect("memory")
 }
 
 #[test]
@@ -335,7 +335,9 @@ fn a_request_that_is_wrong_as_a_whole_is_told_what_and_where() {
         "POST /v1/batch HTTP/1.1\r\nHost: x\r\nAuthorization: {key}\r\nContent-Length: {}\r\n\r\n",
         huge.len()
     );
-    connection.write_all(head.as_bytes()).unwrap();
+    connection
+        .write_all(head.as_bytes())
+        .expect("the server reads");
     assert_eq!(world::receive(&mut connection).status, 413);
     assert_eq!(
         (

@@ -3,6 +3,7 @@
 mod engine;
 mod events;
 mod kills;
+mod pipeline;
 mod stored;
 mod views;
 mod world;

@@ -12,7 +12,6 @@ mod services;
 pub(crate) use services::{Part, Services, Surroundings};
 
 use crate::exit::Failure;
-use std::future::Future;
 use tokio::runtime::{Builder, Runtime};
 use tributary_platform::config::Config;
 use tributary_platform::endpoints::Endpoints;
@@ -58,11 +57,9 @@ pub(crate) fn beside_a_running_system(mut config: Config, needs: Needs) -> Resul
 }
 
 /// SIGINT or SIGTERM, as a future that does not fail.
-pub(crate) fn stop_signal() -> impl Future<Output = ()> {
-    async {
-        if let Err(error) = tributary_platform::lifecycle::signal().await {
-            tracing::error!(%error, "signals cannot be received: stopping is only possible with SIGKILL");
-            std::future::pending::<()>().await;
-        }
+pub(crate) async fn stop_signal() {
+    if let Err(error) = tributary_platform::lifecycle::signal().await {
+        tracing::error!(%error, "signals cannot be received: stopping is only possible with SIGKILL");
+        std::future::pending::<()>().await;
     }
 }

@@ -78,7 +78,7 @@ impl<R: Read> Decompress<R> {
             usize::try_from(u32::from_le_bytes(bytes)).expect("32 bits fit")
         };
         let (compressed, plain) = (size(1), size(5));
-        if compressed < HEADER || compressed > LARGEST_BLOCK || plain > LARGEST_BLOCK {
+        if !(HEADER..=LARGEST_BLOCK).contains(&compressed) || plain > LARGEST_BLOCK {
             return Err(broken("a compressed block states an impossible size"));
         }
         let mut block = header.to_vec();

@@ -46,7 +46,7 @@ fn the_defaults_are_those_of_the_specification() {
         parse_duration("13mo").unwrap()
     );
     assert_eq!(config.identity.limits["anonymous_id"], 100);
-    assert_eq!(config.workspaces, [config.workspace.clone()]);
+    assert_eq!(config.workspaces, std::slice::from_ref(&config.workspace));
     assert!(config.sources.is_empty());
 }
 

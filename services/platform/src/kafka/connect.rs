@@ -68,5 +68,11 @@ pub fn forward_log(level: RDKafkaLogLevel, facility: &str, message: &str) {
 
 /// A client's global error, as a log line.
 pub fn forward_error(error: &KafkaError, reason: &str) {
+    // The end of a partition comes to the reader as an event of its own, and is no error.
+    if matches!(error, KafkaError::PartitionEOF(_))
+        || matches!(error, KafkaError::Global(code) if *code == rdkafka::types::RDKafkaErrorCode::PartitionEOF)
+    {
+        return;
+    }
     tracing::warn!(target: "librdkafka", %error, reason);
 }

@@ -8,10 +8,10 @@ use tributary_core::time::Timestamp;
 use super::world::{Facets, Fact};
 
 /// KPI, window, currency, dimension, value.
-pub type Series = [String; 5];
+pub(crate) type Series = [String; 5];
 
 /// By time of the mark: numerator in millionths, denominator.
-pub type Values = BTreeMap<i64, (i128, i64)>;
+pub(crate) type Values = BTreeMap<i64, (i128, i64)>;
 
 const DIMENSIONS: [&str; 5] = ["channel", "source", "campaign", "device_type", "store"];
 const ONE: i128 = 1_000_000;
@@ -155,7 +155,11 @@ fn rows<'a>(facets: &Facets) -> Vec<(&'a str, &'static str)> {
 }
 
 /// Every row for the kept marks up to now.
-pub fn values(facts: &[(u8, Fact)], keep: &[i64; 6], now: Timestamp) -> BTreeMap<Series, Values> {
+pub(crate) fn values(
+    facts: &[(u8, Fact)],
+    keep: &[i64; 6],
+    now: Timestamp,
+) -> BTreeMap<Series, Values> {
     let mut tables = Tables::default();
     for window in Window::ALL {
         tables.window = Some(window);

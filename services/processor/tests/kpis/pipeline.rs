@@ -14,7 +14,7 @@ use super::definition::{Series, Values};
 use super::world::NOW;
 
 /// Shorter than the facts reach back, so that some are no longer kept.
-pub const KEEP: [i64; 6] = [2 * DAY, 4 * DAY, 20 * DAY, 60 * DAY, 60 * DAY, 300 * DAY];
+pub(crate) const KEEP: [i64; 6] = [2 * DAY, 4 * DAY, 20 * DAY, 60 * DAY, 60 * DAY, 300 * DAY];
 
 const PARTITIONS: [i32; 4] = [0, 1, 2, 3];
 
@@ -30,7 +30,7 @@ impl Random {
     }
 }
 
-pub struct Pipeline {
+pub(crate) struct Pipeline {
     random: Random,
     profiles: (profile::Stage, MemoryOutputs),
     kpis: (kpi::Stage, MemoryOutputs),
@@ -60,7 +60,7 @@ fn kpi_stage(outputs: &MemoryOutputs) -> kpi::Stage {
 }
 
 impl Pipeline {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let (profiles, kpis) = (MemoryOutputs::default(), MemoryOutputs::default());
         Self {
             random: Random(seed | 1),
@@ -74,7 +74,7 @@ impl Pipeline {
     }
 
     /// Sends the messages, those of one atom of one profile in their order, everything else as it happens.
-    pub fn run(&mut self, messages: BTreeMap<(ProfileId, String), Vec<Vec<u8>>>) {
+    pub(crate) fn run(&mut self, messages: BTreeMap<(ProfileId, String), Vec<Vec<u8>>>) {
         let mut queues: Vec<(i32, VecDeque<Vec<u8>>)> = messages
             .into_iter()
             .map(|((profile, _), messages)| {
@@ -118,7 +118,7 @@ impl Pipeline {
     }
 
     /// Goes on until nothing is left to do at that time.
-    pub fn settle(&mut self, now: Timestamp) {
+    pub(crate) fn settle(&mut self, now: Timestamp) {
         self.flush_profiles();
         while self.contributions.values().any(|queue| !queue.is_empty()) {
             self.pass_contributions();
@@ -199,7 +199,7 @@ impl Pipeline {
     }
 
     /// All published rows.
-    pub fn values(&self) -> BTreeMap<Series, Values> {
+    pub(crate) fn values(&self) -> BTreeMap<Series, Values> {
         let mut series: BTreeMap<Series, Values> = BTreeMap::new();
         for message in self.kpis.1.compacted().values() {
             let block: KpiBlock<'_> = framing::decode(message).expect("decodes");
@@ -230,7 +230,7 @@ impl Pipeline {
     }
 
     /// The last record of each key without its revision; those that state nothing are left out.
-    pub fn records(&self, topic: &'static str) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    pub(crate) fn records(&self, topic: &'static str) -> BTreeMap<Vec<u8>, Vec<u8>> {
         let outputs = if topic == "profiles" {
             &self.profiles.1
         } else {

@@ -14,11 +14,11 @@ use tributary_core::money::Amount;
 use tributary_core::time::{DAY, HOUR, MINUTE, Timestamp};
 
 /// When everything has happened.
-pub const NOW: Timestamp = Timestamp(20_000 * DAY + 7 * HOUR + 3 * MINUTE + 1);
+pub(crate) const NOW: Timestamp = Timestamp(20_000 * DAY + 7 * HOUR + 3 * MINUTE + 1);
 
 /// A fact, with true times.
 #[derive(Clone, Debug)]
-pub enum Fact {
+pub(crate) enum Fact {
     /// Times after the start with channel, store and device type; the facets of the first; goals; a trait.
     Session {
         start: i64,
@@ -39,12 +39,12 @@ pub enum Fact {
 }
 
 /// Channel, source, campaign, device type, store.
-pub type Facets = [&'static str; 5];
+pub(crate) type Facets = [&'static str; 5];
 
 /// The states that an atom takes, each with an owner; none where it is gone.
-pub type History = Vec<Option<(u8, Fact)>>;
+pub(crate) type History = Vec<Option<(u8, Fact)>>;
 
-pub fn profile(number: u8) -> ProfileId {
+pub(crate) fn profile(number: u8) -> ProfileId {
     ProfileId::of(
         "default",
         &Identifier::new(IdentifierType::USER_ID, &format!("user {number}")),
@@ -130,12 +130,12 @@ fn fact() -> impl Strategy<Value = Fact> {
     ]
 }
 
-pub fn history() -> impl Strategy<Value = History> {
+pub(crate) fn history() -> impl Strategy<Value = History> {
     prop::collection::vec(prop::option::weighted(0.85, (0..4_u8, fact())), 1..4)
 }
 
 /// What holds in the end.
-pub fn last(histories: &[History]) -> Vec<(u8, Fact)> {
+pub(crate) fn last(histories: &[History]) -> Vec<(u8, Fact)> {
     histories
         .iter()
         .filter_map(|history| history.last().cloned().flatten())
@@ -143,7 +143,7 @@ pub fn last(histories: &[History]) -> Vec<(u8, Fact)> {
 }
 
 /// The same end without what came before.
-pub fn only_last(histories: &[History]) -> Vec<History> {
+pub(crate) fn only_last(histories: &[History]) -> Vec<History> {
     histories
         .iter()
         .map(|history| history.last().cloned().into_iter().collect())
@@ -151,7 +151,7 @@ pub fn only_last(histories: &[History]) -> Vec<History> {
 }
 
 /// The messages of each atom of each profile, in their order, by (profile, atom).
-pub fn messages(histories: &[History]) -> BTreeMap<(ProfileId, String), Vec<Vec<u8>>> {
+pub(crate) fn messages(histories: &[History]) -> BTreeMap<(ProfileId, String), Vec<Vec<u8>>> {
     let mut messages: BTreeMap<(ProfileId, String), Vec<Vec<u8>>> = BTreeMap::new();
     for (number, history) in histories.iter().enumerate() {
         let atom_id = format!("atom {number}");

@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{OnceLock, mpsc};
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
 use tributary_embedded::clickhouse::{self as embedded, Options};
 use tributary_platform::clickhouse::Client;
 use tributary_platform::config::{self, Config, Secret};
@@ -68,16 +67,7 @@ pub(super) async fn database() -> Client {
     client
 }
 
-/// The rows of a SELECT in which `{db}` stands for the database.
-pub(super) async fn rows<T: DeserializeOwned>(client: &Client, select: &str) -> Vec<T> {
-    let select = select.replace("{db}", client.database());
-    client
-        .rows(&select)
-        .await
-        .unwrap_or_else(|error| panic!("{select}: {}", error.detail()))
-}
-
-/// The answer to a SELECT as text, tab-separated.
+/// The answer, tab-separated, to a SELECT in which `{db}` stands for the database.
 pub(super) async fn text(client: &Client, select: &str) -> String {
     let select = select.replace("{db}", client.database());
     let bytes = client

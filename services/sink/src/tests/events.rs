@@ -115,7 +115,7 @@ pub(super) const fn session(number: u128) -> SessionId {
 }
 
 pub(super) const fn profile(number: u128) -> ProfileId {
-    ProfileId(Uuid::from_u128(0x0f11e_0000 + number))
+    ProfileId(Uuid::from_u128(0x0f11_0000 + number))
 }
 
 pub(super) fn resolved(touchpoint: Touchpoint<'_>) -> Vec<u8> {

@@ -31,7 +31,7 @@ impl Execution<'_> {
         self.running.set_killable(true);
         let (result, pipe) = io::pipe().map_err(no_pipe)?;
         let path = path_of(&pipe);
-        let ways = select.into_file(&path, &self.request.default_format);
+        let ways = select.writing_file(&path, &self.request.default_format);
         let Some(sql) = ways
             .iter()
             .find(|way| connection.classify(way.as_bytes()) == (Class::Control, 1))
@@ -88,7 +88,7 @@ impl Execution<'_> {
     ) -> Result<Statistics, Exception> {
         let (pipe, data) = io::pipe().map_err(no_pipe)?;
         let path = path_of(&pipe);
-        let sql = insert.from_file(&path);
+        let sql = insert.reading_file(&path);
         let added = [Insert::clause(&path)];
         thread::scope(|threads| {
             let feeder = thread::Builder::new()

@@ -20,7 +20,7 @@ pub(crate) struct Insert {
 
 impl Insert {
     /// The same INSERT, reading its data from a file.
-    pub(crate) fn from_file(&self, path: &str) -> String {
+    pub(crate) fn reading_file(&self, path: &str) -> String {
         let Insert {
             target,
             settings,

@@ -38,7 +38,7 @@ pub(crate) struct Select {
 impl Select {
     /// The same statement, writing its result into a file: the ways to say so, of which the engine takes the first
     /// that it can parse.
-    pub(crate) fn into_file(&self, path: &str, default_format: &str) -> Vec<String> {
+    pub(crate) fn writing_file(&self, path: &str, default_format: &str) -> Vec<String> {
         let clause = Self::clause(path);
         let at =
             |at: usize, what: String| format!("{} {what} {}", &self.text[..at], &self.text[at..]);

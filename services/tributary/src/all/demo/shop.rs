@@ -67,7 +67,7 @@ impl Person {
 
     fn traits(&self) -> Value {
         let number = self.number;
-        json!({ "email": format!("customer{number}@demo.example"), "plan": (["basic", "plus"])[usize::from(number % 3 == 0)] })
+        json!({ "email": format!("customer{number}@demo.example"), "plan": (["basic", "plus"])[usize::from(number.is_multiple_of(3))] })
     }
 
     fn random_time(&mut self) -> i64 {

@@ -6,7 +6,7 @@ fn insert_of(text: &str) -> (String, &str) {
         Statement::Insert(insert) => {
             let data = insert.data;
             let sql = insert
-                .from_file("F")
+                .reading_file("F")
                 .split_whitespace()
                 .collect::<Vec<_>>()
                 .join(" ");
@@ -129,7 +129,7 @@ fn a_semicolon_right_after_the_format_is_seen() {
 fn select_of(text: &str) -> Vec<String> {
     match parse(text.as_bytes(), true) {
         Statement::Select(select) => select
-            .into_file("F", "TSV")
+            .writing_file("F", "TSV")
             .iter()
             .map(|way| {
                 way.replace("INTO OUTFILE 'F' APPEND", "@")
