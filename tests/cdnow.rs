@@ -97,15 +97,15 @@ fn interrupt(system: &System) {
         Duration::from_secs(60),
         || {
             let files = std::fs::read_dir(&folder).map_err(|error| error.to_string())?;
-            let mut progress = files.flatten().filter(|file| {
-                file.path()
-                    .extension()
-                    .is_some_and(|extension| extension == "json")
-            });
-            progress
-                .next()
-                .map(|_| ())
-                .ok_or_else(|| "no progress file".to_owned())
+            let progress = files.flatten().map(|file| file.path());
+            let lines = progress
+                .filter(|path| {
+                    path.extension()
+                        .is_some_and(|extension| extension == "json")
+                })
+                .filter_map(|path| serde_json::from_slice::<Value>(&std::fs::read(path).ok()?).ok())
+                .find_map(|progress| progress["lines"].as_u64().filter(|lines| *lines > 0));
+            lines.ok_or_else(|| "nothing is done".to_owned())
         },
     );
     process::kill(import.id().cast_signed());

@@ -86,7 +86,7 @@ pub(crate) fn a_json_file_is_imported_by_pointers(tenant: &Tenant<'_>) {
     );
     let expected = [
         json!({"identifiers": [["crm_id", "17"], ["email", "ann@example.com"]], "score": 4.5}),
-        json!({"identifiers": [["crm_id", "18"]], "score": 0.0}),
+        json!({"identifiers": [["crm_id", "18"]], "score": 0}),
     ];
     assert_eq!(profiles, expected);
 }

@@ -110,33 +110,33 @@ const ALIASES: &str = "SELECT DISTINCT workspace, toString(profile_id) AS profil
      UNION ALL SELECT workspace, profile_id FROM profiles_current WHERE profile_id = {id:UUID}) \
     WHERE {workspace:String} = '' OR workspace = {workspace:String} ORDER BY workspace, profile_id";
 
-const PROFILE: &str = "SELECT toString(first_seen) AS first_seen, toString(last_seen) AS last_seen, sessions, touchpoints, orders, \
-    mapApply((currency, amount) -> (currency, toString(amount)), revenue) AS revenue, channels, traits \
-    FROM profiles_current WHERE workspace = {workspace:String} AND profile_id = {id:UUID}";
+const PROFILE: &str = "SELECT toString(p.first_seen) AS first_seen, toString(p.last_seen) AS last_seen, sessions, touchpoints, orders, \
+    mapApply((currency, amount) -> (currency, toString(amount)), p.revenue) AS revenue, channels, traits \
+    FROM profiles_current AS p WHERE workspace = {workspace:String} AND profile_id = {id:UUID}";
 
-const IDENTITIES: &str = "SELECT identifier_type, identifier_value, toString(valid_from) AS valid_from, toString(valid_to) AS valid_to, \
-    toYear(valid_from) = 1970 AND toYear(valid_to) = 2299 AS always \
-    FROM identities WHERE workspace = {workspace:String} AND profile_id = {id:UUID} \
+const IDENTITIES: &str = "SELECT identifier_type, identifier_value, toString(i.valid_from) AS valid_from, toString(i.valid_to) AS valid_to, \
+    toBool(toYear(i.valid_from) = 1970 AND toYear(i.valid_to) = 2299) AS always \
+    FROM identities AS i WHERE workspace = {workspace:String} AND profile_id = {id:UUID} \
     ORDER BY indexOf(['user_id', 'crm_id', 'loyalty_card', 'email', 'phone', 'social_handle', 'device_id', 'anonymous_id', \
-    'advertising_id', 'push_token'], identifier_type), identifier_value, identities.valid_from LIMIT 200";
+    'advertising_id', 'push_token'], identifier_type), identifier_value, i.valid_from LIMIT 200";
 
 const LINKS: &str = "WITH own AS (SELECT DISTINCT identifier_type, identifier_value FROM identities \
     WHERE workspace = {workspace:String} AND profile_id = {id:UUID}) \
-    SELECT higher_type, higher_value, lower_type, lower_value, toString(first_seen) AS first_seen, first_message_id, \
-    toString(last_day) AS last_day, sources, \
-    (higher_type, higher_value, lower_type, lower_value) IN (SELECT higher_type, higher_value, lower_type, lower_value \
-    FROM identity_refusals WHERE workspace = {workspace:String}) AS refused FROM links WHERE workspace = {workspace:String} \
+    SELECT higher_type, higher_value, lower_type, lower_value, toString(l.first_seen) AS first_seen, first_message_id, \
+    toString(l.last_day) AS last_day, sources, \
+    toBool((higher_type, higher_value, lower_type, lower_value) IN (SELECT higher_type, higher_value, lower_type, lower_value \
+    FROM identity_refusals WHERE workspace = {workspace:String})) AS refused FROM links AS l WHERE workspace = {workspace:String} \
     AND ((higher_type, higher_value) IN (SELECT * FROM own) OR (lower_type, lower_value) IN (SELECT * FROM own)) \
-    ORDER BY refused, links.first_seen, ALL LIMIT 200";
+    ORDER BY refused, l.first_seen, higher_type, higher_value, lower_type, lower_value LIMIT 200";
 
 const REFUSALS: &str = "WITH own AS (SELECT DISTINCT identifier_type, identifier_value FROM identities \
     WHERE workspace = {workspace:String} AND profile_id = {id:UUID}) \
     SELECT higher_type, higher_value, lower_type, lower_value, reason FROM identity_refusals WHERE workspace = {workspace:String} \
     AND ((higher_type, higher_value) IN (SELECT * FROM own) OR (lower_type, lower_value) IN (SELECT * FROM own)) ORDER BY ALL LIMIT 200";
 
-const SESSIONS: &str = "SELECT toString(session_id) AS session_id, timeline, toString(started_at) AS started_at, toString(ended_at) AS ended_at, \
-    touchpoints, channel, traffic_source, campaign FROM sessions_current WHERE workspace = {workspace:String} AND profile_id = {id:UUID} \
-    ORDER BY sessions_current.started_at DESC, session_id LIMIT 20";
+const SESSIONS: &str = "SELECT toString(s.session_id) AS session_id, timeline, toString(s.started_at) AS started_at, toString(s.ended_at) AS ended_at, \
+    touchpoints, channel, traffic_source, campaign FROM sessions_current AS s WHERE workspace = {workspace:String} AND profile_id = {id:UUID} \
+    ORDER BY s.started_at DESC, session_id LIMIT 20";
 
 impl Answer {
     /// None when nothing is known of the subject.
