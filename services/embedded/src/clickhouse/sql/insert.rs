@@ -30,7 +30,7 @@ impl Insert {
         format!("{target} {} {settings} FORMAT {format}", Self::clause(path))
     }
 
-    /// What [`Insert::from_file`] adds, so that it can be taken out of the engine's messages.
+    /// What [`Insert::reading_file`] adds, so that it can be taken out of the engine's messages.
     pub(crate) fn clause(path: &str) -> String {
         format!("FROM INFILE '{path}' COMPRESSION 'none'")
     }

@@ -51,7 +51,7 @@ impl Select {
         ways
     }
 
-    /// What [`Select::into_file`] adds.
+    /// What [`Select::writing_file`] adds.
     pub(crate) fn clause(path: &str) -> String {
         format!("INTO OUTFILE '{path}' APPEND")
     }
