@@ -110,7 +110,7 @@ fn check(system: &System, books: &Books, when: &str) {
     );
     let kpi = |kpi: &str| {
         tenant.query(&format!(
-            "SELECT value FROM kpis_current WHERE workspace = {{w:String}} AND kpi = '{kpi}' AND window = '7d' AND dimension = '' ORDER BY window_end DESC LIMIT 1"
+            "SELECT toString(value) AS value FROM kpis_current WHERE workspace = {{w:String}} AND kpi = '{kpi}' AND window = '7d' AND dimension = '' ORDER BY window_end DESC LIMIT 1"
         ))
     };
     // The last 7-day mark is on the hour; every event is at least that old, but for the last rounds'.
@@ -120,7 +120,7 @@ fn check(system: &System, books: &Books, when: &str) {
     );
     assert_eq!(
         kpi("orders"),
-        [json!({"value": orders.as_f64().expect("a number")})],
+        [json!({"value": orders.to_string()})],
         "orders as a KPI after {when}"
     );
     let sessions: BTreeSet<String> = tenant
