@@ -1,9 +1,5 @@
-//! Tests of the whole writer, against fakes that die at any step and against the real engine.
+//! Tests of the whole writer, against fakes that die at any step.
 
-mod engine;
 mod events;
 mod kills;
-mod pipeline;
-mod stored;
-mod views;
 mod world;
