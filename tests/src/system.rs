@@ -1,13 +1,18 @@
-//! A `tributary all` of a test's own.
+//! A system of a test's own: a `tributary all`, or each service as a process of its own.
 
-use crate::client::{Answer, Client};
+mod access;
+mod apart;
+
+pub use access::basic;
+
+use crate::client::Client;
 use crate::process::{self, Process};
 use crate::wait::until;
 use rustix::process::Signal;
 use serde_json::Value;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -15,7 +20,6 @@ use tempfile::TempDir;
 const STARTS_WITHIN: Duration = Duration::from_secs(180);
 /// Promised is 10 s; a busy machine takes longer for the rest.
 const STOPS_WITHIN: Duration = Duration::from_secs(30);
-const SETTLES_WITHIN: Duration = Duration::from_secs(240);
 /// Of a log, when something fails.
 const SHOWN_LINES: usize = 40;
 
@@ -58,6 +62,7 @@ pub struct System {
     settings: Settings,
     folder: TempDir,
     all: Option<Child>,
+    parts: apart::Parts,
     endpoints: Value,
     /// Asks it.
     pub client: Client,
@@ -87,6 +92,7 @@ impl System {
             settings,
             folder,
             all: None,
+            parts: apart::Parts::default(),
             endpoints: Value::Null,
             client: Client::default(),
         };
@@ -180,126 +186,6 @@ impl System {
         let path = self.folder.path().join(name);
         fs::write(&path, content).expect("the temporary folder is writable");
         path
-    }
-
-    /// A part of `endpoints.json`.
-    ///
-    /// # Panics
-    /// When there is none.
-    pub fn endpoint(&self, name: &str) -> &str {
-        self.endpoints[name]
-            .as_str()
-            .unwrap_or_else(|| panic!("endpoints.json has no {name}: {}", self.endpoints))
-    }
-
-    /// A job of the binary on this system's folder, whatever else is in the environment.
-    pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.settings.binary);
-        let foreign = std::env::vars().map(|(name, _)| name);
-        for name in foreign.filter(|name| {
-            name.starts_with("TRIBUTARY__") || name == "KAFKA_BROKERS" || name == "CLICKHOUSE_URL"
-        }) {
-            command.env_remove(name);
-        }
-        command
-            .args(arguments)
-            .arg("--data")
-            .arg(self.data())
-            .arg("--config")
-            .arg(self.config())
-            .current_dir(self.folder.path());
-        command
-    }
-
-    /// Runs a job to its end.
-    ///
-    /// # Panics
-    /// When it cannot be started.
-    pub fn job(&self, arguments: &[&str]) -> Output {
-        self.command(arguments)
-            .stdin(Stdio::null())
-            .output()
-            .expect("the binary starts")
-    }
-
-    /// Rows of a query. Parameters stand in it as `{name:Type}`.
-    ///
-    /// # Panics
-    /// When ClickHouse does not answer with rows.
-    pub fn query(&self, sql: &str, parameters: &[(&str, &str)]) -> Vec<Value> {
-        self.try_query(sql, parameters)
-            .unwrap_or_else(|error| panic!("{error} in {sql}"))
-    }
-
-    /// Rows of a query.
-    ///
-    /// # Errors
-    /// When ClickHouse does not answer with rows.
-    pub fn try_query(&self, sql: &str, parameters: &[(&str, &str)]) -> Result<Vec<Value>, String> {
-        let mut url = format!(
-            "{}/?database=tributary&default_format=JSONEachRow&output_format_json_quote_64bit_integers=0&output_format_json_quote_decimals=1&output_format_json_named_tuples_as_objects=0",
-            self.endpoint("clickhouse")
-        );
-        for (name, value) in parameters {
-            url += &format!(
-                "&param_{name}={}",
-                percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC)
-            );
-        }
-        let answer = self.client.post(&url, &[], sql.as_bytes())?;
-        if answer.status != 200 {
-            return Err(format!(
-                "ClickHouse answers {}: {}",
-                answer.status, answer.body
-            ));
-        }
-        answer
-            .body
-            .lines()
-            .map(|line| serde_json::from_str(line).map_err(|error| format!("{error}: {line}")))
-            .collect()
-    }
-
-    /// Sends a request to ingest with a write key.
-    ///
-    /// # Errors
-    /// When there is no answer.
-    pub fn ingest(&self, path: &str, write_key: &str, body: &[u8]) -> Result<Answer, String> {
-        let authorization = basic(write_key);
-        let headers = [
-            ("Authorization", authorization.as_str()),
-            ("Content-Type", "application/json"),
-        ];
-        self.client.post(
-            &format!("{}{path}", self.endpoint("ingest")),
-            &headers,
-            body,
-        )
-    }
-
-    /// Waits until everything that was acknowledged so far is in ClickHouse.
-    ///
-    /// # Panics
-    /// When it does not get there.
-    pub fn settled(&self) {
-        let url = format!("{}/settled", self.endpoint("metrics"));
-        until("/settled", SETTLES_WITHIN, || {
-            match self.client.get(&url)? {
-                Answer { status: 200, .. } => Ok(()),
-                Answer { status, body, .. } => Err(format!("it answers {status}: {body}")),
-            }
-        });
-    }
-
-    /// The metrics, as Prometheus reads them.
-    ///
-    /// # Panics
-    /// When there is no answer.
-    pub fn metrics(&self) -> String {
-        self.client
-            .get(&format!("{}/metrics", self.endpoint("metrics")))
-            .expect("the metrics port answers")
-            .body
     }
 
     /// Its processes besides the main one: `kafka`, `clickhouse`.
@@ -420,6 +306,7 @@ impl Drop for System {
             let _ = all.kill();
             let _ = all.wait();
         }
+        self.parts.kill();
         for process in process::of_folder(self.folder.path()) {
             process::kill(process.pid);
         }
@@ -434,13 +321,4 @@ fn show(path: &Path) {
     for line in &lines[lines.len().saturating_sub(SHOWN_LINES)..] {
         eprintln!("{line}");
     }
-}
-
-/// The header of Basic authentication with a write key.
-pub fn basic(write_key: &str) -> String {
-    use base64::Engine;
-    format!(
-        "Basic {}",
-        base64::engine::general_purpose::STANDARD.encode(format!("{write_key}:"))
-    )
 }
