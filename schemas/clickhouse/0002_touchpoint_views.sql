@@ -130,15 +130,15 @@ SELECT
     t.workspace, t.message_id, t.type, t.event, t.channel, t.source, t.subject, t.activity, t.bot,
     t.historic, t.occurred_at, t.sent_at, t.received_at, t.original_timestamp, t.clock_correction_ms,
     t.timeline, t.identifiers, t.anonymous_id, t.user_id, t.email, t.phone, t.device_id,
-    if(m.found, m.session_id, if(r.found AND t.occurred_at <= r.until, r.session_id, t.session_id)) AS session_id,
-    if(m.found, m.profile_id, if(r.found AND t.occurred_at <= r.until, r.profile_id, t.profile_id)) AS profile_id,
+    if(m.found, m.session_id, if(t.counts AND r.found AND t.occurred_at <= r.until, r.session_id, t.session_id)) AS session_id,
+    if(m.found, m.profile_id, if(t.counts AND r.found AND t.occurred_at <= r.until, r.profile_id, t.profile_id)) AS profile_id,
     t.links_offset, t.order_kind, t.order_namespace, t.order_id, t.revenue, t.margin, t.currency,
     t.device_type, t.store, t.traffic_source, t.campaign, t.campaign_source, t.campaign_medium,
     t.campaign_term, t.campaign_content, t.url, t.referrer, t.group_id, t.consents, t.traits, t.properties,
     t.context, t.kafka_partition, t.kafka_offset
 FROM
 (
-    SELECT *, timeline_hash, message_hash, toUInt8(activity = 'active' AND NOT bot) AS counts
+    SELECT *, timeline_hash, message_hash, activity = 'active' AND NOT bot AS counts
     FROM {database}.touchpoints
     WHERE timeline_hash IN (SELECT timeline_hash FROM {database}.overrides FINAL WHERE notEmpty(range_from) OR notEmpty(message_id))
 ) AS t
@@ -152,8 +152,8 @@ ANY LEFT JOIN
 ASOF LEFT JOIN
 (
     SELECT
-        timeline_hash, 1::UInt8 AS counts, since, until, session_id, profile_id, true AS found
+        timeline_hash, since, until, session_id, profile_id, true AS found
     FROM {database}.overrides FINAL
     ARRAY JOIN range_from AS since, range_to AS until, range_session AS session_id, range_profile AS profile_id
-) AS r ON t.timeline_hash = r.timeline_hash AND t.counts = r.counts AND t.occurred_at >= r.since
+) AS r ON t.timeline_hash = r.timeline_hash AND t.occurred_at >= r.since
 COMMENT 'every event once, with session and customer as known now';
