@@ -53,7 +53,7 @@ impl Options {
             port,
             controller_port,
             jars: None,
-            stop_within: Duration::from_secs(6),
+            stop_within: Duration::from_secs(8),
         }
     }
 }

@@ -33,15 +33,13 @@ pub(super) struct Plan {
     pub(super) environment: Vec<(String, String)>,
     /// Where its output goes.
     pub(super) log: PathBuf,
-    /// After this long it is killed.
-    pub(super) stop_within: Duration,
 }
 
 /// A child, as the rest of the process sees it.
 #[derive(Debug)]
 pub(super) struct Child {
     plan: Plan,
-    ask: Sender<()>,
+    ask: Sender<Duration>,
     state: watch::Receiver<State>,
     thread: Option<JoinHandle<()>>,
 }
@@ -122,16 +120,16 @@ impl Child {
     }
 
     /// Asks it to stop, and waits. What does not stop in time is killed.
-    pub(super) async fn stop(mut self) {
-        let _ = self.ask.send(());
+    pub(super) async fn stop(mut self, within: Duration) {
+        let _ = self.ask.send(within);
         if let Some(thread) = self.thread.take() {
-            // It waits no longer than `stop_within` and the kill.
+            // It waits no longer than that and the kill.
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
     }
 }
 
-fn watch_over(plan: &Plan, asked: &Receiver<()>, report: &watch::Sender<State>) {
+fn watch_over(plan: &Plan, asked: &Receiver<Duration>, report: &watch::Sender<State>) {
     let mut pause = FIRST_PAUSE;
     loop {
         let started = Instant::now();
@@ -166,18 +164,24 @@ fn watch_over(plan: &Plan, asked: &Receiver<()>, report: &watch::Sender<State>) 
 }
 
 /// Its status once it ended by itself; nothing when it was stopped because somebody asked.
-fn wait(mut child: std::process::Child, plan: &Plan, asked: &Receiver<()>) -> Option<ExitStatus> {
-    loop {
+fn wait(
+    mut child: std::process::Child,
+    plan: &Plan,
+    asked: &Receiver<Duration>,
+) -> Option<ExitStatus> {
+    let within = loop {
         if let Ok(Some(status)) = child.try_wait() {
             return Some(status);
         }
         match asked.recv_timeout(WATCH) {
             Err(RecvTimeoutError::Timeout) => {}
-            _ => break,
+            Ok(within) => break within,
+            // Nobody is left to wait for it.
+            Err(RecvTimeoutError::Disconnected) => break Duration::ZERO,
         }
-    }
+    };
     terminate(child.id());
-    let deadline = Instant::now() + plan.stop_within;
+    let deadline = Instant::now() + within;
     while matches!(child.try_wait(), Ok(None)) {
         if Instant::now() > deadline {
             tracing::warn!(child = plan.name, "did not stop in time and is killed");

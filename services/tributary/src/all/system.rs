@@ -9,7 +9,7 @@ use crate::compose::{Part, Services, Surroundings, migrate};
 use crate::exit::Failure;
 use std::future::Future;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tributary_platform::admin_http::Readiness;
 use tributary_platform::config::{Config, Secret};
 use tributary_platform::endpoints::Endpoints;
@@ -17,8 +17,10 @@ use tributary_platform::lifecycle::Lifecycle;
 use tributary_platform::metrics::Metrics;
 use tributary_platform::settled::Settlement;
 
-/// All budgets together stay below the ten seconds that a stop may take.
-const CHILD_STOPS_WITHIN: Duration = Duration::from_millis(2500);
+/// A stop may take ten seconds: the children get what the services leave of it, which is nearly all.
+const STOPS_WITHIN: Duration = Duration::from_millis(9500);
+/// At least, when the services took all their time.
+const CHILDREN_STOP_WITHIN: Duration = Duration::from_secs(2);
 const METRICS_STOP_WITHIN: Duration = Duration::from_millis(500);
 /// A cold start of Kafka on a busy machine, twice.
 const CHILDREN_START_WITHIN: Duration = Duration::from_secs(90);
@@ -97,16 +99,20 @@ impl System {
 
     /// Not ready first; then intake, processing, storing; then what they stand on. What did not stop is named.
     pub(super) async fn stop(self) -> Vec<String> {
+        let start = Instant::now();
         self.surroundings.readiness.stop();
         let mut left = Vec::new();
         if let Err(error) = Endpoints::remove(&self.config.data) {
             left.push(format!("endpoints.json ({error})"));
         }
         left.extend(self.lifecycle.stop().await);
+        let within = STOPS_WITHIN
+            .saturating_sub(start.elapsed())
+            .max(CHILDREN_STOP_WITHIN);
         let children: Vec<_> = self
             .children
             .into_iter()
-            .map(|child| tokio::spawn(child.stop()))
+            .map(|child| tokio::spawn(child.stop(within)))
             .collect();
         for child in children {
             if child.await.is_err() {
@@ -150,7 +156,6 @@ impl System {
                 port("CLICKHOUSE", ports.clickhouse),
             ],
             log: logs::path(&self.config.data, name),
-            stop_within: CHILD_STOPS_WITHIN,
         }
     }
 
