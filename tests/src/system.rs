@@ -232,6 +232,8 @@ impl System {
         all.kill().expect("it is our child");
         all.wait().expect("it is our child");
         self.no_process_is_left();
+        // What it left behind must not be taken for that of the next start.
+        fs::remove_file(self.data().join("endpoints.json")).expect("it was ready");
     }
 
     /// Sends a signal to the main process.
