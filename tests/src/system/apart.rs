@@ -118,8 +118,9 @@ impl System {
             file.expect("the temporary folder is writable")
         };
         let mut command = self.command_on(&[part], &self.data().join(part));
-        let named = |name: &&(&String, &u16)| !name.0.contains(' ');
-        for (name, port) in self.parts.ports.iter().filter(named) {
+        // Those of metrics have no names of their own in the configuration.
+        let ports = self.parts.ports.iter();
+        for (name, port) in ports.filter(|(name, _)| !name.contains(' ')) {
             command.env(
                 format!("TRIBUTARY__PORTS__{}", name.to_uppercase()),
                 port.to_string(),
