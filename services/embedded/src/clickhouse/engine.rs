@@ -77,6 +77,7 @@ pub(crate) struct Engine {
     admin: Mutex<Option<Connection>>,
     pub(crate) facts: Facts,
     running: Mutex<HashMap<String, Arc<Running>>>,
+    closing: AtomicBool,
     _lock: File,
 }
 
@@ -117,13 +118,19 @@ impl Engine {
             admin: Mutex::new(Some(admin)),
             facts,
             running: Mutex::default(),
+            closing: AtomicBool::new(false),
             _lock: lock,
         })
     }
 
     /// A connection of its own, with default settings: half a millisecond.
     pub(crate) fn connect(&self) -> Result<Connection, Exception> {
-        self.library.connect(&self.arguments).ok_or_else(|| {
+        let connection = if self.closing.load(Ordering::SeqCst) {
+            None
+        } else {
+            self.library.connect(&self.arguments)
+        };
+        connection.ok_or_else(|| {
             Exception::new(
                 exception::CANNOT_SCHEDULE_TASK,
                 "The engine accepts no connection",
@@ -211,6 +218,11 @@ impl Engine {
             running.set_killable(true);
             self.cancel(&running);
         }
+    }
+
+    /// Opens no connection any more.
+    pub(crate) fn refuse_connections(&self) {
+        self.closing.store(true, Ordering::SeqCst);
     }
 
     /// Stops the engine after the last statement and session. `false` if a connection is still open.

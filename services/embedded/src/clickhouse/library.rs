@@ -10,7 +10,8 @@ use libloading::os::unix::{Library as Object, RTLD_LOCAL, RTLD_NOW};
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::path::Path;
 use std::ptr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Once};
 
 type RawConnection = *mut *mut c_void;
 type RawResult = *mut c_void;
@@ -106,6 +107,8 @@ struct Api {
 /// The loaded library. It is never unloaded: its threads outlive every handle to it.
 pub(crate) struct Library {
     api: Api,
+    /// Connections that are open.
+    open: AtomicUsize,
 }
 
 impl std::fmt::Debug for Library {
@@ -160,7 +163,10 @@ impl Library {
         // SAFETY: sets a flag, before the first connection. Otherwise the engine's own handlers swallow a crash
         // for minutes.
         unsafe { (api.set_signal_handlers)(0) };
-        Ok(Arc::new(Library { api }))
+        Ok(Arc::new(Library {
+            api,
+            open: AtomicUsize::new(0),
+        }))
     }
 
     /// The version of libchdb (not of the ClickHouse in it).
@@ -181,17 +187,24 @@ impl Library {
         if raw.is_null() || unsafe { *raw }.is_null() {
             return None;
         }
+        // After what the engine registers when it starts, and so before it at the end.
+        exit_without_the_engine();
+        self.open.fetch_add(1, Ordering::SeqCst);
         Some(Connection {
             raw,
             library: Arc::clone(self),
         })
     }
 
-    /// Joins the engine's threads. `false` while a connection is still open. Afterwards no connection can be opened
-    /// in this process.
+    /// Closes the engine. `false` while a connection is open. No connection can be opened after it in this process.
     pub(crate) fn shutdown(&self) -> bool {
-        // SAFETY: may be called at any time; it refuses while a connection is open.
-        unsafe { (self.api.shutdown)() == 0 }
+        if self.open.load(Ordering::SeqCst) > 0 {
+            return false;
+        }
+        // SAFETY: may be called at any time. It joins the engine's threads, but for those of tables: that they run
+        // makes it return an error.
+        unsafe { (self.api.shutdown)() };
+        true
     }
 }
 
@@ -301,7 +314,28 @@ impl Drop for Connection {
     fn drop(&mut self) {
         // SAFETY: opened by `connect`, closed once, and no statement runs, for that would borrow it.
         unsafe { (self.library.api.close)(self.raw) }
+        self.library.open.fetch_sub(1, Ordering::SeqCst);
     }
+}
+
+/// Has the process end without the engine's own end: once a table was used, its static destructors crash. Nothing is
+/// lost with them, for an insert stands on the disk before it is answered.
+fn exit_without_the_engine() {
+    unsafe extern "C" {
+        // Of glibc, like the library itself; unlike `atexit` it tells the status.
+        fn on_exit(callback: extern "C" fn(c_int, *mut c_void), argument: *mut c_void) -> c_int;
+    }
+    extern "C" fn exit(status: c_int, _: *mut c_void) {
+        // SAFETY: never returns, and runs nothing of this process any more.
+        unsafe { libc::_exit(status) }
+    }
+    static REGISTERED: Once = Once::new();
+    REGISTERED.call_once(|| {
+        // SAFETY: registers a function of this program, which stays where it is until the process is gone.
+        if unsafe { on_exit(exit, ptr::null_mut()) } != 0 {
+            tracing::warn!("the process may crash when it ends");
+        }
+    });
 }
 
 /// # Safety

@@ -272,9 +272,12 @@ impl Execution<'_> {
         writer: &mut Writer,
     ) -> Result<Statistics, Exception> {
         let executed = self.engine_call(connection, text, &[])?;
-        if !executed.output.is_empty() {
-            self.set_format(writer, format);
+        // EXPLAIN writes something even then.
+        let wanted = format.unwrap_or(&self.request.default_format);
+        if executed.output.is_empty() || wanted.eq_ignore_ascii_case("Null") {
+            return Ok(executed.statistics);
         }
+        self.set_format(writer, format);
         // Who is gone need not know; the statement has run.
         let _ = writer.write(&executed.output);
         Ok(executed.statistics)

@@ -96,6 +96,7 @@ impl Server {
             );
             self.engine.cancel_all();
         }
+        self.engine.refuse_connections();
         let ended = async {
             while self.engine.running() > 0 {
                 sleep(Duration::from_millis(5)).await;
