@@ -138,7 +138,7 @@ SELECT
     t.context, t.kafka_partition, t.kafka_offset
 FROM
 (
-    SELECT *, timeline_hash, message_hash, activity = 'active' AND NOT bot AS counts
+    SELECT *, timeline_hash, message_hash, activity = 'active' AND NOT bot AND subject = 'customer' AS counts
     FROM {database}.touchpoints
     WHERE timeline_hash IN (SELECT timeline_hash FROM {database}.overrides FINAL WHERE notEmpty(range_from) OR notEmpty(message_id))
 ) AS t

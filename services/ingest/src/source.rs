@@ -22,8 +22,8 @@ pub(crate) struct Source {
     /// All its events are passive.
     pub(crate) sync: bool,
     pub(crate) may_link: bool,
-    /// Empty: any.
-    allowed_origins: Vec<String>,
+    /// None: any.
+    allowed_origins: Option<Vec<String>>,
     pub(crate) metrics: SourceMetrics,
 }
 
@@ -43,21 +43,18 @@ impl Source {
             historic: source.historic,
             sync: source.sync,
             may_link: source.links,
-            allowed_origins: if any {
-                Vec::new()
-            } else {
-                source.allowed_origins.clone()
-            },
+            allowed_origins: (!any).then(|| source.allowed_origins.clone()),
             metrics: metrics.of(&source.workspace, &source.name),
         }
     }
 
     /// Whether pages of this origin may send with this source's keys.
     pub(crate) fn allows(&self, origin: &[u8]) -> bool {
-        self.allowed_origins.is_empty()
-            || self
-                .allowed_origins
-                .iter()
-                .any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(origin))
+        let Some(allowed) = &self.allowed_origins else {
+            return true;
+        };
+        allowed
+            .iter()
+            .any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(origin))
     }
 }

@@ -427,6 +427,23 @@ fn browsers_of_allowed_origins_may_read_the_answer_and_others_may_not_send() {
 }
 
 #[test]
+fn with_an_empty_list_of_origins_no_page_may_send_but_servers_may() {
+    let world = World::start(|config| config.sources[0].allowed_origins = Vec::new());
+    let body = format!(r#"{{"writeKey":"{KEY}","anonymousId":"c"}}"#);
+    let page = world.request(
+        "POST",
+        "/v1/p",
+        &[("Origin", "https://shop.org")],
+        body.as_bytes(),
+    );
+    assert_eq!(page.status, 403);
+    assert_eq!(
+        world.request("POST", "/v1/p", &[], body.as_bytes()).status,
+        200
+    );
+}
+
+#[test]
 fn the_browser_sdk_finds_its_settings_and_is_sent_back_here() {
     let world = World::start(|_| ());
     let answer = world.request(

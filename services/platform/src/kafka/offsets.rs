@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
 
 use super::connect::{Logged, properties};
 use crate::config::Kafka;
@@ -102,6 +102,40 @@ pub enum Undecided {
     /// A transaction stays open.
     #[error("another worker's transaction stays open")]
     Open,
+}
+
+/// What the consumer's group has committed for these partitions. Waits for transactions with offsets of them to end.
+///
+/// # Errors
+/// When Kafka does not answer.
+pub fn committed<C: rdkafka::consumer::ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partitions: &TopicPartitionList,
+    timeout: Duration,
+) -> Result<TopicPartitionList, KafkaError> {
+    let begin = Instant::now();
+    loop {
+        let answer = consumer.committed_offsets(partitions.clone(), timeout).and_then(|list| {
+            list.elements().iter().try_for_each(TopicPartitionListElem::error)?;
+            Ok(list)
+        });
+        match answer {
+            // A coordinator that has just taken its office, as at the first use of a group.
+            Err(KafkaError::MetadataFetch(code) | KafkaError::OffsetFetch(code))
+                if begin.elapsed() < timeout
+                    && matches!(
+                        code,
+                        RDKafkaErrorCode::NotCoordinator
+                            | RDKafkaErrorCode::CoordinatorNotAvailable
+                            | RDKafkaErrorCode::CoordinatorLoadInProgress
+                            | RDKafkaErrorCode::UnstableOffsetCommit
+                    ) =>
+            {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            answer => return answer,
+        }
+    }
 }
 
 /// The ends of partitions as the consumer's isolation level sees them.

@@ -282,10 +282,9 @@ fn committed(stage: &Stage) -> Result<BTreeMap<(String, i32), (i64, Progress)>, 
     for (topic, partition) in &stage.partitions {
         list.add_partition(topic, *partition);
     }
-    let list = stage.group.committed_offsets(list, ANSWER)?;
+    let list = crate::kafka::offsets::committed(&stage.group, &list, ANSWER)?;
     let mut committed = BTreeMap::new();
     for element in list.elements() {
-        element.error()?;
         let offset = match element.offset() {
             Offset::Offset(offset) => offset,
             _ => 0,

@@ -14,6 +14,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tributary_platform::kafka::connect::{forward_error, forward_log, properties, topic};
+use tributary_platform::kafka::offsets;
 use tributary_platform::settled::Progress;
 
 use super::Options;
@@ -121,12 +122,9 @@ impl Member {
         if partitions.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let list = self
-            .consumer
-            .committed_offsets(self.list(partitions), ANSWER)?;
+        let list = offsets::committed(&self.consumer, &self.list(partitions), ANSWER)?;
         let mut committed = BTreeMap::new();
         for element in list.elements() {
-            element.error()?;
             let found = match element.offset() {
                 Offset::Offset(offset) => Committed {
                     offset,
@@ -159,7 +157,7 @@ impl Member {
             .iter()
             .map(|partition| (self.topic.clone(), *partition))
             .collect();
-        let ends = tributary_platform::kafka::offsets::ends(&self.consumer, &partitions, ANSWER)?;
+        let ends = offsets::ends(&self.consumer, &partitions, ANSWER)?;
         Ok(ends
             .into_iter()
             .map(|((_, partition), end)| (partition, end))

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 pub(super) const START: i64 = 1_767_225_600_000;
 
-fn touchpoint<'a>(message_id: &'a str, timeline: &'a str, at: i64) -> Touchpoint<'a> {
+pub(super) fn touchpoint<'a>(message_id: &'a str, timeline: &'a str, at: i64) -> Touchpoint<'a> {
     Touchpoint {
         workspace: "default",
         message_id,
@@ -75,7 +75,7 @@ fn touchpoint<'a>(message_id: &'a str, timeline: &'a str, at: i64) -> Touchpoint
     }
 }
 
-fn order<'a>(order_id: &'a str, products: &[&'a str]) -> Order<'a> {
+pub(super) fn order<'a>(order_id: &'a str, products: &[&'a str]) -> Order<'a> {
     let line = |product: &&'a str| OrderLine {
         product_id: product,
         sku: "",
@@ -97,7 +97,7 @@ fn order<'a>(order_id: &'a str, products: &[&'a str]) -> Order<'a> {
     }
 }
 
-fn answer(comment: &str) -> Answer<'_> {
+pub(super) fn answer(comment: &str) -> Answer<'_> {
     Answer {
         question_id: "q1",
         wording: "Would you?",
@@ -110,15 +110,15 @@ fn answer(comment: &str) -> Answer<'_> {
     }
 }
 
-const fn session(number: u128) -> SessionId {
+pub(super) const fn session(number: u128) -> SessionId {
     SessionId(Uuid::from_u128(0x5e55_0000 + number))
 }
 
-const fn profile(number: u128) -> ProfileId {
+pub(super) const fn profile(number: u128) -> ProfileId {
     ProfileId(Uuid::from_u128(0xf11e_0000 + number))
 }
 
-fn resolved(touchpoint: Touchpoint<'_>) -> Vec<u8> {
+pub(super) fn resolved(touchpoint: Touchpoint<'_>) -> Vec<u8> {
     let resolved = ResolvedTouchpoint {
         session_id: Some(session(1)),
         profile_id: Some(profile(1)),
