@@ -76,6 +76,8 @@ async fn connection(
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
+        // Otherwise a client that closes after its last byte could have its request dropped before it is read.
+        .half_close(true)
         .header_read_timeout(service.limits.header_timeout)
         .max_buf_size(BUFFER)
         .pipeline_flush(true)

@@ -44,7 +44,7 @@ pub(crate) struct Service {
 /// What a body holds.
 #[derive(Clone, Copy, Debug)]
 enum Shape {
-    Single(Call),
+    Single { call: Call, verbose: bool },
     Pixel(Call),
     Batch { verbose: bool },
 }
@@ -53,9 +53,17 @@ impl Shape {
     /// The call that the path names; in a batch each event names its own.
     fn call(self) -> Option<Call> {
         match self {
-            Self::Single(call) | Self::Pixel(call) => Some(call),
+            Self::Single { call, .. } | Self::Pixel(call) => Some(call),
             Self::Batch { .. } => None,
         }
+    }
+
+    /// Whether the answer tells what became of each event.
+    fn is_verbose(self) -> bool {
+        matches!(
+            self,
+            Self::Single { verbose: true, .. } | Self::Batch { verbose: true }
+        )
     }
 }
 
@@ -75,16 +83,14 @@ impl Service {
         let headers = &head.headers;
         let query = head.uri.query().unwrap_or("");
         let answer = match route(&head.method, head.uri.path()) {
-            Route::Single(call) => self.post(Shape::Single(call), headers, body).await,
+            Route::Single(call) => {
+                let verbose = is_verbose(query);
+                self.post(Shape::Single { call, verbose }, headers, body)
+                    .await
+            }
             Route::Batch => {
-                self.post(
-                    Shape::Batch {
-                        verbose: is_verbose(query),
-                    },
-                    headers,
-                    body,
-                )
-                .await
+                let verbose = is_verbose(query);
+                self.post(Shape::Batch { verbose }, headers, body).await
             }
             Route::Pixel(call) => self.pixel(call, headers, query).await,
             Route::Settings(key) => match self.sources.by_key(key) {
@@ -119,7 +125,7 @@ impl Service {
         };
         let encoding = Encoding::of(headers).ok_or(Rejection::UnknownEncoding)?;
         let limit = match shape {
-            Shape::Single(_) | Shape::Pixel(_) => self.limits.max_event_bytes,
+            Shape::Single { .. } | Shape::Pixel(_) => self.limits.max_event_bytes,
             Shape::Batch { .. } => self.limits.max_batch_bytes,
         };
         let packed = read::body(body, limit, self.limits.body_timeout).await?;
@@ -159,7 +165,7 @@ impl Service {
         self.metrics.unpacked_bytes.inc_by(body.len() as u64);
         let max_events = self.limits.max_batch_events;
         let request = match shape {
-            Shape::Single(_) | Shape::Pixel(_) => split::single(body),
+            Shape::Single { .. } | Shape::Pixel(_) => split::single(body),
             Shape::Batch { .. } => split::batch(body, max_events),
         }
         .map_err(|error| Rejection::Split { error, max_events })?;
@@ -199,7 +205,7 @@ impl Service {
             },
             received_at,
         };
-        let mut taken = Taken::new(matches!(shape, Shape::Batch { verbose: true }));
+        let mut taken = Taken::new(shape.is_verbose());
         let mut raw_events = None;
         let mut last_refusal = None;
         for (index, element) in request.elements.iter().enumerate() {
@@ -299,9 +305,9 @@ async fn finish(shape: Shape, sent: Sent) -> Result<Answer, Rejection> {
         .map_err(Rejection::Unavailable)?;
     match (shape, sent.refusal) {
         (_, Some(refusal)) => Err(Rejection::Event(refusal)),
-        (Shape::Single(_), None) => Ok(answer::success()),
+        (Shape::Single { verbose: false, .. }, None) => Ok(answer::success()),
         (Shape::Pixel(_), None) => Ok(answer::pixel()),
-        (Shape::Batch { .. }, None) => Ok(answer::taken(&sent.taken)),
+        (Shape::Single { .. } | Shape::Batch { .. }, None) => Ok(answer::taken(&sent.taken)),
     }
 }
 

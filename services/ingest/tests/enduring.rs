@@ -172,6 +172,18 @@ fn a_client_that_dawdles_over_its_headers_is_closed_and_over_its_body_is_told() 
 }
 
 #[test]
+fn an_event_is_counted_though_its_client_went_away() {
+    let world = World::start(|config| config.ingest.linger = Duration::from_millis(500));
+    drop(begin(&world, EVENT, EVENT.len()));
+    eventually("the event is counted", || {
+        world.events("accepted") + world.events("failed") == 1
+    });
+    eventually("its place is free", || {
+        world.metric("tributary_ingest_in_flight_requests") == 0
+    });
+}
+
+#[test]
 fn a_stop_answers_what_is_in_flight_and_takes_nothing_more() {
     let mut world = World::start(|_| ());
     let mut connection = begin(&world, EVENT, 5);

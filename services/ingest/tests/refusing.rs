@@ -15,6 +15,18 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
+fn a_single_event_too_is_told_what_became_of_it() {
+    let world = World::start(|_| ());
+    let event = r#"{"messageId":"good","userId":"u"}"#;
+    let json = world.post("/v1/page?verbose=1", event).json();
+    assert_eq!(json["events"][0]["message_id"].as_str(), Some("good"));
+    assert_eq!(json["events"][0]["status"].as_str(), Some("accepted"));
+    assert_eq!(json["accepted"].as_u64(), Some(1));
+    let refused = world.post("/v1/page?verbose=1", r#"{"userId":"null"}"#);
+    assert_eq!(refused.status, 400, "{refused:?}");
+}
+
+#[test]
 fn a_bad_event_is_refused_alone_and_goes_whole_to_the_dead_letters() {
     let world = World::start(|_| ());
     let bad = r#"{"type":"track","messageId":"bad","event":"Order Completed","userId":"u","properties":{"total":"much"}}"#;
