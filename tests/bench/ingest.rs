@@ -26,6 +26,8 @@ const AT_MOST: Duration = Duration::from_secs(40);
 /// Numbers of events that belong to no backlog.
 const WARM_UP_FROM: u64 = 3_000_000_000;
 const SINGLE_FROM: u64 = 1_000_000_000;
+/// So many that what a producer costs once does not count.
+const BARE_EVENTS: u64 = 1_000_000;
 /// The goals that hold whatever librdkafka costs, in microseconds.
 const GOAL_SINGLE: f64 = 15.0;
 const GOAL_BATCH: f64 = 5.0;
@@ -36,7 +38,6 @@ struct Interval {
     wall: Duration,
     ingest: Duration,
     broker: Duration,
-    sender: Duration,
 }
 
 impl Interval {
@@ -104,12 +105,12 @@ pub(crate) fn measure(bench: &mut Bench) -> anyhow::Result<Vec<Record>> {
     bench.step("bare librdkafka: producing the same");
     bench.base.kafka.create("bench.bare")?;
     // Once for nothing, as ingest had its warm-up.
-    bare(bench, &records, bench.events)?;
+    bare(bench, &records, BARE_EVENTS)?;
     for (name, interval, allowance, goal) in [
         ("single requests", single, 13.0, GOAL_SINGLE),
         ("batches of 100", batches, 3.0, GOAL_BATCH),
     ] {
-        let (bare_cost, bare_rate) = bare(bench, &records, interval.events)?;
+        let (bare_cost, bare_rate) = bare(bench, &records, BARE_EVENTS.max(interval.events))?;
         let cost = interval.per_event(interval.ingest);
         let beside = format!(
             "{} events in {:.1} s",
@@ -142,12 +143,6 @@ pub(crate) fn measure(bench: &mut Bench) -> anyhow::Result<Vec<Record>> {
             Row::new(format!("ingest, {name}: CPU an event, goal"), "us", cost)
                 .limit(goal, "whatever bare costs"),
         );
-        if name == "single requests" {
-            let everything = [interval.ingest, interval.broker, interval.sender]
-                .map(|time| interval.per_event(time));
-            bench.single_rate = interval.rate();
-            bench.costs.extend(everything);
-        }
     }
     Ok(records)
 }
@@ -168,7 +163,6 @@ fn interval(
             load.acknowledged(),
             ingest.process.cpu()?,
             base.broker_cpu()?,
-            usage::own_cpu()?,
         ))
     };
     let begin = Instant::now();
@@ -183,7 +177,6 @@ fn interval(
         wall,
         ingest: after.1 - before.1,
         broker: after.2 - before.2,
-        sender: after.3 - before.3,
     })
 }
 

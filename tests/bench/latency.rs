@@ -19,23 +19,45 @@ const SAMPLES: f64 = 20.0;
 /// Between two looks, which is how exact a sample is.
 const POLL: Duration = Duration::from_millis(10);
 const CONNECTIONS: u32 = 64;
+/// Sent as fast as it is taken, to see how much that is.
+const CAPACITY_EVENTS: u64 = 60_000;
+const CAPACITY_WITHIN: Duration = Duration::from_secs(60);
+const CAPACITY_FROM: u64 = 6_000_000_000;
 const LOAD_FROM: u64 = 4_000_000_000;
 const SAMPLES_FROM: u64 = 5_000_000_000;
 /// The p99, in milliseconds.
 const GOAL: f64 = 2000.0;
-/// Where the parts could not be measured.
-const DEFAULT_RATE: f64 = 500.0;
 
 pub(crate) fn measure(bench: &mut Bench) -> anyhow::Result<()> {
-    let rate = half_load(bench);
-    bench.step(&format!(
-        "latency: everything running at {rate:.0} events/s"
-    ));
+    bench.step("everything running: how much it takes in");
     let mut system = System::start(bench.base.settings("benchall")?);
     let address: SocketAddr = system
         .endpoint("ingest")
         .trim_start_matches("http://")
         .parse()?;
+    let load = Plan {
+        address,
+        write_key: "w0-web".to_owned(),
+        connections: CONNECTIONS,
+        events_a_request: 1,
+        pace: None,
+        first: CAPACITY_FROM,
+        schedule: ingest::now_schedule(),
+        acknowledged: None,
+    };
+    let capacity = capacity(&system, load.clone())?;
+    bench.report.add(
+        Row::new("everything: events/s until settled", "/s", capacity).noted(format!(
+            "{CAPACITY_EVENTS} single requests, sender and broker on this machine too"
+        )),
+    );
+    let rate = match std::env::var("BENCH_RATE") {
+        Ok(rate) => rate.parse().context("BENCH_RATE must be a number")?,
+        Err(_) => capacity / 2.0,
+    };
+    bench.step(&format!(
+        "latency: everything running at {rate:.0} events/s"
+    ));
     let pending: Arc<Mutex<BTreeMap<u64, Instant>>> = Arc::default();
     let noted = Arc::clone(&pending);
     let acknowledged: Acknowledged = Arc::new(move |number| {
@@ -45,14 +67,9 @@ pub(crate) fn measure(bench: &mut Bench) -> anyhow::Result<()> {
             .insert(number, Instant::now());
     });
     let load = Plan {
-        address,
-        write_key: "w0-web".to_owned(),
-        connections: CONNECTIONS,
-        events_a_request: 1,
         pace: Some(rate),
         first: LOAD_FROM,
-        schedule: ingest::now_schedule(),
-        acknowledged: None,
+        ..load
     };
     let samples = Plan {
         write_key: "w1-web".to_owned(),
@@ -64,13 +81,24 @@ pub(crate) fn measure(bench: &mut Bench) -> anyhow::Result<()> {
     };
     let load = Load::start(load)?;
     std::thread::sleep(WARM_UP);
-    let (begin, before) = (Instant::now(), load.acknowledged());
+    let processes = [
+        ("all services", services(&system)?),
+        ("Kafka's JVM", bench.base.broker_pid()),
+        ("ClickHouse engine", bench.base.engine.pid()),
+        ("sender", std::process::id()),
+    ];
+    let cpu = || processes.map(|(_, pid)| usage::cpu(pid).unwrap_or_default());
+    let (begin, before, busy) = (Instant::now(), load.acknowledged(), cpu());
     let samples = Load::start(samples)?;
     let mut times = Vec::new();
     while begin.elapsed() < MEASURED {
         look(bench, &pending, &mut times)?;
     }
-    let sent = (load.acknowledged() - before) as f64 / begin.elapsed().as_secs_f64();
+    let seconds = begin.elapsed().as_secs_f64();
+    let sent = (load.acknowledged() - before) as f64 / seconds;
+    let busy = std::array::from_fn::<f64, 4, _>(|index| {
+        (cpu()[index] - busy[index]).as_secs_f64() / seconds
+    });
     samples.stop()?;
     load.stop()?;
     let end = Instant::now();
@@ -87,14 +115,7 @@ pub(crate) fn measure(bench: &mut Bench) -> anyhow::Result<()> {
         }
         look(bench, &pending, &mut times)?;
     }
-    let all = process::of_folder(&system.data())
-        .into_iter()
-        .find(|process| process.arguments.get(1).is_some_and(|role| role == "all"));
-    let resident = usage::resident(
-        all.context("`tributary all` has ended")?
-            .pid
-            .cast_unsigned(),
-    );
+    let resident = usage::resident(services(&system)?);
     bench
         .memory
         .push(("all services in one process".to_owned(), resident));
@@ -123,22 +144,34 @@ pub(crate) fn measure(bench: &mut Bench) -> anyhow::Result<()> {
         "ms",
         percentile(1.0),
     ));
+    for ((name, _), cores) in processes.iter().zip(busy) {
+        bench
+            .report
+            .add(Row::new(format!("meanwhile, {name}"), "cores", cores));
+    }
     Ok(())
 }
 
-/// Half of what the cores have time for when each event costs what its parts cost: ingest, processor, sink and engine,
-/// and, since they run on this machine too, broker and sender.
-fn half_load(bench: &Bench) -> f64 {
-    let microseconds: f64 = bench.costs.iter().sum();
-    let capacity = match bench.costs.len() {
-        7 => bench.machine.cores as f64 * 1e6 / microseconds,
-        _ => 2.0 * DEFAULT_RATE,
-    };
-    let rate = (capacity / 2.0).min(bench.single_rate.max(2.0 * DEFAULT_RATE) / 2.0);
-    std::env::var("BENCH_RATE")
-        .ok()
-        .and_then(|rate| rate.parse().ok())
-        .unwrap_or(rate)
+/// Events a second, from the first request until all stages and the sink are done with the last.
+fn capacity(system: &System, plan: Plan) -> anyhow::Result<f64> {
+    let begin = Instant::now();
+    let load = Load::start(plan)?;
+    while load.acknowledged() < CAPACITY_EVENTS && begin.elapsed() < CAPACITY_WITHIN {
+        std::thread::sleep(POLL);
+    }
+    let sent = load.acknowledged();
+    load.stop()?;
+    system.settled();
+    Ok(sent as f64 / begin.elapsed().as_secs_f64())
+}
+
+/// The process that runs ingest, processor and sink.
+fn services(system: &System) -> anyhow::Result<u32> {
+    let all = process::of_folder(&system.data())
+        .into_iter()
+        .find(|process| process.arguments.get(1).is_some_and(|role| role == "all"));
+    let all = all.context("`tributary all` has ended")?;
+    Ok(all.pid.cast_unsigned())
 }
 
 /// Takes the time of those that have come.

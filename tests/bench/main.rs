@@ -3,12 +3,13 @@
 //! ```text
 //! events ─> ingest ─> touchpoints ─┬─> processor        each beside bare librdkafka, decode and engine
 //!                                  └─> resolved ─> sink
-//! `tributary all` under half of the load that those figures leave room for: from the 200 to the row
+//! `tributary all`: how much it takes in, and from the 200 to the row under half of that
 //! ```
 //!
 //! CPU times are what is judged: they are the same whoever else uses the machine, more or less; rates are not. A figure
 //! over its limit is said to be, and fails nothing; what cannot be measured does. `BENCH_EVENTS` sets the backlog's
-//! size, `BENCH_RATE` the load of the last part.
+//! size, `BENCH_RATE` the load of the last part, `BENCH_PARTS` which parts run beside the first, which makes the
+//! events: `processor,sink,latency` if it is not set.
 
 mod events;
 mod ingest;
@@ -22,7 +23,7 @@ mod report;
 mod sink;
 mod usage;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use kafka::Record;
 use machine::Machine;
 use parts::Base;
@@ -33,6 +34,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 const BACKLOG: u64 = 200_000;
+const PARTS: &str = "processor,sink,latency";
 
 /// What the measurements share, and what comes of them.
 struct Bench {
@@ -44,10 +46,6 @@ struct Bench {
     events: u64,
     /// Resident bytes by process.
     memory: Vec<(String, u64)>,
-    /// Microseconds an event, of everything that an event passes through.
-    costs: Vec<f64>,
-    /// Single requests that ingest answered in a second.
-    single_rate: f64,
 }
 
 impl Bench {
@@ -90,16 +88,18 @@ fn main() -> anyhow::Result<ExitCode> {
         begin,
         events,
         memory: Vec::new(),
-        costs: Vec::new(),
-        single_rate: 0.0,
     };
     let records: Vec<Record> = bench.part("ingest", ingest::measure).unwrap_or_default();
-    if !records.is_empty() {
-        bench.part("processor", |bench| processor::measure(bench, &records));
-        bench.part("sink", |bench| sink::measure(bench, &records));
+    let parts = std::env::var("BENCH_PARTS").unwrap_or_else(|_| PARTS.to_owned());
+    for part in parts.split(',').filter(|_| !records.is_empty()) {
+        match part {
+            "processor" => bench.part(part, |bench| processor::measure(bench, &records)),
+            "sink" => bench.part(part, |bench| sink::measure(bench, &records)),
+            "latency" => bench.part(part, latency::measure),
+            "" => Some(()),
+            _ => bail!("BENCH_PARTS must be some of {PARTS}, not {part:?}"),
+        };
     }
-    drop(records);
-    bench.part("latency", latency::measure);
     conclude(bench)
 }
 

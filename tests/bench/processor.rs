@@ -78,7 +78,6 @@ pub(crate) fn measure(bench: &mut Bench, records: &[Record]) -> anyhow::Result<(
                 start_up.as_secs_f64()
             )),
     );
-    bench.costs.extend([cost, per_event(broker)]);
     for (thread, time) in usage::by_thread(processor.process.pid()) {
         if per_event(time) >= 0.1 {
             bench.report.add(Row::new(

@@ -114,7 +114,6 @@ pub(crate) fn measure(bench: &mut Bench, records: &[Record]) -> anyhow::Result<(
             .bare(per_event(loading))
             .noted("beside loading the same rows"),
     );
-    bench.costs.extend([cost, per_event(broker)]);
     Ok(())
 }
 

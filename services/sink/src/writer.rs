@@ -1,16 +1,19 @@
 //! One partition, from its feed into ClickHouse, range by range.
 //!
 //! ```text
-//! read ─> batch ─> note the intent ─> store each table ─> send dead letters ─> note that it is done
+//! read ─> batch ─> wait for a turn ─> note the intent ─> store each table ─> send dead letters ─> note that it is done
 //! ```
+//!
+//! A batch goes on growing while it waits for its turn. So when the engine is the bottleneck, inserts become larger and
+//! fewer instead of more and later.
 //!
 //! Whenever it dies, what is noted says how to go on: with an intent, exactly that range is read and stored again;
 //! without, what follows the noted offset was never sent.
 
+use std::pin::Pin;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc};
-use tokio::time::Instant;
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use tributary_platform::kafka::consumer::{Chunk, Committed, Feed, Lost};
 use tributary_platform::lifecycle::Shutdown;
 
@@ -39,6 +42,20 @@ pub(crate) struct Shared<W, L> {
     pub(crate) shutdown: Shutdown,
 }
 
+/// The time until a batch may go, in the end with leave to insert.
+type Turn<'a> = Pin<Box<dyn Future<Output = SemaphorePermit<'a>> + Send + 'a>>;
+
+impl<W, L> Shared<W, L> {
+    async fn turn(&self) -> SemaphorePermit<'_> {
+        self.inserts.acquire().await.expect("never closed")
+    }
+
+    async fn turn_after_delay(&self) -> SemaphorePermit<'_> {
+        tokio::time::sleep(self.max_delay).await;
+        self.turn().await
+    }
+}
+
 /// A partition's writer.
 pub(crate) struct Writer<'a, W, L, O> {
     shared: &'a Shared<W, L>,
@@ -51,8 +68,8 @@ pub(crate) struct Writer<'a, W, L, O> {
     /// The range that must be stored next, as it is.
     replay: Option<Range>,
     batch: Batch,
-    /// When the batch must go; while it is empty, never.
-    due: Option<Instant>,
+    /// Comes when the batch may go; while it is empty, there is none.
+    turn: Option<Turn<'a>>,
     /// Everything below was read.
     position: i64,
     /// Everything below is stored.
@@ -103,7 +120,7 @@ impl<'a, W: Warehouse, L: Letters, O: Offsets> Writer<'a, W, L, O> {
             partition,
             replay: mark.intent,
             batch: Batch::new(topic, partition, shared.limits.clone()),
-            due: None,
+            turn: None,
             mark: mark.done(),
             position: stored,
             stored,
@@ -114,11 +131,10 @@ impl<'a, W: Warehouse, L: Letters, O: Offsets> Writer<'a, W, L, O> {
     /// Reads until the feed ends, which the stop and the loss of the partition make it do; then stores what it holds.
     pub(crate) async fn run(mut self, mut feed: mpsc::Receiver<Feed>) -> Result<(), Ended> {
         loop {
-            let due = self.due;
             let next = tokio::select! {
                 biased;
-                () = async { tokio::time::sleep_until(due.expect("checked")).await }, if due.is_some() => {
-                    self.flush().await?;
+                turn = async { self.turn.as_mut().expect("checked").await }, if self.turn.is_some() => {
+                    self.flush(turn).await?;
                     continue;
                 }
                 next = feed.recv() => next,
@@ -127,7 +143,10 @@ impl<'a, W: Warehouse, L: Letters, O: Offsets> Writer<'a, W, L, O> {
                 Some(Feed::Records(chunk)) => self.read(&chunk).await?,
                 Some(Feed::End(end)) => self.reach(end).await?,
                 None if self.replay.is_some() => return Ok(()),
-                None => return self.flush().await,
+                None => {
+                    let turn = self.shared.turn().await;
+                    return self.flush(turn).await;
+                }
             }
         }
     }
@@ -144,9 +163,17 @@ impl<'a, W: Warehouse, L: Letters, O: Offsets> Writer<'a, W, L, O> {
                     self.finish_replay().await?;
                 }
             } else if self.batch.is_full() {
-                self.flush().await?;
-            } else if self.due.is_none() {
-                self.due = Some(Instant::now() + self.shared.max_delay);
+                let turn = match &mut self.turn {
+                    // Its place in the queue is further ahead.
+                    Some(turn) => tokio::select! {
+                        turn = turn => turn,
+                        turn = self.shared.turn() => turn,
+                    },
+                    None => self.shared.turn().await,
+                };
+                self.flush(turn).await?;
+            } else if self.turn.is_none() {
+                self.turn = Some(Box::pin(self.shared.turn_after_delay()));
             }
         }
         self.metrics.read(self.stored, self.batch.oldest());
@@ -169,13 +196,14 @@ impl<'a, W: Warehouse, L: Letters, O: Offsets> Writer<'a, W, L, O> {
     /// past their time.
     async fn finish_replay(&mut self) -> Result<(), Ended> {
         if let Some(range) = self.replay.take() {
+            let _turn = self.shared.turn().await;
             self.store(range, true).await?;
         }
         Ok(())
     }
 
-    async fn flush(&mut self) -> Result<(), Ended> {
-        self.due = None;
+    async fn flush(&mut self, _turn: SemaphorePermit<'a>) -> Result<(), Ended> {
+        self.turn = None;
         let Some(range) = self.batch.range() else {
             return Ok(());
         };
@@ -195,7 +223,6 @@ impl<'a, W: Warehouse, L: Letters, O: Offsets> Writer<'a, W, L, O> {
             if rows.is_empty() {
                 continue;
             }
-            let _turn = self.shared.inserts.acquire().await.expect("never closed");
             let intended = Intended {
                 topic: &self.name,
                 partition: self.partition,

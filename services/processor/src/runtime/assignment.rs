@@ -1,6 +1,7 @@
 //! The consumer of a stage's input, as a member of the stage's group.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -27,6 +28,8 @@ const ANSWER: Duration = Duration::from_secs(15);
 pub(super) struct Member {
     consumer: BaseConsumer<Watch>,
     topic: String,
+    /// Partitions of which everything was read.
+    at_end: RefCell<BTreeSet<i32>>,
 }
 
 /// What a partition's group knows: where to go on, and what the state there had taken into account.
@@ -60,6 +63,7 @@ impl Member {
                 ("auto.offset.reset", "earliest"),
                 ("fetch.queue.backoff.ms", "10"),
                 ("fetch.wait.max.ms", "250"),
+                ("enable.partition.eof", "true"),
                 // About two transactions' worth, read ahead while one is being committed.
                 ("queued.min.messages", "50000"),
                 ("queued.max.messages.kbytes", "32768"),
@@ -68,16 +72,34 @@ impl Member {
         let consumer = BaseConsumer::from_config_and_context(&config, Watch::default())?;
         let topic = topic(&options.kafka, input);
         consumer.subscribe(&[&topic])?;
-        Ok(Self { consumer, topic })
+        Ok(Self {
+            consumer,
+            topic,
+            at_end: RefCell::default(),
+        })
     }
 
     /// The next record, if one comes in time.
     pub(super) fn poll(&self, timeout: Duration) -> Result<Option<BorrowedMessage<'_>>, Failure> {
-        match self.consumer.poll(timeout) {
-            None | Some(Err(KafkaError::PartitionEOF(_))) => Ok(None),
-            Some(Ok(message)) => Ok(Some(message)),
-            Some(Err(error)) => passing(error).map(|()| None),
+        loop {
+            match self.consumer.poll(timeout) {
+                None => return Ok(None),
+                // Once at each end that is reached.
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    self.at_end.borrow_mut().insert(partition);
+                }
+                Some(Ok(message)) => {
+                    self.at_end.borrow_mut().remove(&message.partition());
+                    return Ok(Some(message));
+                }
+                Some(Err(error)) => return passing(error).map(|()| None),
+            }
         }
+    }
+
+    /// Whether no record of the partition is left to read. Offsets do not tell: those of a transaction's end hold none.
+    pub(super) fn is_at_end(&self, partition: i32) -> bool {
+        self.at_end.borrow().contains(&partition)
     }
 
     /// The partitions as first assigned; none as long as there is no assignment. They are paused.

@@ -379,6 +379,7 @@ impl<'a> Life<'a> {
             let read = |partition: &i32| self.positions.get(partition).copied().unwrap_or(0);
             metrics.lag_messages.set(
                 ends.iter()
+                    .filter(|(partition, _)| !self.member.is_at_end(**partition))
                     .map(|(partition, end)| (end - read(partition)).max(0))
                     .sum(),
             );
