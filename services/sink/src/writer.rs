@@ -43,7 +43,7 @@ pub(crate) struct Shared<W, L> {
 }
 
 /// The time until a batch may go, in the end with leave to insert.
-type Turn<'a> = Pin<Box<dyn Future<Output = SemaphorePermit<'a>> + Send + 'a>>;
+type Turn<'a> = Pin<Box<dyn Future<Output = SemaphorePermit<'a>> + Send + Sync + 'a>>;
 
 impl<W, L> Shared<W, L> {
     async fn turn(&self) -> SemaphorePermit<'_> {

@@ -115,10 +115,14 @@ pub fn committed<C: rdkafka::consumer::ConsumerContext>(
 ) -> Result<TopicPartitionList, KafkaError> {
     let begin = Instant::now();
     loop {
-        let answer = consumer.committed_offsets(partitions.clone(), timeout).and_then(|list| {
-            list.elements().iter().try_for_each(TopicPartitionListElem::error)?;
-            Ok(list)
-        });
+        let answer = consumer
+            .committed_offsets(partitions.clone(), timeout)
+            .and_then(|list| {
+                list.elements()
+                    .iter()
+                    .try_for_each(TopicPartitionListElem::error)?;
+                Ok(list)
+            });
         match answer {
             // A coordinator that has just taken its office, as at the first use of a group.
             Err(KafkaError::MetadataFetch(code) | KafkaError::OffsetFetch(code))
