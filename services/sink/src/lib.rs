@@ -25,6 +25,7 @@ mod rows;
 mod service;
 mod store;
 mod table;
+mod turns;
 mod warehouse;
 mod writer;
 

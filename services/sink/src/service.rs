@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tributary_platform::admin_http::Readiness;
 use tributary_platform::clickhouse::Client;
@@ -21,10 +20,11 @@ use crate::batch::Limits;
 use crate::encode::{TOPICS, Topic};
 use crate::letters::KafkaLetters;
 use crate::metrics::Metrics;
+use crate::turns::Turns;
 use crate::warehouse::ClickHouse;
-use crate::writer::{Shared, Writer};
+use crate::writer::{Delays, Shared, Writer};
 
-/// Inserts at a time: two cores' worth of work for the engine, and one that waits for its answer.
+/// Inserts at a time. With their rests they are one core's worth of work for the engine.
 const INSERTS: usize = 4;
 /// Bytes that all partitions may hold on their way: four whole inserts.
 const MAX_HELD: usize = 256 * 1024 * 1024;
@@ -105,14 +105,17 @@ pub async fn run(
     let shared = Arc::new(Shared {
         warehouse: ClickHouse::new(client),
         letters: KafkaLetters::start(&options.kafka, &instance, &scope)?,
-        inserts: Semaphore::new(INSERTS),
+        turns: Turns::new(INSERTS, options.sink.max_delay),
         limits: Limits {
             max_rows: options.sink.max_rows,
             max_bytes: options.sink.max_bytes,
             held: Arc::new(AtomicUsize::new(0)),
             max_held: MAX_HELD,
         },
-        max_delay: options.sink.max_delay,
+        delays: Delays {
+            events: options.sink.max_delay,
+            state: options.sink.max_state_delay,
+        },
         metrics: Metrics::new(&registry, clickhouse),
         shutdown: shutdown.clone(),
     });

@@ -19,6 +19,7 @@ use crate::metrics::Metrics;
 use crate::ports::Warehouse;
 use crate::rows::Rows;
 use crate::table::Keeps;
+use crate::turns::Turn;
 
 /// First pause after a failure; each further one is twice as long, up to the last.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
@@ -39,11 +40,13 @@ pub(crate) struct Intended<'a> {
     pub(crate) again: bool,
 }
 
-/// Stores one table's rows of a range; returns the offsets whose rows the engine cannot read.
+/// Stores one table's rows of a range; returns the offsets whose rows the engine cannot read. Between attempts the turn
+/// is left to others, whose tables may be well.
 pub(crate) async fn store<W: Warehouse>(
     warehouse: &W,
     intended: Intended<'_>,
     rows: Rows,
+    turn: &mut Turn<'_>,
     metrics: &Metrics,
     shutdown: &Shutdown,
 ) -> Result<HashSet<i64>, Stopped> {
@@ -72,7 +75,7 @@ pub(crate) async fn store<W: Warehouse>(
             }
         }
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+            () = turn.pause(pause) => {}
             () = shutdown.requested() => return Err(Stopped),
         }
         pause = (pause * 2).min(BACKOFF.1);

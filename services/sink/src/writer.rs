@@ -13,7 +13,8 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
+use tokio::sync::mpsc;
+use tributary_contracts::topics::Cleanup;
 use tributary_platform::kafka::consumer::{Chunk, Committed, Feed, Lost};
 use tributary_platform::lifecycle::Shutdown;
 
@@ -23,6 +24,7 @@ use crate::mark::{Mark, Range};
 use crate::metrics::{Metrics, PartitionMetrics};
 use crate::ports::{Letter, Letters, Offsets, Warehouse};
 use crate::store::{Intended, Stopped, store};
+use crate::turns::{Turn, Turns};
 
 /// A record that the engine refuses, though its schema is right.
 const UNREADABLE_BY_ENGINE: (&str, &str) = (
@@ -34,27 +36,33 @@ const UNREADABLE_BY_ENGINE: (&str, &str) = (
 pub(crate) struct Shared<W, L> {
     pub(crate) warehouse: W,
     pub(crate) letters: L,
-    /// Inserts at a time: more would only compete for the engine's threads.
-    pub(crate) inserts: Semaphore,
+    pub(crate) turns: Turns,
     pub(crate) limits: Limits,
-    pub(crate) max_delay: Duration,
+    pub(crate) delays: Delays,
     pub(crate) metrics: Metrics,
     pub(crate) shutdown: Shutdown,
 }
 
-/// The time until a batch may go, in the end with leave to insert.
-type Turn<'a> = Pin<Box<dyn Future<Output = SemaphorePermit<'a>> + Send + Sync + 'a>>;
+/// From a batch's first record to its insert, if a turn is free then.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Delays {
+    /// Of what happened.
+    pub(crate) events: Duration,
+    /// Of what is known now: topics of which Kafka keeps the last record of each key.
+    pub(crate) state: Duration,
+}
 
-impl<W, L> Shared<W, L> {
-    async fn turn(&self) -> SemaphorePermit<'_> {
-        self.inserts.acquire().await.expect("never closed")
-    }
-
-    async fn turn_after_delay(&self) -> SemaphorePermit<'_> {
-        tokio::time::sleep(self.max_delay).await;
-        self.turn().await
+impl Delays {
+    fn of(self, topic: &Topic) -> Duration {
+        match topic.contract().cleanup {
+            Cleanup::Delete => self.events,
+            Cleanup::Compact => self.state,
+        }
     }
 }
+
+/// The time until a batch may go, in the end with leave to insert.
+type Waiting<'a> = Pin<Box<dyn Future<Output = Turn<'a>> + Send + Sync + 'a>>;
 
 /// A partition's writer.
 pub(crate) struct Writer<'a, W, L, O> {
@@ -68,8 +76,9 @@ pub(crate) struct Writer<'a, W, L, O> {
     /// The range that must be stored next, as it is.
     replay: Option<Range>,
     batch: Batch,
+    delay: Duration,
     /// Comes when the batch may go; while it is empty, there is none.
-    turn: Option<Turn<'a>>,
+    turn: Option<Waiting<'a>>,
     /// Everything below was read.
     position: i64,
     /// Everything below is stored.
@@ -120,6 +129,7 @@ impl<'a, W: Warehouse, L: Letters, O: Offsets> Writer<'a, W, L, O> {
             partition,
             replay: mark.intent,
             batch: Batch::new(topic, partition, shared.limits.clone()),
+            delay: shared.delays.of(topic),
             turn: None,
             mark: mark.done(),
             position: stored,
@@ -144,7 +154,7 @@ impl<'a, W: Warehouse, L: Letters, O: Offsets> Writer<'a, W, L, O> {
                 Some(Feed::End(end)) => self.reach(end).await?,
                 None if self.replay.is_some() => return Ok(()),
                 None => {
-                    let turn = self.shared.turn().await;
+                    let turn = self.shared.turns.take().await;
                     return self.flush(turn).await;
                 }
             }
@@ -167,13 +177,17 @@ impl<'a, W: Warehouse, L: Letters, O: Offsets> Writer<'a, W, L, O> {
                     // Its place in the queue is further ahead.
                     Some(turn) => tokio::select! {
                         turn = turn => turn,
-                        turn = self.shared.turn() => turn,
+                        turn = self.shared.turns.take() => turn,
                     },
-                    None => self.shared.turn().await,
+                    None => self.shared.turns.take().await,
                 };
                 self.flush(turn).await?;
             } else if self.turn.is_none() {
-                self.turn = Some(Box::pin(self.shared.turn_after_delay()));
+                let (turns, delay) = (&self.shared.turns, self.delay);
+                self.turn = Some(Box::pin(async move {
+                    tokio::time::sleep(delay).await;
+                    turns.take().await
+                }));
             }
         }
         self.metrics.read(self.stored, self.batch.oldest());
@@ -196,13 +210,13 @@ impl<'a, W: Warehouse, L: Letters, O: Offsets> Writer<'a, W, L, O> {
     /// past their time.
     async fn finish_replay(&mut self) -> Result<(), Ended> {
         if let Some(range) = self.replay.take() {
-            let _turn = self.shared.turn().await;
-            self.store(range, true).await?;
+            let turn = self.shared.turns.take().await;
+            self.store(range, true, turn).await?;
         }
         Ok(())
     }
 
-    async fn flush(&mut self, _turn: SemaphorePermit<'a>) -> Result<(), Ended> {
+    async fn flush(&mut self, turn: Turn<'a>) -> Result<(), Ended> {
         self.turn = None;
         let Some(range) = self.batch.range() else {
             return Ok(());
@@ -210,10 +224,13 @@ impl<'a, W: Warehouse, L: Letters, O: Offsets> Writer<'a, W, L, O> {
         self.offsets
             .note(range.first, &self.mark.intending(range))
             .await?;
-        self.store(range, false).await
+        self.store(range, false, turn).await
     }
 
-    async fn store(&mut self, range: Range, again: bool) -> Result<(), Ended> {
+    async fn store(&mut self, range: Range, again: bool, mut turn: Turn<'a>) -> Result<(), Ended> {
+        if self.batch.is_full() {
+            turn.is_for_a_full_batch();
+        }
         let mut batch = std::mem::replace(
             &mut self.batch,
             Batch::new(self.topic, self.partition, self.shared.limits.clone()),
@@ -234,6 +251,7 @@ impl<'a, W: Warehouse, L: Letters, O: Offsets> Writer<'a, W, L, O> {
                 &self.shared.warehouse,
                 intended,
                 rows,
+                &mut turn,
                 &self.shared.metrics,
                 &self.shared.shutdown,
             )
@@ -245,6 +263,7 @@ impl<'a, W: Warehouse, L: Letters, O: Offsets> Writer<'a, W, L, O> {
                 detail: detail.to_owned(),
             }));
         }
+        drop(turn);
         self.send_letters(&batch, &unreadable).await?;
         self.position = self.position.max(range.last + 1);
         self.done()?;

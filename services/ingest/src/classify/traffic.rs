@@ -182,10 +182,9 @@ fn below(host: &str, domain: &str) -> bool {
 
 fn names(known: &str, host: &str) -> bool {
     if known.ends_with('.') {
-        host.starts_with(known)
-            || host
-                .match_indices(known)
-                .any(|(at, _)| host[..at].ends_with('.'))
+        // From each label on.
+        std::iter::successors(Some(host), |rest| Some(rest.split_once('.')?.1))
+            .any(|rest| rest.starts_with(known))
     } else {
         below(host, known)
     }

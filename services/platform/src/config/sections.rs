@@ -234,9 +234,12 @@ pub struct Sink {
     pub max_rows: usize,
     /// Bytes of one insert.
     pub max_bytes: usize,
-    /// From an insert's first row to its sending.
+    /// From an insert's first row to its sending: of touchpoints and dead letters.
     #[serde(with = "values::duration")]
     pub max_delay: Duration,
+    /// The same of tables of state: profiles, sessions, orders, KPIs, identities, links, overrides.
+    #[serde(with = "values::duration")]
+    pub max_state_delay: Duration,
     /// Of the consumer group.
     #[serde(with = "values::duration")]
     pub session_timeout: Duration,

@@ -159,7 +159,10 @@ pub fn ends<C: rdkafka::consumer::ConsumerContext>(
         match ask(consumer, partitions, timeout) {
             // A topic that was just made, or a leader that just moved: settled within milliseconds.
             Err(KafkaError::MetadataFetch(
-                RDKafkaErrorCode::NotLeaderForPartition | RDKafkaErrorCode::LeaderNotAvailable,
+                RDKafkaErrorCode::NotLeaderForPartition
+                | RDKafkaErrorCode::LeaderNotAvailable
+                | RDKafkaErrorCode::UnknownLeaderEpoch
+                | RDKafkaErrorCode::FencedLeaderEpoch,
             )) if begin.elapsed() < timeout => std::thread::sleep(Duration::from_millis(50)),
             answer => return answer,
         }

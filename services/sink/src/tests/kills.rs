@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicUsize};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tributary_platform::admin_http::Readiness;
 use tributary_platform::kafka::consumer::{Chunk, Feed, Record};
 use tributary_platform::lifecycle::shutdown;
@@ -17,7 +17,8 @@ use super::world::{Fault, Kill, World};
 use crate::batch::Limits;
 use crate::encode::Topic;
 use crate::metrics::Metrics;
-use crate::writer::{Shared, Writer};
+use crate::turns::Turns;
+use crate::writer::{Delays, Shared, Writer};
 
 /// One life of a writer.
 #[derive(Clone, Debug)]
@@ -87,14 +88,17 @@ async fn live(world: &World, log: &[i64], life: &Life) {
     let shared = Shared {
         warehouse: world,
         letters: world,
-        inserts: Semaphore::new(1),
+        turns: Turns::new(1, Duration::from_millis(200)),
         limits: Limits {
             max_rows: life.max_rows,
             max_bytes: 1 << 20,
             held,
             max_held: 1 << 30,
         },
-        max_delay: Duration::from_millis(200),
+        delays: Delays {
+            events: Duration::from_millis(200),
+            state: Duration::from_secs(1),
+        },
         metrics: metrics.clone(),
         shutdown,
     };

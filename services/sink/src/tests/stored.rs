@@ -1,6 +1,7 @@
 //! What is encoded is what the engine reads, and what is stored is stored once.
 
 use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
 
 use tributary_contracts::framing;
 use tributary_contracts::wire::{
@@ -20,6 +21,7 @@ use crate::encode::{Position, Topic};
 use crate::mark::{Mark, Range};
 use crate::metrics::Metrics;
 use crate::store::{Intended, store};
+use crate::turns::Turns;
 use crate::warehouse::ClickHouse;
 
 /// Stores records of a topic as one range that begins at offset `first`; returns the offsets that could not be.
@@ -61,6 +63,7 @@ async fn put_as(
         last: first + messages.len() as i64 - 1,
     };
     let warehouse = ClickHouse::new(client.clone());
+    let turns = Turns::new(1, Duration::ZERO);
     let mut unreadable = HashSet::new();
     for rows in rows.into_iter().filter(|rows| !rows.is_empty()) {
         let intended = Intended {
@@ -71,9 +74,16 @@ async fn put_as(
             again,
         };
         unreadable.extend(
-            store(&warehouse, intended, rows, &metrics, &shutdown)
-                .await
-                .expect("nobody stops it"),
+            store(
+                &warehouse,
+                intended,
+                rows,
+                &mut turns.take().await,
+                &metrics,
+                &shutdown,
+            )
+            .await
+            .expect("nobody stops it"),
         );
     }
     unreadable
