@@ -1,6 +1,8 @@
 //! How a touchpoint was reached: by campaign, click id or referrer.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use super::{address, dimension};
 
@@ -166,28 +168,45 @@ fn referred(page: &str, referrer: &str) -> &'static str {
     if host.is_empty() || (!own.is_empty() && (below(&host, &own) || below(&own, &host))) {
         return "direct";
     }
-    let among = |hosts: &[&str]| hosts.iter().any(|known| names(known, &host));
-    match () {
-        () if among(&EMAIL) => "email",
-        () if among(&SOCIAL) => "social",
-        () if among(&SEARCH) => "search",
-        () => "referral",
-    }
+    class(&host).unwrap_or("referral")
+}
+
+/// By the most specific of its domains that is known.
+fn class(host: &str) -> Option<&'static str> {
+    // From each label on, the whole name first.
+    std::iter::successors(Some(host), |rest| Some(rest.split_once('.')?.1)).find_map(|rest| {
+        let every_country = rest.split_inclusive('.').next().unwrap_or(rest);
+        let known = classes();
+        known
+            .get(rest)
+            .or_else(|| known.get(every_country))
+            .copied()
+    })
+}
+
+fn classes() -> &'static HashMap<&'static str, &'static str> {
+    static CLASSES: OnceLock<HashMap<&'static str, &'static str>> = OnceLock::new();
+    CLASSES.get_or_init(|| {
+        let of = |class, hosts: &[&'static str]| {
+            hosts
+                .iter()
+                .map(move |host| (*host, class))
+                .collect::<Vec<_>>()
+        };
+        [
+            of("email", &EMAIL),
+            of("social", &SOCIAL),
+            of("search", &SEARCH),
+        ]
+        .concat()
+        .into_iter()
+        .collect()
+    })
 }
 
 fn below(host: &str, domain: &str) -> bool {
     host.strip_suffix(domain)
         .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-}
-
-fn names(known: &str, host: &str) -> bool {
-    if known.ends_with('.') {
-        // From each label on.
-        std::iter::successors(Some(host), |rest| Some(rest.split_once('.')?.1))
-            .any(|rest| rest.starts_with(known))
-    } else {
-        below(host, known)
-    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! open, and shuts it out. After any error the instance is of no further use: drop it, open another.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -32,10 +33,15 @@ pub struct Options {
     pub transaction_timeout: Duration,
 }
 
+/// Delivered records are let go after so many sends, so that a large transaction takes their memory again instead of more.
+const REAPED_EVERY: usize = 512;
+
 /// A transactional producer between or amid transactions.
 pub struct TransactionalProducer {
     producer: BaseProducer<Deliveries>,
     timeout: Duration,
+    /// Records queued, ever.
+    queued: AtomicUsize,
 }
 
 impl std::fmt::Debug for TransactionalProducer {
@@ -86,7 +92,11 @@ impl TransactionalProducer {
         let producer = BaseProducer::from_config_and_context(&config, Deliveries::default())?;
         let timeout = options.transaction_timeout * 2;
         producer.init_transactions(timeout)?;
-        Ok(Self { producer, timeout })
+        Ok(Self {
+            producer,
+            timeout,
+            queued: AtomicUsize::new(0),
+        })
     }
 
     /// Begins a transaction.
@@ -109,7 +119,10 @@ impl TransactionalProducer {
         value: Option<&[u8]>,
         track: Track,
     ) -> Result<(), KafkaError> {
-        let begin = Instant::now();
+        if self.queued.fetch_add(1, Ordering::Relaxed) % REAPED_EVERY == REAPED_EVERY - 1 {
+            self.producer.poll(Duration::ZERO);
+        }
+        let mut full_since = None;
         let mut record = BaseRecord::with_opaque_to(topic, usize::from(track == Track::Offset))
             .partition(partition)
             .key(key);
@@ -118,7 +131,7 @@ impl TransactionalProducer {
             match self.producer.send(record) {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back))
-                    if begin.elapsed() < self.timeout =>
+                    if full_since.get_or_insert_with(Instant::now).elapsed() < self.timeout =>
                 {
                     record = back;
                     self.producer.poll(Duration::from_millis(1));
@@ -145,7 +158,8 @@ impl TransactionalProducer {
             if begin.elapsed() > self.timeout {
                 return Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut));
             }
-            self.producer.poll(Duration::from_micros(500));
+            // In whole milliseconds: less would be none, and this a busy wait.
+            self.producer.poll(Duration::from_millis(1));
         }
         if let Some(error) = self.producer.context().failure() {
             return Err(error);
