@@ -14,7 +14,7 @@
 //!
 //! Blocks that are no longer kept are folded into one sum, published once more as empty, and forgotten.
 //!
-//! Not yet: dimensions are not bounded (`kpi.max_dimension_values`); every value has its sums.
+//! Not yet: dimensions are not bounded; every value has its sums.
 
 mod aging;
 mod change;

@@ -215,13 +215,8 @@ pub struct Identity {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Kpi {
-    /// Who counts as a customer at a mark.
-    #[serde(with = "values::duration")]
-    pub customer_window: Duration,
     /// How long marks are kept.
     pub keep: Keep,
-    /// Further values of a dimension are `other`.
-    pub max_dimension_values: usize,
     /// Event names by goal.
     pub goals: BTreeMap<String, Vec<String>>,
 }

@@ -55,7 +55,10 @@ impl ClickHouse {
             ureq::Error::BadUri(_) => {
                 "`clickhouse.url` is no URL such as http://host:8123".to_owned()
             }
-            error => format!("ClickHouse does not answer: {error}"),
+            error => format!(
+                "ClickHouse does not answer: {error}. Does the system run? `tributary all` starts it; --data DIR or \
+                 CLICKHOUSE_URL name another"
+            ),
         })?;
         let status = response.status().as_u16();
         let text = response
