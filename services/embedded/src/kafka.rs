@@ -280,7 +280,9 @@ impl Files {
             .and_then(|begin| log.get(begin..));
         let logged = lines_with_errors(new.unwrap_or(&log));
         let errors = match logged.is_empty() {
-            // Not even the log could be set up: the JVM itself complains.
+            // Not even the log could be written.
+            true if self.is_disk_full() => "no space is left on its disk".to_owned(),
+            // Or set up: the JVM itself complains.
             true => read(&self.output).trim().replace('\n', " | "),
             false => logged.join(" | "),
         };
@@ -289,6 +291,14 @@ impl Files {
             log: self.log.clone(),
             errors,
         }
+    }
+
+    /// Whether a line or two more cannot be written.
+    fn is_disk_full(&self) -> bool {
+        let path = self.folder.join("probe");
+        let written = std::fs::write(&path, [0; 8192]);
+        let _ = std::fs::remove_file(&path);
+        written.is_err_and(|error| error.kind() == io::ErrorKind::StorageFull)
     }
 }
 

@@ -48,6 +48,10 @@ transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
 # Batches of a few thousand events.
 message.max.bytes=8388608
 
+# After a kill the node registers anew only when its old session has ended: 9 s by default, of a start's 15.
+broker.session.timeout.ms=4000
+broker.heartbeat.interval.ms=1000
+
 # Within 512 MB of heap: the cleaner's buffer alone is 128 MB by default.
 log.cleaner.dedupe.buffer.size=33554432
 log.cleaner.threads=1
