@@ -6,7 +6,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
 use tokio::io::AsyncReadExt as _;
@@ -19,17 +19,24 @@ const ADDRESS: &str = "address of the server: ";
 
 /// The URL of the engine.
 pub(super) fn engine() -> &'static str {
+    static ENGINE: OnceLock<Server> = OnceLock::new();
     static URL: OnceLock<String> = OnceLock::new();
-    URL.get_or_init(|| format!("http://{}", start("engine")))
+    URL.get_or_init(|| format!("http://{}", ENGINE.get_or_init(|| start("engine")).address))
 }
 
 /// The broker, as a client takes it.
 pub(super) fn broker() -> &'static str {
-    static BROKER: OnceLock<String> = OnceLock::new();
-    BROKER.get_or_init(|| start("broker"))
+    static BROKER: OnceLock<Server> = OnceLock::new();
+    &BROKER.get_or_init(|| start("broker")).address
 }
 
-fn start(server: &str) -> String {
+/// A server; it stops when this process ends, and with it the pipe to its standard input.
+struct Server {
+    address: String,
+    _process: Child,
+}
+
+fn start(server: &str) -> Server {
     let mut process = Command::new(std::env::current_exe().expect("this test binary"))
         .args([
             "--exact",
@@ -40,14 +47,19 @@ fn start(server: &str) -> String {
         .stdout(Stdio::piped())
         .spawn()
         .expect("this test binary can be started");
-    // Held open for as long as this process lives.
-    std::mem::forget(process.stdin.take());
     let output = BufReader::new(process.stdout.take().expect("it is piped"));
     let address = output
         .lines()
         .map_while(Result::ok)
         .find_map(|line| line.strip_prefix(ADDRESS).map(str::to_owned));
-    address.unwrap_or_else(|| panic!("the {server} does not start: has `make setup` been run?"))
+    let Some(address) = address else {
+        let status = process.wait();
+        panic!("the {server} does not start ({status:?}): has `make setup` been run?");
+    };
+    Server {
+        address,
+        _process: process,
+    }
 }
 
 /// The process behind [`engine`] or [`broker`].
