@@ -68,9 +68,6 @@ pub enum Error {
     /// No producer for dead letters.
     #[error(transparent)]
     Producer(#[from] producer::Error),
-    /// The consumer's thread has ended; it says why itself.
-    #[error("the sink's consumer has ended")]
-    ConsumerEnded,
 }
 
 /// Runs until `scope` is told to stop, then stores what it holds and returns.
@@ -149,7 +146,12 @@ pub async fn run(
             // Its feed ends and its commits fail, so it ends by itself; whoever gains the partition waits for that.
             Some(Change::Lost { .. }) => assignment.not_ready("partitions are being distributed"),
             Some(Change::Settled) => assignment.ready(),
-            None => return Err(Error::ConsumerEnded),
+            // Its thread has failed and says why; that ends the process.
+            None => {
+                assignment.not_ready("the consumer has ended");
+                shutdown.requested().await;
+                break;
+            }
         }
     }
     // No partition is held by the channel once it is gone, so that the consumer's thread can end with the last writer.

@@ -16,7 +16,7 @@ mod watch;
 
 pub use partition::{Chunk, Commits, Committed, Feed, Lost, Partition, Record};
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -69,7 +69,8 @@ pub enum Error {
     /// The thread could not be started.
     #[error("could not start the consumer's thread")]
     Thread(#[source] std::io::Error),
-    /// The group goes on without us, for good: mostly another process with the same instance id.
+    /// The group goes on without us, and did so again soon after we had joined it anew: mostly another process with the
+    /// same instance id.
     #[error(
         "the consumer was shut out of its group ({0:?}): does another process use the same data folder?"
     )]
@@ -79,12 +80,47 @@ pub enum Error {
 /// With nothing at hand, how long until a commit that is asked for is seen.
 const IDLE: Duration = Duration::from_millis(4);
 
+/// A broker that crashed on a full disk may have forgotten who is who in a group: then its members join anew. Of two
+/// processes with one instance id, each shuts out the other, and the one to which it happens twice within this time ends.
+const RARELY: Duration = Duration::from_secs(60);
+
 /// Starts the consumer. The thread ends after `scope`'s shutdown, once every [`Partition`] is dropped, so that readers can
 /// still commit what they finish.
 ///
 /// # Errors
 /// See [`Error`].
 pub fn start(scope: &Scope, options: &Options) -> Result<mpsc::UnboundedReceiver<Change>, Error> {
+    let connect = {
+        let options = options.clone();
+        move || connect(&options)
+    };
+    let mut consumer = connect()?;
+    // Unbounded: a few entries a rebalance.
+    let (changes, receiver) = mpsc::unbounded_channel();
+    let shutdown = scope.shutdown();
+    let thread = move || {
+        let mut shut_out: Option<Instant> = None;
+        loop {
+            let group = Group::new(consumer, changes.clone());
+            match serve(&group, &shutdown) {
+                Err(Error::Fatal(code)) if shut_out.is_none_or(|at| at.elapsed() > RARELY) => {
+                    tracing::warn!(?code, "shut out of the group; joining it again");
+                    shut_out = Some(Instant::now());
+                    group.lose_all();
+                }
+                end => return end,
+            }
+            drop(group);
+            consumer = connect()?;
+        }
+    };
+    scope
+        .spawn_thread(format!("{} consumer", options.group), thread)
+        .map_err(Error::Thread)?;
+    Ok(receiver)
+}
+
+fn connect(options: &Options) -> Result<BaseConsumer<Watch>, Error> {
     let session_timeout = options.session_timeout.as_millis().to_string();
     let heartbeat = (options.session_timeout / 4).as_millis().to_string();
     let config = properties(
@@ -115,15 +151,7 @@ pub fn start(scope: &Scope, options: &Options) -> Result<mpsc::UnboundedReceiver
         .map_err(Error::Configuration)?;
     let topics: Vec<&str> = options.topics.iter().map(String::as_str).collect();
     consumer.subscribe(&topics).map_err(Error::Configuration)?;
-    // Unbounded: a few entries a rebalance.
-    let (changes, receiver) = mpsc::unbounded_channel();
-    let shutdown = scope.shutdown();
-    scope
-        .spawn_thread(format!("{} consumer", options.group), move || {
-            serve(&Group::new(consumer, changes), &shutdown)
-        })
-        .map_err(Error::Thread)?;
-    Ok(receiver)
+    Ok(consumer)
 }
 
 fn serve(group: &Group, shutdown: &Shutdown) -> Result<(), Error> {

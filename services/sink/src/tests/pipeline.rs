@@ -222,6 +222,30 @@ async fn a_record_that_nobody_can_read_is_a_dead_letter_and_holds_up_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_sinks_with_one_name_one_goes_on() {
+    let place = Place::new().await;
+    place.produce("a", 400);
+    let mut first = start(&place.config);
+    place.stored().await;
+    // Shuts out the first, which joins anew and shuts out this one, and so on.
+    let mut second = start(&place.config);
+    let (ended, other) = tokio::select! {
+        failure = first.failure() => (failure, second),
+        failure = second.failure() => (failure, first),
+        () = tokio::time::sleep(PATIENCE) => panic!("both go on"),
+    };
+    assert!(
+        ended.to_string().contains("the same data folder"),
+        "{ended}"
+    );
+    place.produce("b", 400);
+    place.stored().await;
+    let counts = "SELECT count(), uniqExact(message_id) FROM {db}.touchpoints";
+    assert_eq!(place.text(counts).await, "800\t800");
+    other.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_again_and_again_the_sink_stores_each_row_once() {
     const EVENTS: usize = 6_000;
     let mut place = Place::new().await;

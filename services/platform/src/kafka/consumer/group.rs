@@ -246,7 +246,8 @@ impl Group {
         }
     }
 
-    fn lose_all(&self) {
+    /// Ends all readers.
+    pub(super) fn lose_all(&self) {
         for ((topic, partition), _) in std::mem::take(&mut *self.readers.borrow_mut()) {
             let _ = self.changes.send(Change::Lost { topic, partition });
         }
