@@ -11,6 +11,7 @@
 //! takes a URL and never knows what answers. [`run`] starts it; `services/adr/0002-clickhouse-over-libchdb.md` says
 //! why it is built this way and where it differs from a server.
 
+mod blocks;
 mod body;
 mod codec;
 mod config;

@@ -6,6 +6,7 @@
 
 mod pipes;
 
+use super::blocks;
 use super::body::{BodyReader, Stop};
 use super::engine::{Engine, Registered, Running};
 use super::exception::{self, Exception};
@@ -278,9 +279,22 @@ impl Execution<'_> {
             return Ok(executed.statistics);
         }
         self.set_format(writer, format);
+        let mut output = executed.output;
+        if let Some(revision) = self.revision(format) {
+            let plain = std::mem::take(&mut output);
+            blocks::pass_on(plain.as_slice(), revision, &mut output)
+                .map_err(|e| io_exception(&e))?;
+        }
         // Who is gone need not know; the statement has run.
-        let _ = writer.write(&executed.output);
+        let _ = writer.write(&output);
         Ok(executed.statistics)
+    }
+
+    /// The revision in which the client wants its blocks, where the format has any.
+    fn revision(&self, format: Option<&str>) -> Option<u64> {
+        let format = format.unwrap_or(&self.request.default_format);
+        (self.request.protocol > 0 && format.eq_ignore_ascii_case("Native"))
+            .then_some(self.request.protocol)
     }
 
     fn set_format(&self, writer: &mut Writer, format: Option<&str>) {

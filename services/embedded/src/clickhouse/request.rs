@@ -1,5 +1,6 @@
 //! What a request asks for: parameters of the URL and of a form, headers, settings.
 
+use super::blocks;
 use super::codec::Encoding;
 use super::exception::{self, Exception};
 use hyper::Method;
@@ -78,6 +79,8 @@ pub(crate) struct Request {
     pub(crate) wait_end_of_query: bool,
     pub(crate) buffer_size: usize,
     pub(crate) max_query_size: Option<usize>,
+    /// The revision in which the client wants blocks of the format Native; 0 is as in a file.
+    pub(crate) protocol: u64,
 }
 
 /// Splits `a=1&b=2`.
@@ -205,7 +208,16 @@ impl Request {
                 .or_else(|| number("http_response_buffer_size"))
                 .map_or(DEFAULT_BUFFER, |size| size.min(LARGEST_BUFFER)),
             max_query_size: number("max_query_size"),
+            protocol: number("client_protocol_version")
+                .and_then(|revision| u64::try_from(revision).ok())
+                // Earlier ones are met by what the engine writes, but for a block's info, which clients look for.
+                .filter(|revision| *revision >= blocks::FIRST_REVISION)
+                .unwrap_or(0),
         };
+        if request.protocol > 0 {
+            let as_text = "output_format_native_write_json_as_string";
+            request.settings.push((as_text.to_owned(), "1".to_owned()));
+        }
         for (name, value) in parameters {
             if let Some(parameter) = name.strip_prefix("param_") {
                 request.parameters.push((parameter.to_owned(), value));

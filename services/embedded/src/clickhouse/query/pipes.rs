@@ -1,11 +1,12 @@
 //! The two statements that move data of any size: a SELECT out of the engine, an INSERT into it.
 
 use super::{CHUNK, Execution, io_exception, many, outfile};
+use crate::clickhouse::blocks;
 use crate::clickhouse::exception::{self, Exception};
 use crate::clickhouse::library::{Class, Connection, Statistics};
 use crate::clickhouse::response::Writer;
 use crate::clickhouse::sql::{Insert, Select};
-use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::io::{self, BufWriter, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::AsRawFd;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -44,12 +45,21 @@ impl Execution<'_> {
         thread::scope(|threads| {
             let reader = thread::Builder::new()
                 .name("clickhouse-result".to_owned())
-                .spawn_scoped(threads, || self.pass_result_on(result, writer))
+                .spawn_scoped(threads, || {
+                    let revision = self.revision(select.format.as_deref());
+                    self.pass_result_on(result, revision, writer)
+                })
                 .map_err(no_pipe)?;
             let executed = self.engine_call(connection, sql.as_bytes(), &added);
             // The engine has closed its end: without ours the reader sees the end.
             drop(pipe);
             let passed = reader.join();
+            // Ended for our own reason, and not because the engine's output broke off.
+            if let Ok(Err(error)) = &passed
+                && let Some(exception) = Exception::from_io(error)
+            {
+                return Err(exception);
+            }
             let executed = executed?;
             match passed {
                 Ok(Ok(())) => Ok(executed.statistics),
@@ -63,17 +73,28 @@ impl Execution<'_> {
     }
 
     /// Reads the result to its end, also when nobody wants it any more: an engine that cannot write does not stop.
-    fn pass_result_on(&self, mut result: PipeReader, writer: &mut Writer) -> io::Result<()> {
+    fn pass_result_on(
+        &self,
+        mut result: PipeReader,
+        revision: Option<u64>,
+        writer: &mut Writer,
+    ) -> io::Result<()> {
+        let mut client = Client {
+            execution: self,
+            writer,
+            wanted: true,
+        };
+        if let Some(revision) = revision {
+            let mut chunks = BufWriter::with_capacity(CHUNK, &mut client);
+            return blocks::pass_on(result, revision, &mut chunks)
+                .and_then(|()| chunks.flush())
+                .inspect_err(|_| self.engine.cancel(self.running));
+        }
         let mut buffer = vec![0; CHUNK];
-        let mut wanted = true;
         loop {
-            let length = match result.read(&mut buffer)? {
+            match result.read(&mut buffer)? {
                 0 => return Ok(()),
-                length => length,
-            };
-            if wanted && writer.write(&buffer[..length]).is_err() {
-                wanted = false;
-                self.engine.cancel(self.running);
+                length => client.write_all(&buffer[..length])?,
             }
         }
     }
@@ -156,6 +177,27 @@ impl Execution<'_> {
             thread::sleep(Duration::from_millis(5));
         }
         Err(failed)
+    }
+}
+
+/// The client as somebody who takes everything: when it has left, the query is ended and the rest dropped.
+struct Client<'a> {
+    execution: &'a Execution<'a>,
+    writer: &'a mut Writer,
+    wanted: bool,
+}
+
+impl Write for Client<'_> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        if self.wanted && self.writer.write(data).is_err() {
+            self.wanted = false;
+            self.execution.engine.cancel(self.execution.running);
+        }
+        Ok(data.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
