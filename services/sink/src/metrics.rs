@@ -182,7 +182,7 @@ impl PartitionMetrics {
 }
 
 /// Since a moment in milliseconds since 1970, by this machine's clock.
-fn age(moment: i64) -> Duration {
+pub(crate) fn age(moment: i64) -> Duration {
     let moment = UNIX_EPOCH + Duration::from_millis(u64::try_from(moment).unwrap_or_default());
     SystemTime::now().duration_since(moment).unwrap_or_default()
 }

@@ -21,7 +21,7 @@ use tributary_platform::lifecycle::Shutdown;
 use crate::batch::{Batch, Limits, Unreadable};
 use crate::encode::Topic;
 use crate::mark::{Mark, Range};
-use crate::metrics::{Metrics, PartitionMetrics};
+use crate::metrics::{Metrics, PartitionMetrics, age};
 use crate::ports::{Letter, Letters, Offsets, Warehouse};
 use crate::store::{Intended, Stopped, store};
 use crate::turns::{Turn, Turns};
@@ -60,6 +60,9 @@ impl Delays {
         }
     }
 }
+
+/// Who is behind waits a quarter of its lag, which hardly adds to it, and inserts fewer and larger batches: at most this.
+const LONGEST_DELAY: Duration = Duration::from_secs(2);
 
 /// The time until a batch may go, in the end with leave to insert.
 type Waiting<'a> = Pin<Box<dyn Future<Output = Turn<'a>> + Send + Sync + 'a>>;
@@ -183,7 +186,9 @@ impl<'a, W: Warehouse, L: Letters, O: Offsets> Writer<'a, W, L, O> {
                 };
                 self.flush(turn).await?;
             } else if self.turn.is_none() {
-                let (turns, delay) = (&self.shared.turns, self.delay);
+                let lag = self.batch.oldest().map_or(Duration::ZERO, age);
+                let delay = self.delay.max((lag / 4).min(LONGEST_DELAY));
+                let turns = &self.shared.turns;
                 self.turn = Some(Box::pin(async move {
                     tokio::time::sleep(delay).await;
                     turns.take().await
