@@ -61,13 +61,14 @@ impl<R: Read> Decompress<R> {
         }
     }
 
-    fn next_block(&mut self) -> io::Result<()> {
+    /// Reads a block, which may be empty; whether there was one.
+    fn next_block(&mut self) -> io::Result<bool> {
         self.block.clear();
         self.at = 0;
         let mut head = [0; CHECKSUM + HEADER];
         let length = read_up_to(&mut self.inner, &mut head)?;
         if length == 0 {
-            return Ok(());
+            return Ok(false);
         }
         if length < head.len() {
             return Err(broken("the last compressed block is cut"));
@@ -112,16 +113,14 @@ impl<R: Read> Decompress<R> {
                 "a block holds another amount of data than it states",
             ));
         }
-        Ok(())
+        Ok(true)
     }
 }
 
 impl<R: Read> Read for Decompress<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.at == self.block.len() {
-            let had = self.at;
-            self.next_block()?;
-            if self.block.is_empty() && had == 0 {
+            if !self.next_block()? {
                 return Ok(0);
             }
         }
@@ -199,6 +198,17 @@ mod tests {
             blocks[at] ^= flip;
             prop_assert!(plain(&blocks).is_err());
         }
+    }
+
+    #[test]
+    fn an_empty_block_is_not_the_end() {
+        let blocks = [
+            block(NONE, b"", 0),
+            block(NONE, b"", 0),
+            block(NONE, b"x", 1),
+        ]
+        .concat();
+        assert_eq!(plain(&blocks).expect("whole"), b"x");
     }
 
     #[test]
