@@ -4,9 +4,9 @@
 //! The process is this binary again, told by the environment which test to be. It runs until its standard input ends,
 //! which also the death of its parent makes it do, then stops cleanly and removes its folder.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 
 use tokio::io::AsyncReadExt as _;
@@ -34,6 +34,8 @@ pub(super) fn broker() -> &'static str {
 struct Server {
     address: String,
     _process: Child,
+    /// The harness in it says after a minute that its test still runs, and would die of a closed pipe.
+    _output: BufReader<ChildStdout>,
 }
 
 fn start(server: &str) -> Server {
@@ -47,8 +49,9 @@ fn start(server: &str) -> Server {
         .stdout(Stdio::piped())
         .spawn()
         .expect("this test binary can be started");
-    let output = BufReader::new(process.stdout.take().expect("it is piped"));
+    let mut output = BufReader::new(process.stdout.take().expect("it is piped"));
     let address = output
+        .by_ref()
         .lines()
         .map_while(Result::ok)
         .find_map(|line| line.strip_prefix(ADDRESS).map(str::to_owned));
@@ -59,6 +62,7 @@ fn start(server: &str) -> Server {
     Server {
         address,
         _process: process,
+        _output: output,
     }
 }
 
