@@ -157,7 +157,7 @@ impl<'a, W: Warehouse, L: Letters, O: Offsets> Writer<'a, W, L, O> {
                 Some(Feed::End(end)) => self.reach(end).await?,
                 None if self.replay.is_some() => return Ok(()),
                 None => {
-                    let turn = self.shared.turns.take().await;
+                    let turn = self.next_turn().await;
                     return self.flush(turn).await;
                 }
             }
@@ -176,14 +176,7 @@ impl<'a, W: Warehouse, L: Letters, O: Offsets> Writer<'a, W, L, O> {
                     self.finish_replay().await?;
                 }
             } else if self.batch.is_full() {
-                let turn = match &mut self.turn {
-                    // Its place in the queue is further ahead.
-                    Some(turn) => tokio::select! {
-                        turn = turn => turn,
-                        turn = self.shared.turns.take() => turn,
-                    },
-                    None => self.shared.turns.take().await,
-                };
+                let turn = self.next_turn().await;
                 self.flush(turn).await?;
             } else if self.turn.is_none() {
                 let lag = self.batch.oldest().map_or(Duration::ZERO, age);
@@ -197,6 +190,19 @@ impl<'a, W: Warehouse, L: Letters, O: Offsets> Writer<'a, W, L, O> {
         }
         self.metrics.read(self.stored, self.batch.oldest());
         Ok(())
+    }
+
+    /// A turn without further delay. One that is waited for already goes on being waited for: its place in the queue is
+    /// further ahead, and it may hold a turn that rests, which nobody else gets until it is done with or dropped.
+    async fn next_turn(&mut self) -> Turn<'a> {
+        let another = self.shared.turns.take();
+        match self.turn.take() {
+            Some(waiting) => tokio::select! {
+                turn = waiting => turn,
+                turn = another => turn,
+            },
+            None => another.await,
+        }
     }
 
     /// Everything below `end` has come.
@@ -215,7 +221,7 @@ impl<'a, W: Warehouse, L: Letters, O: Offsets> Writer<'a, W, L, O> {
     /// past their time.
     async fn finish_replay(&mut self) -> Result<(), Ended> {
         if let Some(range) = self.replay.take() {
-            let turn = self.shared.turns.take().await;
+            let turn = self.next_turn().await;
             self.store(range, true, turn).await?;
         }
         Ok(())

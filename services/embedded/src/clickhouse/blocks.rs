@@ -6,6 +6,7 @@
 //! block is followed value by value, and passed on with what is missing.
 
 use super::exception::{self, Exception};
+use super::sql;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 
 /// The first revision that tells columns with a serialization of their own apart.
@@ -135,10 +136,8 @@ impl<R: Read, W: Write> Blocks<'_, R, W> {
                         *count += 1;
                     }
                 }
-                let with_counts = variants.iter().zip(counts);
-                with_counts
-                    .into_iter()
-                    .try_for_each(|(variant, count)| self.values(variant, count))
+                let mut with_counts = variants.iter().zip(counts);
+                with_counts.try_for_each(|(variant, count)| self.values(variant, count))
             }
         }
     }
@@ -223,14 +222,14 @@ impl Layout {
             return None;
         }
         let (head, arguments) = match name.split_once('(') {
-            Some((head, rest)) => (head, split(rest.strip_suffix(')')?)),
+            Some((head, rest)) => (head, sql::arguments(rest.strip_suffix(')')?)),
             None => (name, Vec::new()),
         };
         let parse = |name: &str| Self::parse(name, depth + 1);
         let elements = || -> Option<Vec<Self>> {
             arguments
                 .iter()
-                .map(|name| parse(without_name(name)))
+                .map(|name| parse(sql::without_name(name)))
                 .collect()
         };
         let array = |inner| Self::Array(Box::new(inner));
@@ -281,52 +280,6 @@ fn size(head: &str) -> Option<u64> {
         _ if head.starts_with("Interval") => 8,
         _ => return None,
     })
-}
-
-/// Splits a type's arguments at the commas that are in no parentheses and no quotes.
-fn split(arguments: &str) -> Vec<&str> {
-    let (mut parts, mut begin, mut depth) = (Vec::new(), 0, 0_i32);
-    let mut quote = None;
-    let mut bytes = arguments.bytes().enumerate();
-    while let Some((at, byte)) = bytes.next() {
-        match (quote, byte) {
-            (Some(_), b'\\') => {
-                bytes.next();
-            }
-            (Some(open), _) if open == byte => quote = None,
-            (Some(_), _) => {}
-            (None, b'\'' | b'`' | b'"') => quote = Some(byte),
-            (None, b'(') => depth += 1,
-            (None, b')') => depth -= 1,
-            (None, b',') if depth == 0 => {
-                parts.push(arguments[begin..at].trim());
-                begin = at + 1;
-            }
-            _ => {}
-        }
-    }
-    let last = arguments[begin..].trim();
-    if !last.is_empty() {
-        parts.push(last);
-    }
-    parts
-}
-
-/// The type of a tuple's element, which may have a name before it.
-fn without_name(element: &str) -> &str {
-    if let Some(quoted) = element.strip_prefix('`') {
-        let mut escaped = false;
-        let end = quoted.bytes().position(|byte| {
-            let ends = byte == b'`' && !escaped;
-            escaped = byte == b'\\' && !escaped;
-            ends
-        });
-        return end.map_or(element, |end| quoted[end + 1..].trim_start());
-    }
-    match element.split_once(' ') {
-        Some((name, kind)) if !name.contains('(') => kind,
-        _ => element,
-    }
 }
 
 fn unsupported(what: &str) -> io::Error {

@@ -187,19 +187,13 @@ fn class(host: &str) -> Option<&'static str> {
 fn classes() -> &'static HashMap<&'static str, &'static str> {
     static CLASSES: OnceLock<HashMap<&'static str, &'static str>> = OnceLock::new();
     CLASSES.get_or_init(|| {
-        let of = |class, hosts: &[&'static str]| {
-            hosts
-                .iter()
-                .map(move |host| (*host, class))
-                .collect::<Vec<_>>()
-        };
         [
-            of("email", &EMAIL),
-            of("social", &SOCIAL),
-            of("search", &SEARCH),
+            ("email", EMAIL.as_slice()),
+            ("social", SOCIAL.as_slice()),
+            ("search", SEARCH.as_slice()),
         ]
-        .concat()
         .into_iter()
+        .flat_map(|(class, hosts)| hosts.iter().map(move |host| (*host, class)))
         .collect()
     })
 }

@@ -90,11 +90,8 @@ const RARELY: Duration = Duration::from_secs(60);
 /// # Errors
 /// See [`Error`].
 pub fn start(scope: &Scope, options: &Options) -> Result<mpsc::UnboundedReceiver<Change>, Error> {
-    let connect = {
-        let options = options.clone();
-        move || connect(&options)
-    };
-    let mut consumer = connect()?;
+    let mut consumer = connect(options)?;
+    let again = options.clone();
     // Unbounded: a few entries a rebalance.
     let (changes, receiver) = mpsc::unbounded_channel();
     let shutdown = scope.shutdown();
@@ -111,7 +108,7 @@ pub fn start(scope: &Scope, options: &Options) -> Result<mpsc::UnboundedReceiver
                 end => return end,
             }
             drop(group);
-            consumer = connect()?;
+            consumer = connect(&again)?;
         }
     };
     scope

@@ -113,27 +113,33 @@ pub fn committed<C: rdkafka::consumer::ConsumerContext>(
     partitions: &TopicPartitionList,
     timeout: Duration,
 ) -> Result<TopicPartitionList, KafkaError> {
+    // A coordinator that has just taken its office, as at the first use of a group.
+    let passing = [
+        RDKafkaErrorCode::NotCoordinator,
+        RDKafkaErrorCode::CoordinatorNotAvailable,
+        RDKafkaErrorCode::CoordinatorLoadInProgress,
+        RDKafkaErrorCode::UnstableOffsetCommit,
+    ];
+    patiently(timeout, &passing, || {
+        let list = consumer.committed_offsets(partitions.clone(), timeout)?;
+        list.elements()
+            .iter()
+            .try_for_each(TopicPartitionListElem::error)?;
+        Ok(list)
+    })
+}
+
+/// Asks again while the answer is an error that passes within milliseconds.
+fn patiently<T>(
+    timeout: Duration,
+    passing: &[RDKafkaErrorCode],
+    ask: impl Fn() -> Result<T, KafkaError>,
+) -> Result<T, KafkaError> {
     let begin = Instant::now();
     loop {
-        let answer = consumer
-            .committed_offsets(partitions.clone(), timeout)
-            .and_then(|list| {
-                list.elements()
-                    .iter()
-                    .try_for_each(TopicPartitionListElem::error)?;
-                Ok(list)
-            });
-        match answer {
-            // A coordinator that has just taken its office, as at the first use of a group.
+        match ask() {
             Err(KafkaError::MetadataFetch(code) | KafkaError::OffsetFetch(code))
-                if begin.elapsed() < timeout
-                    && matches!(
-                        code,
-                        RDKafkaErrorCode::NotCoordinator
-                            | RDKafkaErrorCode::CoordinatorNotAvailable
-                            | RDKafkaErrorCode::CoordinatorLoadInProgress
-                            | RDKafkaErrorCode::UnstableOffsetCommit
-                    ) =>
+                if passing.contains(&code) && begin.elapsed() < timeout =>
             {
                 std::thread::sleep(Duration::from_millis(50));
             }
@@ -154,19 +160,14 @@ pub fn ends<C: rdkafka::consumer::ConsumerContext>(
     if partitions.is_empty() {
         return Ok(Offsets::new());
     }
-    let begin = Instant::now();
-    loop {
-        match ask(consumer, partitions, timeout) {
-            // A topic that was just made, or a leader that just moved: settled within milliseconds.
-            Err(KafkaError::MetadataFetch(
-                RDKafkaErrorCode::NotLeaderForPartition
-                | RDKafkaErrorCode::LeaderNotAvailable
-                | RDKafkaErrorCode::UnknownLeaderEpoch
-                | RDKafkaErrorCode::FencedLeaderEpoch,
-            )) if begin.elapsed() < timeout => std::thread::sleep(Duration::from_millis(50)),
-            answer => return answer,
-        }
-    }
+    // A topic that was just made, or a leader that just moved.
+    let passing = [
+        RDKafkaErrorCode::NotLeaderForPartition,
+        RDKafkaErrorCode::LeaderNotAvailable,
+        RDKafkaErrorCode::UnknownLeaderEpoch,
+        RDKafkaErrorCode::FencedLeaderEpoch,
+    ];
+    patiently(timeout, &passing, || ask(consumer, partitions, timeout))
 }
 
 fn ask<C: rdkafka::consumer::ConsumerContext>(
@@ -182,9 +183,7 @@ fn ask<C: rdkafka::consumer::ConsumerContext>(
     let list = consumer.offsets_for_times(list, timeout)?;
     let mut offsets = Offsets::new();
     for element in list.elements() {
-        if let Err(KafkaError::OffsetFetch(code)) = element.error() {
-            return Err(KafkaError::MetadataFetch(code));
-        }
+        element.error()?;
         let offset = match element.offset() {
             Offset::Offset(offset) => offset,
             // What `End` is called when it comes back: the partition is empty.

@@ -8,8 +8,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tokio::sync::mpsc;
 use tributary_platform::admin_http::Readiness;
-use tributary_platform::kafka::consumer::{Chunk, Feed, Record};
-use tributary_platform::lifecycle::shutdown;
+use tributary_platform::kafka::consumer::{Chunk, Committed, Feed, Record};
+use tributary_platform::lifecycle::{Shutdown, shutdown};
 use tributary_platform::metrics::Metrics as Registry;
 
 use super::events::{rows_in, value};
@@ -75,6 +75,46 @@ fn log() -> impl Strategy<Value = Vec<i64>> {
     })
 }
 
+fn shared(world: &World, max_rows: usize, shutdown: Shutdown) -> Shared<&World, &World> {
+    let check = Readiness::default().check("clickhouse");
+    Shared {
+        warehouse: world,
+        letters: world,
+        turns: Turns::new(1, Duration::from_millis(200)),
+        limits: Limits {
+            max_rows,
+            max_bytes: 1 << 20,
+            held: Arc::new(AtomicUsize::new(0)),
+            max_held: 1 << 30,
+        },
+        delays: Delays {
+            events: Duration::from_millis(200),
+            state: Duration::from_secs(1),
+        },
+        metrics: Metrics::new(&Registry::default(), check),
+        shutdown,
+    }
+}
+
+fn writer<'a>(
+    shared: &'a Shared<&'a World, &'a World>,
+    world: &'a World,
+    committed: Option<Committed>,
+) -> Writer<'a, &'a World, &'a World, &'a World> {
+    let topic = Topic::named("resolved").expect("the sink reads it");
+    let end = Arc::new(AtomicI64::new(0));
+    let partition = shared.metrics.partition(topic.name, 0, end);
+    Writer::new(
+        shared,
+        world,
+        topic,
+        "tributary.resolved",
+        0,
+        committed,
+        partition,
+    )
+}
+
 async fn live(world: &World, log: &[i64], life: &Life) {
     world.begin_life(
         life.kill.map(|(step, after)| Kill { step, after }),
@@ -82,39 +122,10 @@ async fn live(world: &World, log: &[i64], life: &Life) {
         life.forget_tokens,
     );
     let (_trigger, shutdown) = shutdown();
-    let registry = Registry::default();
-    let metrics = Metrics::new(&registry, Readiness::default().check("clickhouse"));
-    let held = Arc::new(AtomicUsize::new(0));
-    let shared = Shared {
-        warehouse: world,
-        letters: world,
-        turns: Turns::new(1, Duration::from_millis(200)),
-        limits: Limits {
-            max_rows: life.max_rows,
-            max_bytes: 1 << 20,
-            held,
-            max_held: 1 << 30,
-        },
-        delays: Delays {
-            events: Duration::from_millis(200),
-            state: Duration::from_secs(1),
-        },
-        metrics: metrics.clone(),
-        shutdown,
-    };
-    let topic = Topic::named("resolved").expect("the sink reads it");
+    let shared = shared(world, life.max_rows, shutdown);
     let committed = world.committed();
     let from = committed.as_ref().map_or(0, |committed| committed.offset);
-    let partition = metrics.partition(topic.name, 0, Arc::new(AtomicI64::new(0)));
-    let writer = Writer::new(
-        &shared,
-        world,
-        topic,
-        "tributary.resolved",
-        0,
-        committed,
-        partition,
-    );
+    let writer = writer(&shared, world, committed);
     let (feed, receiver) = mpsc::channel(100);
     let there: Vec<i64> = log
         .iter()
@@ -238,4 +249,37 @@ fn each_single_step_can_be_the_last() {
             }
         }
     }
+}
+
+/// The writer has the only turn and waits for the end of its rest when the stop closes its feed.
+#[tokio::test(start_paused = true)]
+async fn a_feed_that_ends_while_the_turn_rests_is_stored_all_the_same() {
+    let world = World::default();
+    let (_trigger, shutdown) = shutdown();
+    let shared = shared(&world, 100, shutdown);
+    let (feed, receiver) = mpsc::channel(1);
+    let bytes = value(0);
+    let record = Record {
+        offset: 0,
+        timestamp: 1,
+        value: Some(&bytes),
+    };
+    feed.send(Feed::Records(Chunk::of([record].into_iter())))
+        .await
+        .expect("the channel is long enough");
+    let others = async {
+        let turn = shared.turns.take().await;
+        // By then the writer waits for this turn.
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        drop(turn);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        drop(feed);
+    };
+    let running = writer(&shared, &world, None).run(receiver);
+    let both = async { tokio::join!(others, running).1 };
+    tokio::time::timeout(Duration::from_secs(60), both)
+        .await
+        .expect("it does not wait for the turn that it has")
+        .expect("nobody takes the partition away");
+    assert_eq!(world.committed().expect("it is noted").offset, 1);
 }

@@ -16,6 +16,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::partition::{Chunk, Commits, Committed, Feed, Lost, Partition, Request};
 use super::watch::{Rebalanced, Watch};
 use super::{Change, IDLE};
+use crate::kafka::offsets;
 use crate::lifecycle::Shutdown;
 
 /// A chunk is handed on when it has this size, or earlier when nothing more is at hand.
@@ -193,7 +194,7 @@ impl Group {
 
     fn gain(&self, list: &TopicPartitionList, shutdown: &Shutdown) {
         let committed = loop {
-            match self.consumer.committed_offsets(list.clone(), ANSWER) {
+            match offsets::committed(&self.consumer, list, ANSWER) {
                 Ok(committed) => break committed,
                 Err(error) => {
                     tracing::warn!(%error, "could not learn committed offsets; trying again")
