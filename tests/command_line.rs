@@ -1,7 +1,9 @@
 //! What the command line promises: exit codes, messages, and `endpoints.json`.
 
 use std::net::TcpListener;
-use std::process::Output;
+use std::process::{Command, Output};
+use std::time::Duration;
+use tributary_tests::wait::until;
 use tributary_tests::{Settings, System};
 
 fn prepared(lines: &str) -> System {
@@ -105,6 +107,64 @@ fn without_java_it_says_so() {
     check(&output, 2, &["ava"]);
 }
 
+/// The lines that follow the heading, up to an empty one, as a shell takes them.
+fn printed_command(text: &str, heading: &str) -> String {
+    let (_, rest) = text
+        .split_once(&format!("\n{heading}:\n"))
+        .unwrap_or_else(|| panic!("there is no `{heading}` in {text}"));
+    rest.split("\n\n").next().unwrap_or_default().to_owned()
+}
+
+/// Runs it until it prints all of these: what it asks for may take a moment.
+fn until_it_prints(command: &str, parts: &[&str]) {
+    until(command, Duration::from_secs(30), || {
+        let output = Command::new("sh").args(["-c", command]).output();
+        let output = output.map_err(|error| error.to_string())?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let missing = parts.iter().find(|part| !text.contains(**part));
+        match missing {
+            None if output.status.success() => Ok(()),
+            _ => Err(format!(
+                "{}, {missing:?} missing: {text}{}",
+                output.status,
+                String::from_utf8_lossy(&output.stderr)
+            )),
+        }
+    });
+}
+
+#[test]
+fn the_commands_that_the_demo_prints_do_what_they_say() {
+    let mut settings = Settings::new(env!("CARGO_BIN_EXE_tributary"), 1, "");
+    // As on a fresh machine: nothing configured, and keys that it makes itself.
+    settings.config.clear();
+    settings.demo = true;
+    let mut system = System::start(settings);
+    let text = until("the welcome", Duration::from_secs(60), || {
+        let text = system.printed();
+        if text.contains("Ctrl-C stops everything.") {
+            Ok(text)
+        } else {
+            Err(text)
+        }
+    });
+    let write_key = system.endpoint("write_key");
+    for part in ["ingest", "metrics", "clickhouse", "kafka", "write_key"] {
+        assert!(
+            text.contains(system.endpoint(part)),
+            "{part} is not in {text}"
+        );
+    }
+    let send = printed_command(&text, "Send an event");
+    assert!(send.contains(write_key), "{send}");
+    until_it_prints(&send, &["\"success\":true"]);
+    let count = printed_command(&text, "Count events by channel");
+    until_it_prints(&count, &["app", "store", "web"]);
+    let explain = printed_command(&text, "Explain a customer");
+    until_it_prints(&explain, &["user_id", "ada", "browser-1"]);
+    system.stop();
+}
+
 #[test]
 fn a_folder_has_one_system_at_a_time_and_is_left_clean() {
     let mut system = prepared("");
@@ -114,9 +174,9 @@ fn a_folder_has_one_system_at_a_time_and_is_left_clean() {
     )
     .expect("the folder is writable");
     system.start_without_waiting();
-    tributary_tests::wait::until(
+    until(
         "the removal of the stale endpoints.json",
-        std::time::Duration::from_secs(20),
+        Duration::from_secs(20),
         || {
             let text =
                 std::fs::read_to_string(system.data().join("endpoints.json")).unwrap_or_default();

@@ -269,15 +269,23 @@ pub(crate) fn kpis_are_what_sql_says_over_all_events(tenant: &Tenant<'_>) {
 
 pub(crate) fn explain_tells_why_a_customer_is_one(tenant: &Tenant<'_>) {
     let user = format!("eve-{}", tenant.number);
+    let tablet = format!("6FA459EA-EE8A-4CA4-894E-DB77E160{:04}", tenant.number);
     tenant.send(
         "web",
         &[
             page("m1", "eves-phone", minutes_ago(90)),
             login("m2", "eves-phone", &user, minutes_ago(80)),
             order("m3", "eves-phone", &user, "o1", 12.5, minutes_ago(79)),
+            // As iOS makes ids, which could be a profile's.
+            login("m4", &tablet, &user, minutes_ago(70)),
+            json!({"messageId": "m5", "type": "page", "anonymousId": format!("crawler-{}", tenant.number),
+                "context": {"userAgent": "Mozilla/5.0 (compatible; Googlebot/2.1)"}}),
         ],
     );
     tenant.settled();
+    let output = tenant.system.job(&["explain", &tablet]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains(&user), "`{user}` is not in\n{text}");
     let output = tenant.system.job(&["explain", &user]);
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(
@@ -297,9 +305,15 @@ pub(crate) fn explain_tells_why_a_customer_is_one(tenant: &Tenant<'_>) {
         json!(1),
         "{explained}"
     );
-    let output = tenant.system.job(&["explain", "nobody-at-all"]);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("nobody-at-all"));
+    for (identifier, part) in [
+        ("nobody-at-all".to_owned(), "nobody-at-all"),
+        (format!("crawler-{}", tenant.number), "events of bots"),
+    ] {
+        let output = tenant.system.job(&["explain", &identifier]);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains(part), "`{part}` is not in\n{text}");
+    }
 }
 
 fn column(rows: &[Value], name: &str) -> BTreeSet<String> {

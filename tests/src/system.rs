@@ -30,6 +30,8 @@ pub struct Settings {
     pub binary: PathBuf,
     /// Its `tributary.toml`.
     pub config: String,
+    /// With demo events.
+    pub demo: bool,
 }
 
 impl Settings {
@@ -52,6 +54,7 @@ impl Settings {
         Settings {
             binary: binary.into(),
             config,
+            demo: false,
         }
     }
 }
@@ -132,6 +135,9 @@ impl System {
                 .expect("the temporary folder is writable")
         };
         let mut command = self.command(&["all", "--ports", "auto"]);
+        if self.settings.demo {
+            command.arg("--demo");
+        }
         let child = command
             .stdin(Stdio::null())
             .stdout(output())
@@ -172,6 +178,14 @@ impl System {
 
     fn config(&self) -> PathBuf {
         self.folder.path().join("tributary.toml")
+    }
+
+    /// What it prints.
+    ///
+    /// # Panics
+    /// When it was not started.
+    pub fn printed(&self) -> String {
+        fs::read_to_string(self.output()).expect("it was started")
     }
 
     fn output(&self) -> PathBuf {

@@ -52,7 +52,8 @@ pub(crate) fn message<'a>(
         &source.channel
     };
     let user_agent = match &*context.user_agent {
-        "" if sender.is_page || channel::is_browser(library) => sender.user_agent,
+        "" if sender.is_page => sender.user_agent,
+        "" if channel::is_browser(library) => agent::of_visitor(sender.user_agent),
         stated => stated,
     };
     let agent = agent::look(user_agent);

@@ -242,11 +242,24 @@ fn a_pixel_and_a_beacon_are_taken_and_their_browser_is_looked_at() {
             .status,
         200
     );
-    for record in world.records("tributary.touchpoints", 3) {
+    // A browser's call that a tool passes on has no browser that could be looked at.
+    for (id, agent) in [("crawled", robot.1), ("passed on", "curl/8.5.0")] {
+        let call = format!(
+            r#"{{"messageId":"{id}","anonymousId":"c","context":{{"library":{{"name":"analytics.js"}}}}}}"#
+        );
+        let headers = [("Authorization", &*basic(KEY)), ("User-Agent", agent)];
+        assert_eq!(
+            world
+                .request("POST", "/v1/page", &headers, call.as_bytes())
+                .status,
+            200
+        );
+    }
+    for record in world.records("tributary.touchpoints", 5) {
         let touchpoint: Touchpoint<'_> = framing::decode(payload(&record)).unwrap();
         assert_eq!(
             touchpoint.bot,
-            touchpoint.message_id != "server",
+            !["server", "passed on"].contains(&touchpoint.message_id),
             "{}",
             touchpoint.message_id
         );

@@ -16,6 +16,7 @@ pub use progress::Progress;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::json;
+use tokio::runtime::Handle;
 
 use crate::admin_http::Settled;
 use crate::config::Kafka;
@@ -25,7 +26,21 @@ use checker::Checker;
 #[derive(Clone, Debug)]
 pub struct Settlement {
     kafka: Kafka,
-    checker: Arc<Mutex<Option<Checker>>>,
+    connected: Arc<Connected>,
+}
+
+/// What was connected by the last question.
+#[derive(Debug, Default)]
+struct Connected(Mutex<Option<Checker>>);
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        // Closing consumers waits for brokers, which may not answer: nothing for a thread that serves others.
+        let checker = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(checker), Ok(runtime)) = (checker.take(), Handle::try_current()) {
+            runtime.spawn_blocking(move || drop(checker));
+        }
+    }
 }
 
 impl Settlement {
@@ -34,7 +49,7 @@ impl Settlement {
     pub fn new(kafka: &Kafka) -> Self {
         Self {
             kafka: kafka.clone(),
-            checker: Arc::default(),
+            connected: Arc::default(),
         }
     }
 
@@ -46,7 +61,11 @@ impl Settlement {
     }
 
     fn check_blocking(&self) -> Settled {
-        let mut checker = self.checker.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut checker = self
+            .connected
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         // It is put back only after a pass without error: after one its connections are made anew.
         let answer = match checker
             .take()

@@ -58,8 +58,16 @@ pub(crate) fn run(options: &Options, config: &Config) -> Result<(), Failure> {
     let answer = Answer::find(&clickhouse, &subject, options.workspace.as_deref())
         .map_err(Failure::failed)?;
     let Some(answer) = answer else {
+        let by_bots = answer::events_of_bots(&clickhouse, &subject, options.workspace.as_deref());
+        let why = match by_bots.map_err(Failure::failed)? {
+            0 => "what was sent a moment ago takes a second".to_owned(),
+            events => format!(
+                "it was seen on events of bots only ({events}), which have no customer: bots are told by context.userAgent, \
+                 or the header of a browser's call"
+            ),
+        };
         return Err(Failure::failed(format!(
-            "no identifier {} is known; what was sent a moment ago takes a second",
+            "no identifier {} is known; {why}",
             options.identifier
         )));
     };

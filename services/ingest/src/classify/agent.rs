@@ -31,6 +31,25 @@ thread_local! {
     static CACHE: RefCell<HashMap<Box<str>, Agent>> = RefCell::default();
 }
 
+/// The user agent that the request of a browser's SDK came with, where it is one of a page's visitor; empty where it
+/// names a tool (`curl`, an HTTP library): then a server passed the call on, and the browser is not known.
+pub(crate) fn of_visitor(header: &str) -> &str {
+    let is_browser = ["Mozilla/", "Opera/"]
+        .iter()
+        .any(|product| header.starts_with(product));
+    let calls_itself_a_robot = || {
+        let header = header.to_ascii_lowercase();
+        ["bot", "crawl", "spider"]
+            .iter()
+            .any(|word| header.contains(word))
+    };
+    if is_browser || calls_itself_a_robot() {
+        header
+    } else {
+        ""
+    }
+}
+
 /// Looks at a user agent.
 pub(crate) fn look(user_agent: &str) -> Agent {
     if user_agent.is_empty() {
@@ -151,6 +170,21 @@ mod tests {
             for _ in 0..2 {
                 assert_eq!(look(user_agent), Agent { bot, device_type }, "{user_agent}");
             }
+        }
+    }
+
+    #[test]
+    fn a_tool_that_passes_a_call_on_is_not_its_visitor() {
+        for visitor in [CHROME, TV, "Opera/9.80 (X11)", "Googlebot/2.1"] {
+            assert_eq!(of_visitor(visitor), visitor);
+        }
+        for tool in [
+            "",
+            "curl/8.5.0",
+            "python-requests/2.32",
+            "Go-http-client/1.1",
+        ] {
+            assert_eq!(of_visitor(tool), "", "{tool}");
         }
     }
 

@@ -18,7 +18,7 @@ pub(crate) fn of_library(library: &str) -> &'static str {
     }
 }
 
-/// Whether this library runs in a browser, so that the request's user agent is the customer's.
+/// Whether this library runs in a browser, so that the request's user agent is the customer's, if nobody passed it on.
 pub(crate) fn is_browser(library: &str) -> bool {
     of_library(library) == "web"
 }

@@ -1,5 +1,9 @@
 //! The part of every client's properties that says how Kafka is reached.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerContext;
@@ -49,15 +53,46 @@ impl ClientContext for Logged {
 
 impl ConsumerContext for Logged {}
 
+/// A process has a dozen clients, and each tells each failed try: of one kind of trouble one line in this time is enough.
+const SILENCE: Duration = Duration::from_secs(30);
+
+static TROUBLES: Troubles = Troubles(Mutex::new(BTreeMap::new()));
+
+/// By its kind, when a trouble was last logged, and how often it came since.
+struct Troubles(Mutex<BTreeMap<String, (Instant, u64)>>);
+
+impl Troubles {
+    /// Whether to log it now; and then how often it came unlogged before.
+    fn come(&self, kind: &str, now: Instant) -> Option<u64> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match known.get_mut(kind) {
+            Some((last, unlogged)) if now.saturating_duration_since(*last) < SILENCE => {
+                *unlogged += 1;
+                None
+            }
+            Some((last, unlogged)) => {
+                *last = now;
+                Some(std::mem::take(unlogged))
+            }
+            None => {
+                known.insert(kind.to_owned(), (now, 0));
+                Some(0)
+            }
+        }
+    }
+}
+
 /// A client's log line, as ours. librdkafka's errors are those of one connection and are tried again, so none of them
-/// asks for action by itself.
+/// asks for action by itself, and those of one facility are told once in `SILENCE`.
 pub fn forward_log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     match level {
         RDKafkaLogLevel::Emerg
         | RDKafkaLogLevel::Alert
         | RDKafkaLogLevel::Critical
         | RDKafkaLogLevel::Error => {
-            tracing::warn!(target: "librdkafka", facility, message);
+            if let Some(unlogged) = TROUBLES.come(facility, Instant::now()) {
+                tracing::warn!(target: "librdkafka", facility, unlogged, message);
+            }
         }
         RDKafkaLogLevel::Warning | RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
             tracing::info!(target: "librdkafka", facility, message);
@@ -66,7 +101,7 @@ pub fn forward_log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     }
 }
 
-/// A client's global error, as a log line.
+/// A client's global error, as a log line; those of one code once in `SILENCE`.
 pub fn forward_error(error: &KafkaError, reason: &str) {
     // The end of a partition comes to the reader as an event of its own, and is no error.
     if matches!(error, KafkaError::PartitionEOF(_))
@@ -74,5 +109,29 @@ pub fn forward_error(error: &KafkaError, reason: &str) {
     {
         return;
     }
-    tracing::warn!(target: "librdkafka", %error, reason);
+    let kind = error
+        .rdkafka_error_code()
+        .map_or_else(|| error.to_string(), |code| format!("{code:?}"));
+    if let Some(unlogged) = TROUBLES.come(&kind, Instant::now()) {
+        tracing::warn!(target: "librdkafka", %error, unlogged, reason);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_kind_of_trouble_is_told_once_in_a_while() {
+        let troubles = Troubles(Mutex::new(BTreeMap::new()));
+        let begin = Instant::now();
+        let come = |kind, after: u64| troubles.come(kind, begin + Duration::from_secs(after));
+        assert_eq!(come("AllBrokersDown", 0), Some(0));
+        assert_eq!(come("AllBrokersDown", 1), None);
+        assert_eq!(come("Resolve", 1), Some(0), "another kind is news");
+        assert_eq!(come("AllBrokersDown", 29), None);
+        assert_eq!(come("AllBrokersDown", 30), Some(2));
+        assert_eq!(come("AllBrokersDown", 31), None);
+        assert_eq!(come("AllBrokersDown", 90), Some(1));
+    }
 }

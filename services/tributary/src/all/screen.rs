@@ -30,7 +30,8 @@ impl Screen {
         let text = text.into();
         match self.terminal {
             true => {
-                self.spinner.reset_elapsed();
+                // Draws: after a `clear` nothing may, before there is something to say.
+                self.spinner.reset();
                 self.spinner.set_message(text);
                 self.spinner.enable_steady_tick(REDRAW_EVERY);
             }
@@ -57,6 +58,5 @@ impl Screen {
         self.spinner.disable_steady_tick();
         self.spinner.set_message("");
         self.spinner.finish_and_clear();
-        self.spinner.reset();
     }
 }

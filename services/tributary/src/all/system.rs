@@ -85,10 +85,7 @@ impl System {
                 settle(config, screen).await;
             }
             screen.clear();
-            println!(
-                "{}",
-                welcome::text(&endpoints, &config.data, &config.clickhouse.database)
-            );
+            println!("{}", welcome::text(&endpoints, config));
             std::future::pending::<Result<(), Failure>>().await
         };
         tokio::select! {

@@ -1,11 +1,12 @@
 //! What to look at, and three commands to copy.
 
+use std::borrow::Cow;
 use std::fmt::Write;
-use std::path::Path;
+use tributary_platform::config::Config;
 use tributary_platform::endpoints::Endpoints;
 
 /// The text that is printed once everything is ready.
-pub(super) fn text(endpoints: &Endpoints, data: &Path, database: &str) -> String {
+pub(super) fn text(endpoints: &Endpoints, config: &Config) -> String {
     let shown = |value: &Option<String>| value.clone().unwrap_or_default();
     let program = std::env::args()
         .next()
@@ -13,12 +14,18 @@ pub(super) fn text(endpoints: &Endpoints, data: &Path, database: &str) -> String
     let (ingest, clickhouse) = (shown(&endpoints.ingest), shown(&endpoints.clickhouse));
     let (metrics, kafka) = (shown(&endpoints.metrics), shown(&endpoints.kafka));
     let key = shown(&endpoints.write_key);
-    let data = data.display();
+    let (data, database) = (config.data.display(), &config.clickhouse.database);
+    let path = data.to_string();
+    let (quoted_program, quoted_data) = (quoted(&program), quoted(&path));
     let mut text = String::from("\nEverything is ready.\n\n");
     for (name, address, more) in [
         ("ingest", &ingest, format!("write key {key}")),
         ("clickhouse", &clickhouse, format!("database {database}")),
-        ("kafka", &kafka, "topics tributary.*".to_owned()),
+        (
+            "kafka",
+            &kafka,
+            format!("topics {}.*", config.kafka.topic_prefix),
+        ),
         (
             "metrics",
             &metrics,
@@ -26,7 +33,7 @@ pub(super) fn text(endpoints: &Endpoints, data: &Path, database: &str) -> String
         ),
         (
             "data",
-            &data.to_string(),
+            &path,
             "also logs and endpoints.json".to_owned(),
         ),
     ] {
@@ -44,11 +51,31 @@ Count events by channel:
   curl {clickhouse} --data-binary 'SELECT channel, count() FROM {database}.touchpoints GROUP BY channel ORDER BY channel FORMAT PrettyCompact'
 
 Explain a customer:
-  {program} explain user_id:ada --data {data}
+  {quoted_program} explain user_id:ada --data {quoted_data}
 
 Ctrl-C stops everything.
 "
     )
     .expect("writing to memory does not fail");
     text
+}
+
+/// As one word of a shell's.
+fn quoted(text: &str) -> Cow<'_, str> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@,".contains(c);
+    match text.chars().all(is_plain) {
+        true => text.into(),
+        false => format!("'{}'", text.replace('\'', "'\\''")).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_with_a_blank_is_one_word() {
+        assert_eq!(quoted("/srv/tributary"), "/srv/tributary");
+        assert_eq!(quoted("/my data/it's"), r"'/my data/it'\''s'");
+    }
 }

@@ -105,6 +105,9 @@ const OWNERS: &str = "SELECT workspace, toString(profile_id) AS profile_id FROM 
     AND ({workspace:String} = '' OR workspace = {workspace:String}) \
     GROUP BY workspace, profile_id ORDER BY workspace, min(valid_from), profile_id";
 
+const BY_BOTS: &str = "SELECT count() AS events FROM touchpoints WHERE bot AND ({workspace:String} = '' OR workspace = {workspace:String}) \
+    AND arrayExists(i -> i.2 IN ({value:String}, lowerUTF8({value:String})) AND ({type:String} = '' OR i.1 = {type:String}), identifiers)";
+
 const ALIASES: &str = "SELECT DISTINCT workspace, toString(profile_id) AS profile_id FROM \
     (SELECT workspace, profile_id FROM profile_aliases WHERE own_profile_id = {id:UUID} OR profile_id = {id:UUID} \
      UNION ALL SELECT workspace, profile_id FROM profiles_current WHERE profile_id = {id:UUID}) \
@@ -138,6 +141,36 @@ const SESSIONS: &str = "SELECT toString(s.session_id) AS session_id, timeline, t
     touchpoints, channel, traffic_source, campaign FROM sessions_current AS s WHERE workspace = {workspace:String} AND profile_id = {id:UUID} \
     ORDER BY s.started_at DESC, session_id LIMIT 20";
 
+/// The parameters of an identifier.
+fn identifier<'a>(
+    subject: &'a Subject,
+    workspace: Option<&'a str>,
+) -> [(&'static str, &'a str); 3] {
+    let (r#type, value) = match subject {
+        Subject::Identifier { r#type, value } => (r#type.unwrap_or_default(), value),
+        Subject::Uuid { value, .. } => ("", value),
+    };
+    [
+        ("value", value),
+        ("type", r#type),
+        ("workspace", workspace.unwrap_or_default()),
+    ]
+}
+
+/// Events of bots on which the subject stands: they have no customer.
+pub(super) fn events_of_bots(
+    clickhouse: &ClickHouse,
+    subject: &Subject,
+    workspace: Option<&str>,
+) -> Result<u64, String> {
+    #[derive(Deserialize)]
+    struct Count {
+        events: u64,
+    }
+    let counts: Vec<Count> = clickhouse.rows(BY_BOTS, &identifier(subject, workspace))?;
+    Ok(counts.first().map_or(0, |count| count.events))
+}
+
 impl Answer {
     /// None when nothing is known of the subject.
     pub(super) fn find(
@@ -145,20 +178,17 @@ impl Answer {
         subject: &Subject,
         workspace: Option<&str>,
     ) -> Result<Option<Self>, String> {
-        let workspace = ("workspace", workspace.unwrap_or_default());
-        let owners: Vec<Owner> = match subject {
-            Subject::Identifier { r#type, value } => clickhouse.rows(
-                OWNERS,
-                &[
-                    ("value", value),
-                    ("type", r#type.unwrap_or_default()),
-                    workspace,
-                ],
-            )?,
-            Subject::Profile(id) => {
-                clickhouse.rows(ALIASES, &[("id", &id.to_string()), workspace])?
-            }
-        };
+        let mut owners: Vec<Owner> = Vec::new();
+        if let Subject::Uuid { profile, .. } = subject {
+            let parameters = [
+                ("id", &*profile.to_string()),
+                ("workspace", workspace.unwrap_or_default()),
+            ];
+            owners = clickhouse.rows(ALIASES, &parameters)?;
+        }
+        if owners.is_empty() {
+            owners = clickhouse.rows(OWNERS, &identifier(subject, workspace))?;
+        }
         if owners.is_empty() {
             return Ok(None);
         }

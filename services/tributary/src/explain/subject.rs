@@ -13,8 +13,13 @@ pub(super) enum Subject {
         /// As typed.
         value: String,
     },
-    /// A profile, by any id that it has or had.
-    Profile(Uuid),
+    /// A profile, by any id that it has or had; else an identifier of any type, as SDKs make them.
+    Uuid {
+        /// Of a profile.
+        profile: Uuid,
+        /// As typed.
+        value: String,
+    },
 }
 
 impl Subject {
@@ -40,7 +45,10 @@ impl Subject {
             return Ok(Subject::identifier(Some(known), value));
         }
         Ok(match Uuid::try_parse(text) {
-            Ok(id) if text.len() == 36 => Subject::Profile(id),
+            Ok(profile) if text.len() == 36 => Subject::Uuid {
+                profile,
+                value: text.to_owned(),
+            },
             _ => Subject::identifier(None, text),
         })
     }
@@ -77,9 +85,10 @@ mod tests {
     #[test]
     fn a_uuid_is_a_profile_unless_a_type_is_given() {
         let text = "6fa459ea-ee8a-3ca4-894e-db77e160355e";
-        assert!(
-            matches!(Subject::parse(text, None), Ok(Subject::Profile(id)) if id.to_string() == text)
-        );
+        assert!(matches!(
+            Subject::parse(text, None),
+            Ok(Subject::Uuid { profile, value }) if profile.to_string() == text && value == text
+        ));
         assert!(matches!(
             Subject::parse(text, Some("anonymous_id")),
             Ok(Subject::Identifier { .. })
