@@ -16,9 +16,9 @@ const MEASURED: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Samples a second, in a workspace of their own: so looking for one reads few rows.
 const SAMPLES: f64 = 20.0;
-/// Between two looks, which is how exact a sample is.
-const POLL: Duration = Duration::from_millis(10);
-const CONNECTIONS: u32 = 64;
+/// Between two looks, which is how exact a sample is; each costs the engine some milliseconds, which others then lack.
+const POLL: Duration = Duration::from_millis(50);
+const CONNECTIONS: u32 = 256;
 /// Sent as fast as it is taken, to see how much that is.
 const CAPACITY_EVENTS: u64 = 60_000;
 const CAPACITY_WITHIN: Duration = Duration::from_secs(60);

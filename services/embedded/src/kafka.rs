@@ -250,10 +250,12 @@ impl Files {
         let output = File::create(&self.output)?;
         let mut command = std::process::Command::new(java);
         command
-            // Small batches of short-lived objects on few cores: the serial collector costs the least.
+            // Small batches of short-lived objects on few cores: the serial collector costs the least, and the
+            // optimising compiler takes a core for minutes from whoever shares the machine (adr/0009).
             .args([
                 "-Xmx512m",
                 "-XX:+UseSerialGC",
+                "-XX:TieredStopAtLevel=1",
                 "-XX:+ExitOnOutOfMemoryError",
                 "-XX:-UsePerfData",
             ])

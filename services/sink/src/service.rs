@@ -20,12 +20,11 @@ use crate::batch::Limits;
 use crate::encode::{TOPICS, Topic};
 use crate::letters::KafkaLetters;
 use crate::metrics::Metrics;
-use crate::turns::Turns;
 use crate::warehouse::ClickHouse;
-use crate::writer::{Delays, Shared, Writer};
+use crate::writer::{Pace, Shared, Writer};
 
-/// Inserts at a time. With their rests they are one core's worth of work for the engine.
-const INSERTS: usize = 4;
+/// Inserts at a time, of events and of state. With their rests they are one core's worth of work for the engine.
+const INSERTS: usize = 2;
 /// Bytes that all partitions may hold on their way: four whole inserts.
 const MAX_HELD: usize = 256 * 1024 * 1024;
 const RETRY: Duration = Duration::from_secs(1);
@@ -102,16 +101,13 @@ pub async fn run(
     let shared = Arc::new(Shared {
         warehouse: ClickHouse::new(client),
         letters: KafkaLetters::start(&options.kafka, &instance, &scope)?,
-        turns: Turns::new(INSERTS, options.sink.max_delay),
+        events: Pace::new(INSERTS, options.sink.max_delay),
+        state: Pace::new(INSERTS, options.sink.max_state_delay),
         limits: Limits {
             max_rows: options.sink.max_rows,
             max_bytes: options.sink.max_bytes,
             held: Arc::new(AtomicUsize::new(0)),
             max_held: MAX_HELD,
-        },
-        delays: Delays {
-            events: options.sink.max_delay,
-            state: options.sink.max_state_delay,
         },
         metrics: Metrics::new(&registry, clickhouse),
         shutdown: shutdown.clone(),

@@ -36,27 +36,38 @@ const UNREADABLE_BY_ENGINE: (&str, &str) = (
 pub(crate) struct Shared<W, L> {
     pub(crate) warehouse: W,
     pub(crate) letters: L,
-    pub(crate) turns: Turns,
+    /// Of what happened.
+    pub(crate) events: Pace,
+    /// Of what is known now: topics of which Kafka keeps the last record of each key.
+    pub(crate) state: Pace,
     pub(crate) limits: Limits,
-    pub(crate) delays: Delays,
     pub(crate) metrics: Metrics,
     pub(crate) shutdown: Shutdown,
 }
 
-/// From a batch's first record to its insert, if a turn is free then.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Delays {
-    /// Of what happened.
-    pub(crate) events: Duration,
-    /// Of what is known now: topics of which Kafka keeps the last record of each key.
-    pub(crate) state: Duration,
+/// How often the partitions of some topics insert. Events do not queue behind the many partitions of state.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    /// From a batch's first record to its insert, if a turn is free then.
+    delay: Duration,
+    pub(crate) turns: Turns,
 }
 
-impl Delays {
-    fn of(self, topic: &Topic) -> Duration {
+impl Pace {
+    /// A turn rests no longer than a batch may wait.
+    pub(crate) fn new(turns: usize, delay: Duration) -> Self {
+        Self {
+            delay,
+            turns: Turns::new(turns, delay),
+        }
+    }
+}
+
+impl<W, L> Shared<W, L> {
+    fn pace(&self, topic: &Topic) -> &Pace {
         match topic.contract().cleanup {
-            Cleanup::Delete => self.events,
-            Cleanup::Compact => self.state,
+            Cleanup::Delete => &self.events,
+            Cleanup::Compact => &self.state,
         }
     }
 }
@@ -79,7 +90,7 @@ pub(crate) struct Writer<'a, W, L, O> {
     /// The range that must be stored next, as it is.
     replay: Option<Range>,
     batch: Batch,
-    delay: Duration,
+    pace: &'a Pace,
     /// Comes when the batch may go; while it is empty, there is none.
     turn: Option<Waiting<'a>>,
     /// Everything below was read.
@@ -132,7 +143,7 @@ impl<'a, W: Warehouse, L: Letters, O: Offsets> Writer<'a, W, L, O> {
             partition,
             replay: mark.intent,
             batch: Batch::new(topic, partition, shared.limits.clone()),
-            delay: shared.delays.of(topic),
+            pace: shared.pace(topic),
             turn: None,
             mark: mark.done(),
             position: stored,
@@ -180,11 +191,11 @@ impl<'a, W: Warehouse, L: Letters, O: Offsets> Writer<'a, W, L, O> {
                 self.flush(turn).await?;
             } else if self.turn.is_none() {
                 let lag = self.batch.oldest().map_or(Duration::ZERO, age);
-                let delay = self.delay.max((lag / 4).min(LONGEST_DELAY));
-                let turns = &self.shared.turns;
+                let pace = self.pace;
+                let delay = pace.delay.max((lag / 4).min(LONGEST_DELAY));
                 self.turn = Some(Box::pin(async move {
                     tokio::time::sleep(delay).await;
-                    turns.take().await
+                    pace.turns.take().await
                 }));
             }
         }
@@ -195,7 +206,7 @@ impl<'a, W: Warehouse, L: Letters, O: Offsets> Writer<'a, W, L, O> {
     /// A turn without further delay. One that is waited for already goes on being waited for: its place in the queue is
     /// further ahead, and it may hold a turn that rests, which nobody else gets until it is done with or dropped.
     async fn next_turn(&mut self) -> Turn<'a> {
-        let another = self.shared.turns.take();
+        let another = self.pace.turns.take();
         match self.turn.take() {
             Some(waiting) => tokio::select! {
                 turn = waiting => turn,

@@ -17,8 +17,7 @@ use super::world::{Fault, Kill, World};
 use crate::batch::Limits;
 use crate::encode::Topic;
 use crate::metrics::Metrics;
-use crate::turns::Turns;
-use crate::writer::{Delays, Shared, Writer};
+use crate::writer::{Pace, Shared, Writer};
 
 /// One life of a writer.
 #[derive(Clone, Debug)]
@@ -80,16 +79,13 @@ fn shared(world: &World, max_rows: usize, shutdown: Shutdown) -> Shared<&World, 
     Shared {
         warehouse: world,
         letters: world,
-        turns: Turns::new(1, Duration::from_millis(200)),
+        events: Pace::new(1, Duration::from_millis(200)),
+        state: Pace::new(1, Duration::from_secs(1)),
         limits: Limits {
             max_rows,
             max_bytes: 1 << 20,
             held: Arc::new(AtomicUsize::new(0)),
             max_held: 1 << 30,
-        },
-        delays: Delays {
-            events: Duration::from_millis(200),
-            state: Duration::from_secs(1),
         },
         metrics: Metrics::new(&Registry::default(), check),
         shutdown,
@@ -268,7 +264,7 @@ async fn a_feed_that_ends_while_the_turn_rests_is_stored_all_the_same() {
         .await
         .expect("the channel is long enough");
     let others = async {
-        let turn = shared.turns.take().await;
+        let turn = shared.events.turns.take().await;
         // By then the writer waits for this turn.
         tokio::time::sleep(Duration::from_secs(10)).await;
         drop(turn);

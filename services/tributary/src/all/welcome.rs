@@ -31,11 +31,7 @@ pub(super) fn text(endpoints: &Endpoints, config: &Config) -> String {
             &metrics,
             "/metrics /health /ready /settled".to_owned(),
         ),
-        (
-            "data",
-            &path,
-            "also logs and endpoints.json".to_owned(),
-        ),
+        ("data", &path, "also logs and endpoints.json".to_owned()),
     ] {
         writeln!(text, "  {name:<11} {address:<26} {more}")
             .expect("writing to memory does not fail");
