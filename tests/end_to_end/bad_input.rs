@@ -3,8 +3,12 @@
 use crate::shop::{minutes_ago, page};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
 use serde_json::{Value, json};
 use std::io::Write;
+use std::time::Duration;
 use tributary_tests::Tenant;
 use tributary_tests::client::Answer;
 use tributary_tests::system::basic;
@@ -128,4 +132,35 @@ pub(crate) fn a_clock_that_is_years_wrong_is_corrected(tenant: &Tenant<'_>) {
     let row = tenant.row("SELECT abs(dateDiff('minute', occurred_at, received_at)) <= 1 AS corrected, toYear(original_timestamp) AS year FROM touchpoints WHERE workspace = {w:String}");
     let year = years_ago.to_string()[..4].parse::<i32>().expect("a year");
     assert_eq!(row, json!({"corrected": 1, "year": year}));
+}
+
+pub(crate) fn a_topic_with_too_few_partitions_is_named(tenant: &Tenant<'_>) {
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+        .set("bootstrap.servers", tenant.system.endpoint("kafka"))
+        .create()
+        .expect("the properties are right");
+    let topic = NewTopic::new("short.touchpoints", 1, TopicReplication::Fixed(1));
+    let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(10)));
+    let results = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime starts")
+        .block_on(admin.create_topics([&topic], &options))
+        .expect("kafka answers");
+    assert_eq!(results, [Ok("short.touchpoints".to_owned())]);
+    let output = tenant
+        .system
+        .command(&["migrate"])
+        .env("TRIBUTARY__KAFKA__TOPIC_PREFIX", "short")
+        .output()
+        .expect("the binary starts");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    for part in [
+        "short.touchpoints",
+        "1 partitions instead of 4",
+        "kafka.topic_prefix",
+    ] {
+        assert!(text.contains(part), "`{part}` is not in {text}");
+    }
 }

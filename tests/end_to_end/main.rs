@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         bad_input::requests_that_are_wrong_as_a_whole_say_why,
         bad_input::compressed_requests_are_taken_and_bombs_are_not,
         bad_input::a_clock_that_is_years_wrong_is_corrected,
+        bad_input::a_topic_with_too_few_partitions_is_named,
     ];
     run(env!("CARGO_BIN_EXE_tributary"), "", scenarios)
 }

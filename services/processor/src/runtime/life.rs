@@ -171,7 +171,9 @@ impl<'a> Life<'a> {
             // Borrowed from the field alone, so that the stage can be told meanwhile.
             let Some(message) = self.member.poll(patience)? else {
                 self.member.check()?;
-                if !patience.is_zero() {
+                // Silence alone says nothing: a broker that does not answer is silent too.
+                let at_end = |partition: &i32| self.member.is_at_end(*partition);
+                if self.partitions.iter().all(at_end) {
                     self.worker.metrics.lag_seconds.set(0);
                 }
                 return Ok(());
