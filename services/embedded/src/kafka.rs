@@ -251,7 +251,7 @@ impl Files {
         let mut command = std::process::Command::new(java);
         command
             // Small batches of short-lived objects on few cores: the serial collector costs the least, and the
-            // optimising compiler takes a core for minutes from whoever shares the machine (adr/0009).
+            // optimising compiler takes a quarter of a core for minutes from whoever shares the machine (adr/0009).
             .args([
                 "-Xmx512m",
                 "-XX:+UseSerialGC",

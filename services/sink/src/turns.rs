@@ -3,7 +3,8 @@
 //! What an insert costs the engine is mostly the same for one row and for a thousand: a part of its own, with a file for
 //! most columns, and the merges that follow. So partitions take turns, and after an insert its turn rests three times as
 //! long as the insert took. Under load, batches wait and grow, and four turns are one core's worth of inserts for the
-//! engine instead of all it can get; without load nobody notices. A full batch costs by its rows, and its turn does not rest.
+//! engine instead of all it can get; without load nobody notices. A full batch costs by its rows, and its turn does not
+//! rest.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

@@ -36,9 +36,9 @@ const UNREADABLE_BY_ENGINE: (&str, &str) = (
 pub(crate) struct Shared<W, L> {
     pub(crate) warehouse: W,
     pub(crate) letters: L,
-    /// Of what happened.
+    /// Of topics of what happened.
     pub(crate) events: Pace,
-    /// Of what is known now: topics of which Kafka keeps the last record of each key.
+    /// Of topics of what is known now, of which Kafka keeps the last record of each key.
     pub(crate) state: Pace,
     pub(crate) limits: Limits,
     pub(crate) metrics: Metrics,

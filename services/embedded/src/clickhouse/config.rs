@@ -6,8 +6,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// How much larger than the parts that it is made of a merge wants to be; 5 if nothing is said. On one machine small
-/// inserts come all the time, and with 20 their merges cost less than half, for some more parts (adr/0002).
+/// How many times the largest of its parts a merge should be; 5 if nothing is said. On one machine small inserts come
+/// all the time, and with 20 their merges cost less than half, for some more parts (adr/0002).
 const MERGE_BASE: u32 = 20;
 
 /// Writes the configuration into the data folder and says where it is.

@@ -109,10 +109,7 @@ pub fn forward_error(error: &KafkaError, reason: &str) {
     {
         return;
     }
-    let kind = error
-        .rdkafka_error_code()
-        .map_or_else(|| error.to_string(), |code| format!("{code:?}"));
-    if let Some(unlogged) = TROUBLES.come(&kind, Instant::now()) {
+    if let Some(unlogged) = TROUBLES.come(&error.to_string(), Instant::now()) {
         tracing::warn!(target: "librdkafka", %error, unlogged, reason);
     }
 }

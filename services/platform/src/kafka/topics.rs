@@ -1,5 +1,6 @@
 //! The topics of topics.toml on the brokers: created where they are missing, checked where they exist.
 
+use super::connect;
 use crate::config::Kafka;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -79,11 +80,6 @@ impl Error {
     }
 }
 
-/// The name on the brokers of a topic of topics.toml.
-pub fn name(kafka: &Kafka, topic: &str) -> String {
-    format!("{}.{topic}", kafka.topic_prefix)
-}
-
 /// Creates the topics that are missing and checks the partitions of those that exist.
 pub async fn ensure(kafka: &Kafka, timeout: Duration) -> Result<(), Error> {
     let unreachable = |cause| Error::Unreachable {
@@ -94,7 +90,7 @@ pub async fn ensure(kafka: &Kafka, timeout: Duration) -> Result<(), Error> {
     let admin = Arc::new(admin);
     let names: Vec<(String, &Topic)> = all()
         .iter()
-        .map(|(topic, spec)| (name(kafka, topic), spec))
+        .map(|(topic, spec)| (connect::topic(kafka, topic), spec))
         .collect();
     let existing = existing(&admin, timeout).await.map_err(unreachable)?;
     check(&names, &existing)?;

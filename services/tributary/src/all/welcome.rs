@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write;
 use tributary_platform::config::Config;
 use tributary_platform::endpoints::Endpoints;
+use tributary_platform::kafka::connect;
 
 /// The text that is printed once everything is ready.
 pub(super) fn text(endpoints: &Endpoints, config: &Config) -> String {
@@ -14,9 +15,15 @@ pub(super) fn text(endpoints: &Endpoints, config: &Config) -> String {
     let (ingest, clickhouse) = (shown(&endpoints.ingest), shown(&endpoints.clickhouse));
     let (metrics, kafka) = (shown(&endpoints.metrics), shown(&endpoints.kafka));
     let key = shown(&endpoints.write_key);
-    let (data, database) = (config.data.display(), &config.clickhouse.database);
-    let path = data.to_string();
-    let (quoted_program, quoted_data) = (quoted(&program), quoted(&path));
+    let (data, database) = (
+        config.data.display().to_string(),
+        &config.clickhouse.database,
+    );
+    let explain = format!(
+        "{} explain user_id:ada --data {}",
+        quoted(&program),
+        quoted(&data)
+    );
     let mut text = String::from("\nEverything is ready.\n\n");
     for (name, address, more) in [
         ("ingest", &ingest, format!("write key {key}")),
@@ -24,14 +31,14 @@ pub(super) fn text(endpoints: &Endpoints, config: &Config) -> String {
         (
             "kafka",
             &kafka,
-            format!("topics {}.*", config.kafka.topic_prefix),
+            format!("topics {}", connect::topic(&config.kafka, "*")),
         ),
         (
             "metrics",
             &metrics,
             "/metrics /health /ready /settled".to_owned(),
         ),
-        ("data", &path, "also logs and endpoints.json".to_owned()),
+        ("data", &data, "also logs and endpoints.json".to_owned()),
     ] {
         writeln!(text, "  {name:<11} {address:<26} {more}")
             .expect("writing to memory does not fail");
@@ -47,7 +54,7 @@ Count events by channel:
   curl {clickhouse} --data-binary 'SELECT channel, count() FROM {database}.touchpoints GROUP BY channel ORDER BY channel FORMAT PrettyCompact'
 
 Explain a customer:
-  {quoted_program} explain user_id:ada --data {quoted_data}
+  {explain}
 
 Ctrl-C stops everything.
 "
