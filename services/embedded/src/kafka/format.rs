@@ -50,13 +50,19 @@ pub(super) async fn format_once(
     fs::remove_file(&properties).map_err(error)
 }
 
-/// 16 random bytes in base64 for URLs, as Kafka writes UUIDs.
 fn cluster_id() -> io::Result<String> {
     let mut bytes = [0; 16];
     fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(base64_url(u128::from_be_bytes(bytes)))
+    Ok(written(u128::from_be_bytes(bytes)))
 }
 
+/// A random number as Kafka writes UUIDs. Without its upper bit it begins with a letter: Kafka's
+/// tools take an id that begins with `-` for an option, and Kafka itself makes none either.
+fn written(random: u128) -> String {
+    base64_url(random & (u128::MAX >> 1))
+}
+
+/// 16 bytes in base64 for URLs, without padding.
 fn base64_url(number: u128) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     // 128 bits are 21 characters of 6 bits and one that holds the last 2 in its upper bits.
@@ -78,5 +84,16 @@ mod tests {
         assert_eq!(base64_url(u128::MAX), "_____________________w");
         let bytes = u128::from_be_bytes(*b"abcdefghijklmnop");
         assert_eq!(base64_url(bytes), "YWJjZGVmZ2hpamtsbW5vcA");
+    }
+
+    #[test]
+    fn a_cluster_id_is_never_taken_for_an_option() {
+        for first in 0..=u8::MAX {
+            let id = written(u128::from(first) << 120);
+            assert!(
+                id.starts_with(|first: char| first.is_ascii_alphabetic()),
+                "{id}"
+            );
+        }
     }
 }
