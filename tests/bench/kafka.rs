@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 /// Of every topic that a service reads from or writes to here.
 pub(crate) const PARTITIONS: i32 = 4;
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// Between looks at acknowledgements.
+const PAUSE: Duration = Duration::from_micros(500);
 
 /// A record as it stands on a topic.
 #[derive(Debug, Clone)]
@@ -276,7 +278,8 @@ fn send(producer: &BaseProducer, record: BaseRecord<'_, [u8], [u8]>) -> anyhow::
         match producer.send(record) {
             Ok(()) => return Ok(()),
             Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
-                producer.poll(Duration::from_millis(1));
+                std::thread::sleep(PAUSE);
+                reap(producer);
                 record = back;
             }
             Err((error, _)) => return Err(error.into()),
@@ -294,7 +297,17 @@ fn drain(producer: &BaseProducer) -> anyhow::Result<()> {
                 producer.in_flight_count()
             );
         }
-        producer.poll(Duration::from_micros(500));
+        std::thread::sleep(PAUSE);
+        reap(producer);
     }
     Ok(())
+}
+
+/// Takes the acknowledgements that are there. One that stays longer would not sleep but spin, and be measured.
+fn reap(producer: &BaseProducer) {
+    let mut before = i32::MAX;
+    while producer.in_flight_count() < before {
+        before = producer.in_flight_count();
+        producer.poll(Duration::ZERO);
+    }
 }

@@ -36,6 +36,10 @@ pub struct Options {
 /// Delivered records are let go after so many sends, so that a large transaction takes their memory again instead of more.
 const REAPED_EVERY: usize = 512;
 
+/// How long to let acknowledgements come. `BaseProducer::poll` does not end with the first that comes but with its time,
+/// the last millisecond of which it never sleeps: so it is asked for what is there, and the pause is made here.
+const PAUSE: Duration = Duration::from_micros(500);
+
 /// A transactional producer between or amid transactions.
 pub struct TransactionalProducer {
     producer: BaseProducer<Deliveries>,
@@ -134,7 +138,7 @@ impl TransactionalProducer {
                     if full_since.get_or_insert_with(Instant::now).elapsed() < self.timeout =>
                 {
                     record = back;
-                    self.producer.poll(Duration::from_millis(1));
+                    self.reap();
                 }
                 Err((error, _)) => return Err(self.producer.context().failure().unwrap_or(error)),
             }
@@ -158,13 +162,21 @@ impl TransactionalProducer {
             if begin.elapsed() > self.timeout {
                 return Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut));
             }
-            // In whole milliseconds: less would be none, and this a busy wait.
-            self.producer.poll(Duration::from_millis(1));
+            self.reap();
         }
         if let Some(error) = self.producer.context().failure() {
             return Err(error);
         }
         self.producer.commit_transaction(self.timeout)
+    }
+
+    /// Takes some acknowledgements; without any, lets some come.
+    fn reap(&self) {
+        let before = self.producer.context().reports();
+        self.producer.poll(Duration::ZERO);
+        if self.producer.context().reports() == before {
+            std::thread::sleep(PAUSE);
+        }
     }
 
     /// For each partition with tracked records, the offset after the last that was delivered so far.
@@ -176,7 +188,11 @@ impl TransactionalProducer {
 
 /// Delivery reports of one producer.
 #[derive(Default)]
-struct Deliveries(Mutex<Reported>);
+struct Deliveries {
+    /// How many there were.
+    count: AtomicUsize,
+    reported: Mutex<Reported>,
+}
 
 #[derive(Default)]
 struct Reported {
@@ -186,7 +202,11 @@ struct Reported {
 
 impl Deliveries {
     fn lock(&self) -> std::sync::MutexGuard<'_, Reported> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.reported.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reports(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
     }
 
     fn failure(&self) -> Option<KafkaError> {
@@ -208,6 +228,7 @@ impl ProducerContext for Deliveries {
     type DeliveryOpaque = usize;
 
     fn delivery(&self, result: &DeliveryResult<'_>, tracked: usize) {
+        self.count.fetch_add(1, Ordering::Relaxed);
         match result {
             Ok(message) if tracked == 1 => {
                 let mut reported = self.lock();
