@@ -11,6 +11,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
+use tributary_platform::kafka::offsets;
 
 /// Of every topic that a service reads from or writes to here.
 pub(crate) const PARTITIONS: i32 = 4;
@@ -261,9 +262,7 @@ pub(crate) struct Committed {
 
 impl Committed {
     pub(crate) fn offsets(&self) -> anyhow::Result<Vec<i64>> {
-        let committed = self
-            .consumer
-            .committed_offsets(self.partitions.clone(), TIMEOUT)?;
+        let committed = offsets::committed(&self.consumer, &self.partitions, TIMEOUT)?;
         Ok(committed
             .elements()
             .iter()

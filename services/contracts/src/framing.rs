@@ -73,14 +73,19 @@ impl Encoder {
         buffer: &mut Vec<u8>,
     ) -> Result<(), serde_avro_fast::ser::SerError> {
         let start = buffer.len();
-        buffer.push(0);
-        buffer.extend_from_slice(&self.id.to_be_bytes());
+        header(self.id, buffer);
         let result = serde_avro_fast::to_datum(message, &mut *buffer, &mut self.config).map(|_| ());
         if result.is_err() {
             buffer.truncate(start);
         }
         result
     }
+}
+
+/// Appends the header.
+pub(crate) fn header(id: u32, buffer: &mut Vec<u8>) {
+    buffer.push(0);
+    buffer.extend_from_slice(&id.to_be_bytes());
 }
 
 /// The framed message as a buffer of its own, by an encoder made for it: for tests and rare messages.

@@ -4,12 +4,7 @@
 #[must_use]
 pub fn joined(parts: &[&str]) -> Vec<u8> {
     let mut key = Vec::with_capacity(parts.iter().map(|part| part.len() + 1).sum());
-    for (index, part) in parts.iter().enumerate() {
-        if index > 0 {
-            key.push(0);
-        }
-        key.extend_from_slice(part.as_bytes());
-    }
+    append_joined(parts, &mut key);
     key
 }
 
@@ -17,6 +12,20 @@ pub fn joined(parts: &[&str]) -> Vec<u8> {
 #[must_use]
 pub fn timeline(workspace: &str, r#type: &str, value: &str) -> Vec<u8> {
     joined(&[workspace, r#type, value])
+}
+
+/// Appends the key of a timeline to `buffer`.
+pub fn append_timeline(workspace: &str, r#type: &str, value: &str, buffer: &mut Vec<u8>) {
+    append_joined(&[workspace, r#type, value], buffer);
+}
+
+fn append_joined(parts: &[&str], key: &mut Vec<u8>) {
+    for (index, part) in parts.iter().enumerate() {
+        if index > 0 {
+            key.push(0);
+        }
+        key.extend_from_slice(part.as_bytes());
+    }
 }
 
 /// The partition of a key among `partitions`: murmur2, as Kafka's own clients do, so that a producer of another

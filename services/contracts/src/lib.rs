@@ -5,9 +5,11 @@
 //! schemas/topics.toml ────────> topics (partitions, retention)      keys ──> partition
 //! ```
 //!
-//! The hot path is encoded and decoded by `serde_avro_fast`, borrowed from the message; `apache-avro` judges
-//! compatibility of versions and reads the golden records in the tests, as a second, independent implementation.
+//! Messages are encoded and decoded by `serde_avro_fast`, borrowed from the message; the touchpoint, which is every event,
+//! by `datum`, in the order of its fields. `apache-avro` judges compatibility of versions and reads the golden records in
+//! the tests, as an independent implementation.
 
+mod datum;
 pub mod framing;
 pub mod keys;
 pub mod registry;

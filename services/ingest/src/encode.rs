@@ -1,9 +1,7 @@
 //! Encodes touchpoints and dead letters, framed as the contracts say, into buffers that are used again.
 
 use std::cell::RefCell;
-use std::fmt::Display;
 
-use tributary_contracts::framing::Encoder;
 use tributary_contracts::wire::{self, DeadLetter, Touchpoint};
 use tributary_contracts::{framing, keys};
 use tributary_core::time::Timestamp;
@@ -15,19 +13,15 @@ use crate::validate::Message;
 use crate::validate::answers::Answer;
 use crate::validate::order::Order;
 
-/// Encodes into its own buffer; one per thread.
+/// Key and message of the event at hand; one of each per thread.
+#[derive(Default)]
 struct Scratch {
-    touchpoints: Encoder,
-    dead_letters: Encoder,
+    key: Vec<u8>,
     payload: Vec<u8>,
 }
 
 thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch {
-        touchpoints: Encoder::new(<Touchpoint<'_> as framing::Message>::SCHEMA),
-        dead_letters: Encoder::new(<DeadLetter<'_> as framing::Message>::SCHEMA),
-        payload: Vec::with_capacity(64 * 1024),
-    });
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
 /// Hands the key and the message of a touchpoint to `publish`.
@@ -38,7 +32,7 @@ pub(crate) fn touchpoint<R>(
     source: &Source,
     received_at: Timestamp,
     publish: impl FnOnce(&[u8], &[u8]) -> R,
-) -> Result<R, Box<dyn Display>> {
+) -> R {
     let (timeline_type, timeline_value) = (normalised.timeline.0, &*normalised.timeline.1);
     let touchpoint = Touchpoint {
         workspace: &source.workspace,
@@ -91,14 +85,17 @@ pub(crate) fn touchpoint<R>(
         properties: message.properties_json,
         context: &normalised.context,
     };
-    let key = keys::timeline(&source.workspace, timeline_type, timeline_value);
     SCRATCH.with_borrow_mut(|scratch| {
+        scratch.key.clear();
+        keys::append_timeline(
+            &source.workspace,
+            timeline_type,
+            timeline_value,
+            &mut scratch.key,
+        );
         scratch.payload.clear();
-        scratch
-            .touchpoints
-            .encode(&touchpoint, &mut scratch.payload)
-            .map_err(boxed)?;
-        Ok(publish(&key, &scratch.payload))
+        touchpoint.frame(&mut scratch.payload);
+        publish(&scratch.key, &scratch.payload)
     })
 }
 
@@ -106,20 +103,10 @@ pub(crate) fn touchpoint<R>(
 pub(crate) fn dead_letter<R>(
     letter: &DeadLetter<'_>,
     publish: impl FnOnce(&[u8], &[u8]) -> R,
-) -> Result<R, Box<dyn Display>> {
+) -> R {
     let key = keys::joined(&[letter.workspace, letter.source]);
-    SCRATCH.with_borrow_mut(|scratch| {
-        scratch.payload.clear();
-        scratch
-            .dead_letters
-            .encode(letter, &mut scratch.payload)
-            .map_err(boxed)?;
-        Ok(publish(&key, &scratch.payload))
-    })
-}
-
-fn boxed(error: impl Display + 'static) -> Box<dyn Display> {
-    Box::new(error)
+    let payload = framing::encode(letter).expect("a dead letter is text, numbers and bytes");
+    publish(&key, &payload)
 }
 
 fn identifier<'i>(

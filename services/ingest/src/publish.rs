@@ -5,7 +5,6 @@
 
 mod watch;
 
-use std::fmt::Display;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -186,7 +185,7 @@ impl Submission<'_> {
             self.received_at,
             |key, payload| batch.send(&topic.name, topic.partition(key), key, payload),
         );
-        self.full |= failed(sent, batch);
+        self.full |= failed(sent);
     }
 
     /// Queues a refused event, whole.
@@ -223,7 +222,7 @@ impl Submission<'_> {
         let sent = encode::dead_letter(&letter, |key, payload| {
             batch.send(&topic.name, topic.partition(key), key, payload)
         });
-        self.full |= failed(sent, batch);
+        self.full |= failed(sent);
     }
 
     /// What is to be awaited, free of everything that the request borrows.
@@ -236,18 +235,13 @@ impl Submission<'_> {
     }
 }
 
-/// Whether a record was not queued. What cannot be encoded was not even tried, and counts all the same.
-fn failed(sent: Result<Result<(), SendError>, Box<dyn Display>>, batch: &Batch<Counted>) -> bool {
+/// Whether a record was not queued.
+fn failed(sent: Result<(), SendError>) -> bool {
     match sent {
-        Ok(Ok(())) => false,
-        Ok(Err(SendError::QueueFull)) => true,
-        Ok(Err(error)) => {
-            tracing::error!(%error, "a record was not taken by the producer");
-            true
-        }
+        Ok(()) => false,
+        Err(SendError::QueueFull) => true,
         Err(error) => {
-            tracing::error!(%error, "a record does not fit its schema");
-            batch.give_up();
+            tracing::error!(%error, "a record was not taken by the producer");
             true
         }
     }

@@ -19,12 +19,13 @@ mod links;
 mod reading;
 mod sending;
 mod stored;
+mod waiting;
 mod workspaces;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use rustc_hash::FxHashMap;
-use tributary_contracts::wire::{Activity, Link, OrderKind};
+use tributary_contracts::wire::{Activity, Link, Touchpoint};
 use tributary_contracts::{framing, keys};
 use tributary_core::identifier::{Identifier, IdentifierType};
 use tributary_core::identity::{NodeId, Observation, Rules};
@@ -35,6 +36,7 @@ use self::links::{Observed, Sight};
 use self::reading::Reading;
 use self::sending::{Encoders, Sending};
 use self::stored::{Known, StoredEvent, StoredOrder, Timeline};
+use self::waiting::Waiting;
 use self::workspaces::Workspaces;
 use crate::runtime::stage::{Broken, Input, Outputs, Poison, Stage, Store};
 
@@ -82,6 +84,9 @@ pub struct Observe {
     partitions: BTreeSet<i32>,
     timelines: FxHashMap<Vec<u8>, Timeline>,
     touched: BTreeSet<Vec<u8>>,
+    waiting: Waiting,
+    /// A key that is made for each touchpoint, to use its memory again.
+    key: Vec<u8>,
     observed: Observed,
     /// Timelines that depend on an identifier they have no link with: two of one person type on one event.
     strangers: FxHashMap<(String, Identifier), BTreeSet<Vec<u8>>>,
@@ -117,6 +122,8 @@ impl Observe {
             partitions: BTreeSet::new(),
             timelines: FxHashMap::default(),
             touched: BTreeSet::new(),
+            waiting: Waiting::default(),
+            key: Vec::new(),
             observed: Observed::default(),
             strangers: FxHashMap::default(),
             revisions: BTreeMap::new(),
@@ -185,6 +192,9 @@ impl Observe {
                     self.timelines.insert(key.clone(), timeline);
                 }
             }
+            if let Some(timeline) = self.timelines.get_mut(&key) {
+                timeline.touched = true;
+            }
             self.touched.insert(key);
         }
         Ok(())
@@ -237,6 +247,7 @@ impl Stage for Observe {
         self.partitions = partitions.iter().copied().collect();
         self.timelines.clear();
         self.touched.clear();
+        self.waiting.clear();
         self.strangers.clear();
         self.revisions.clear();
         for partition in partitions {
@@ -304,124 +315,23 @@ impl Stage for Observe {
         let Some(value) = input.value else {
             return Ok(());
         };
-        let unreadable = |detail: String| Poison {
-            reason: "unreadable_touchpoint",
-            detail,
-        };
-        let reading: Reading<'_> =
-            framing::decode(value).map_err(|error| unreadable(error.to_string()))?;
-        let identifiers = if reading.has_customer() {
-            reading.identifiers()?
-        } else {
-            Vec::new()
-        };
-        let identifier = if reading.has_customer() {
-            Some(reading.timeline()?)
-        } else {
-            None
-        };
-        if identifier
-            .as_ref()
-            .is_some_and(|identifier| !identifiers.contains(identifier))
-        {
-            return Err(unreadable(
-                "timeline is none of the event's identifiers".to_owned(),
-            ));
-        }
-        let key = keys::timeline(
-            reading.workspace,
-            reading.timeline_type,
-            reading.timeline_value,
+        let reading = Reading::of(value)?;
+        let touchpoint = &reading.touchpoint;
+        let mut key = std::mem::take(&mut self.key);
+        key.clear();
+        keys::append_timeline(
+            touchpoint.workspace,
+            touchpoint.timeline_type,
+            touchpoint.timeline_value,
+            &mut key,
         );
-        let content = reading.content();
-        let flush = self.flushes + 1;
-        let is_goal = self.goals.asks_for(reading.event);
-        let traits = traits(&reading);
-        let timeline = match opened(&mut self.timelines, input.partition, &key, &reading, store) {
-            Ok(timeline) => timeline,
-            Err(broken) => {
-                self.broken = Some(broken);
-                return Ok(());
-            }
-        };
-        timeline.used = flush;
-        match timeline.knows(reading.message_id, content) {
-            Known::New => {}
-            Known::Duplicate => {
-                self.counts.duplicates += 1;
-                return Ok(());
-            }
-            Known::Conflict => {
-                self.counts.conflicts += 1;
-                return Ok(());
-            }
+        match self.file(&key, input.partition, value, &reading, store) {
+            Ok(Known::New) => self.counts.stored += 1,
+            Ok(Known::Duplicate) => self.counts.duplicates += 1,
+            Ok(Known::Conflict) => self.counts.conflicts += 1,
+            Err(broken) => self.broken = Some(broken),
         }
-        let set = (!identifiers.is_empty()).then(|| timeline.set(&identifiers));
-        let event = StoredEvent {
-            time: reading.occurred_at.0,
-            message: reading.message_id.into(),
-            content,
-            activity: match (set, reading.activity) {
-                (None, _) => 2,
-                (_, Activity::Active) => 0,
-                (_, Activity::Passive) => 1,
-            },
-            view: matches!(reading.r#type, "page" | "screen"),
-            facts: timeline.facts(&reading),
-            set,
-            goal_event: is_goal.then(|| timeline.name(reading.event)),
-            traits: traits
-                .into_iter()
-                .map(|(name, value)| (timeline.name(&name), value))
-                .collect(),
-            order: set.and(reading.order.as_ref()).map(|order| {
-                Box::new(StoredOrder {
-                    kind: match order.kind {
-                        OrderKind::Placed => 0,
-                        OrderKind::Refunded => 1,
-                        OrderKind::Cancelled => 2,
-                    },
-                    namespace: reading.order_namespace.to_owned(),
-                    order_id: order.order_id.to_owned(),
-                    currency: order.currency.to_owned(),
-                    total: order.total.map(tributary_core::money::Amount::millionths),
-                    margin: order.margin.map(tributary_core::money::Amount::millionths),
-                    claimed: 0,
-                })
-            }),
-            received_session: None,
-            received_owner: None,
-            sent: None,
-            waiting: Some(timeline.waiting.len() as u32),
-            fresh: true,
-        };
-        timeline.insert(event);
-        timeline.waiting.push(value.to_vec());
-        if let Some(set) = set {
-            let sight = Sight {
-                partition: input.partition,
-                workspace: reading.workspace,
-                source: reading.source,
-                may_link: reading.may_link,
-                at: reading.occurred_at,
-                message: reading.message_id,
-            };
-            let learned = self
-                .observed
-                .see(&mut timeline.header.sets[set as usize], sight);
-            timeline.header_dirty |= learned;
-        }
-        if let Some(identifier) = identifier {
-            self.remember_strangers(
-                input.partition,
-                reading.workspace,
-                &identifier,
-                &identifiers,
-                &key,
-            );
-        }
-        self.touched.insert(key);
-        self.counts.stored += 1;
+        self.key = key;
         Ok(())
     }
 
@@ -456,6 +366,72 @@ impl Stage for Observe {
 }
 
 impl Observe {
+    /// Files a touchpoint on its timeline, unless it is known there.
+    fn file(
+        &mut self,
+        key: &[u8],
+        partition: i32,
+        bytes: &[u8],
+        reading: &Reading<'_>,
+        store: &dyn Store,
+    ) -> Result<Known, Broken> {
+        let touchpoint = &reading.touchpoint;
+        let timeline = opened(&mut self.timelines, partition, key, touchpoint, store)?;
+        timeline.used = self.flushes + 1;
+        let content = reading.content();
+        let known = timeline.knows(touchpoint.message_id, content);
+        if !matches!(known, Known::New) {
+            return Ok(known);
+        }
+        let set = (!reading.identifiers.is_empty()).then(|| timeline.set(&reading.identifiers));
+        let is_goal = self.goals.asks_for(touchpoint.event);
+        let event = StoredEvent {
+            time: touchpoint.occurred_at.0,
+            message: touchpoint.message_id.into(),
+            content,
+            activity: match (set, touchpoint.activity) {
+                (None, _) => 2,
+                (_, Activity::Active) => 0,
+                (_, Activity::Passive) => 1,
+            },
+            view: matches!(touchpoint.r#type, "page" | "screen"),
+            facts: timeline.facts(touchpoint),
+            set,
+            goal_event: is_goal.then(|| timeline.name(touchpoint.event)),
+            traits: traits(touchpoint)
+                .into_iter()
+                .map(|(name, value)| (timeline.name(&name), value))
+                .collect(),
+            order: set
+                .and(touchpoint.order.as_ref())
+                .map(|order| Box::new(StoredOrder::of(order, touchpoint.order_namespace))),
+            received_session: None,
+            received_owner: None,
+            sent: None,
+            waiting: Some(self.waiting.add(bytes)),
+        };
+        timeline.insert(event);
+        if let Some(set) = set {
+            let sight = Sight {
+                partition,
+                workspace: touchpoint.workspace,
+                source: touchpoint.source,
+                may_link: touchpoint.may_link,
+                at: touchpoint.occurred_at,
+                message: touchpoint.message_id,
+            };
+            let learned = self
+                .observed
+                .see(&mut timeline.header.sets[set as usize], sight);
+            timeline.header_dirty |= learned;
+        }
+        if !std::mem::replace(&mut timeline.touched, true) {
+            self.touched.insert(key.to_vec());
+        }
+        self.remember_strangers(partition, reading, key);
+        Ok(known)
+    }
+
     fn send_all(&mut self, sending: &mut Sending<'_>) -> Result<(), Broken> {
         self.counts.links += self.observed.tell(&mut self.workspaces, sending)? as u64;
         for key in &self.touched {
@@ -478,10 +454,12 @@ impl Observe {
             let Some(timeline) = self.timelines.get_mut(key) else {
                 continue;
             };
+            timeline.touched = false;
             let graph = self.workspaces.graph(&timeline.header.workspace);
             timeline.intern(graph);
             timeline.used = self.flushes;
-            let spans = deciding::settle(key, timeline, graph, &self.goals, sending)?;
+            let spans =
+                deciding::settle(key, timeline, graph, &self.goals, &self.waiting, sending)?;
             if let Some(node) = timeline.node {
                 identities::tell(
                     graph,
@@ -494,6 +472,7 @@ impl Observe {
             }
             timeline.save(key, sending)?;
         }
+        self.waiting.clear();
         let partitions = sending.outputs.partitions("touchpoints");
         for (workspace, changes) in &changes {
             let graph = self.workspaces.graph(workspace);
@@ -536,29 +515,27 @@ impl Observe {
     }
 
     /// Remembers that the timeline depends on identifiers of its own person type, with which it has no link.
-    fn remember_strangers(
-        &mut self,
-        partition: i32,
-        workspace: &str,
-        timeline: &Identifier,
-        identifiers: &[Identifier],
-        key: &[u8],
-    ) {
-        let strangers = identifiers.iter().filter(|other| {
-            timeline.r#type.is_person() && other.r#type == timeline.r#type && *other != timeline
-        });
-        for stranger in strangers {
+    fn remember_strangers(&mut self, partition: i32, reading: &Reading<'_>, key: &[u8]) {
+        let Some(timeline) = reading.timeline.filter(|(r#type, _)| r#type.is_person()) else {
+            return;
+        };
+        let workspace = reading.touchpoint.workspace;
+        let strangers = reading
+            .identifiers
+            .iter()
+            .filter(|other| other.0 == timeline.0 && **other != timeline);
+        for (r#type, value) in strangers {
             let timelines = self
                 .strangers
-                .entry((workspace.to_owned(), stranger.clone()))
+                .entry((workspace.to_owned(), Identifier::new(*r#type, value)))
                 .or_default();
             if timelines.insert(key.to_vec()) {
                 self.new_strangers.push((
                     partition,
                     (
                         workspace.to_owned(),
-                        stranger.r#type.0,
-                        stranger.value.to_string(),
+                        r#type.0,
+                        (*value).to_owned(),
                         key.to_vec(),
                     ),
                 ));
@@ -572,7 +549,7 @@ fn opened<'t>(
     timelines: &'t mut FxHashMap<Vec<u8>, Timeline>,
     partition: i32,
     key: &[u8],
-    reading: &Reading<'_>,
+    touchpoint: &Touchpoint<'_>,
     store: &dyn Store,
 ) -> Result<&'t mut Timeline, Broken> {
     if !timelines.contains_key(key) {
@@ -580,9 +557,9 @@ fn opened<'t>(
             Some(timeline) => timeline,
             None => Timeline::new(
                 partition,
-                reading.workspace,
-                reading.timeline_type,
-                reading.timeline_value,
+                touchpoint.workspace,
+                touchpoint.timeline_type,
+                touchpoint.timeline_value,
             ),
         };
         timelines.insert(key.to_vec(), timeline);
@@ -593,12 +570,12 @@ fn opened<'t>(
 }
 
 /// The traits that the event states of its customer, each as JSON text.
-fn traits(reading: &Reading<'_>) -> Vec<(String, String)> {
-    if reading.traits.is_empty() || reading.r#type == "group" {
+fn traits(touchpoint: &Touchpoint<'_>) -> Vec<(String, String)> {
+    if touchpoint.traits.is_empty() || touchpoint.r#type == "group" {
         return Vec::new();
     }
     let traits: BTreeMap<String, &serde_json::value::RawValue> =
-        serde_json::from_str(reading.traits).unwrap_or_default();
+        serde_json::from_str(touchpoint.traits).unwrap_or_default();
     traits
         .into_iter()
         .map(|(name, value)| (name, value.get().to_owned()))

@@ -5,8 +5,7 @@ use tributary_core::ids::{ProfileId, SessionId};
 use tributary_core::money::Amount;
 use tributary_core::time::Timestamp;
 
-use crate::framing::{Error, Message, split};
-use crate::registry;
+mod framed;
 
 super::message!(
     Touchpoint = "touchpoint",
@@ -276,59 +275,4 @@ pub struct DeadLetter<'a> {
     pub partition: i32,
     /// -1 at ingest.
     pub offset: i64,
-}
-
-impl ResolvedTouchpoint<'_> {
-    /// Appends the framed resolved touchpoint to `buffer`, made from the framed `touchpoint` without decoding it: a
-    /// nested record's datum stands in its parent's byte for byte.
-    ///
-    /// # Errors
-    /// When `touchpoint` is not a framed touchpoint of a version that a resolved touchpoint can hold.
-    pub fn frame(
-        session: Option<SessionId>,
-        profile: Option<ProfileId>,
-        links_offset: i64,
-        touchpoint: &[u8],
-        buffer: &mut Vec<u8>,
-    ) -> Result<(), Error> {
-        let (schema, datum) = split(touchpoint)?;
-        if schema.name != <Touchpoint<'_> as Message>::SCHEMA {
-            return Err(Error::WrongSchema {
-                found: schema.name,
-                expected: <Touchpoint<'_> as Message>::SCHEMA,
-            });
-        }
-        // Version n of one nests version n of the other.
-        let resolved = registry::all()
-            .iter()
-            .find(|resolved| {
-                resolved.name == <Self as Message>::SCHEMA && resolved.version == schema.version
-            })
-            .ok_or(Error::UnknownSchema(schema.id))?;
-        buffer.push(0);
-        buffer.extend_from_slice(&resolved.id.to_be_bytes());
-        for id in [
-            session.map(|session| session.0),
-            profile.map(|profile| profile.0),
-        ] {
-            match id {
-                None => buffer.push(0),
-                Some(id) => {
-                    let mut text = uuid::Uuid::encode_buffer();
-                    let text = id.hyphenated().encode_lower(&mut text);
-                    // Branch 1 of the union, then the length, both in zigzag.
-                    buffer.extend_from_slice(&[2, (text.len() * 2) as u8]);
-                    buffer.extend_from_slice(text.as_bytes());
-                }
-            }
-        }
-        let mut zigzag = ((links_offset << 1) ^ (links_offset >> 63)) as u64;
-        while zigzag >= 0x80 {
-            buffer.push(zigzag as u8 | 0x80);
-            zigzag >>= 7;
-        }
-        buffer.push(zigzag as u8);
-        buffer.extend_from_slice(datum);
-        Ok(())
-    }
 }

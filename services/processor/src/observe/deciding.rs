@@ -20,6 +20,7 @@ use super::sending::Sending;
 use super::stored::{
     Header, Page, SentPassive, SentSession, StoredEvent, Timeline, session_uuid, uuid_of,
 };
+use super::waiting::Waiting;
 use crate::runtime::stage::Broken;
 
 /// The place of an event: its page and its place on the page.
@@ -31,6 +32,7 @@ pub(super) fn settle(
     timeline: &mut Timeline,
     graph: &Graph,
     goals: &Goals,
+    waiting: &Waiting,
     sending: &mut Sending<'_>,
 ) -> Result<Vec<Span>, Broken> {
     let decisions = decided(timeline, graph);
@@ -57,7 +59,7 @@ pub(super) fn settle(
             )
         })
         .collect();
-    send_resolved(key, timeline, &places, &now, sending)?;
+    send_resolved(key, timeline, &places, &now, waiting, sending)?;
     send_claims(timeline, &decisions, &places, &now, sending)?;
     send_passive(timeline, &now, sending)?;
     send_overrides(
@@ -163,7 +165,7 @@ fn send_sessions(
                 && sent.end == session.end.0
         }) && !session.events.iter().any(|event| {
             let (page, place) = places[*event as usize];
-            timeline.pages[page].events[place].fresh
+            timeline.pages[page].events[place].waiting.is_some()
         });
         if is_as_sent {
             continue;
@@ -369,15 +371,12 @@ fn send_resolved(
     timeline: &mut Timeline,
     places: &[Place],
     now: &[(Option<SessionId>, Option<ProfileId>)],
+    waiting: &Waiting,
     sending: &mut Sending<'_>,
 ) -> Result<(), Broken> {
-    if timeline.waiting.is_empty() {
-        return Ok(());
-    }
     for ((page, place), (session, owner)) in places.iter().zip(now) {
         let page = &mut timeline.pages[*page];
-        page.events[*place].fresh = false;
-        let Some(waiting) = page.events[*place].waiting.take() else {
+        let Some(touchpoint) = page.events[*place].waiting.take() else {
             continue;
         };
         sending.resolved(
@@ -385,7 +384,7 @@ fn send_resolved(
             key,
             *session,
             *owner,
-            &timeline.waiting[waiting as usize],
+            waiting.get(touchpoint),
         )?;
         let session = session_uuid(*session).map(|session| page.place(session));
         let owner = uuid_of(*owner).map(|owner| page.place(owner));
@@ -393,7 +392,6 @@ fn send_resolved(
         event.received_session = session;
         event.received_owner = owner;
     }
-    timeline.waiting.clear();
     Ok(())
 }
 

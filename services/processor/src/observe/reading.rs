@@ -1,87 +1,59 @@
-//! What this stage reads of a touchpoint; the rest of its bytes pass through untouched.
+//! What this stage makes of a touchpoint; its bytes pass through untouched.
 
-use serde::Deserialize;
-use tributary_contracts::framing::Message;
-use tributary_contracts::wire::{Activity, Order, Subject};
-use tributary_core::identifier::{Identifier, IdentifierType};
-use tributary_core::time::Timestamp;
+use tributary_contracts::framing;
+use tributary_contracts::wire::{Subject, Touchpoint};
+use tributary_core::identifier::IdentifierType;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::runtime::stage::Poison;
 
-/// The fields of a touchpoint that decide something here.
-#[derive(Debug, Deserialize)]
+/// A touchpoint, with its identifiers by the rank of their types.
+#[derive(Debug)]
 pub(super) struct Reading<'a> {
-    pub(super) workspace: &'a str,
-    pub(super) message_id: &'a str,
-    pub(super) r#type: &'a str,
-    pub(super) event: &'a str,
-    pub(super) channel: &'a str,
-    pub(super) source: &'a str,
-    pub(super) order_namespace: &'a str,
-    pub(super) subject: Subject,
-    pub(super) activity: Activity,
-    pub(super) bot: bool,
-    pub(super) may_link: bool,
-    pub(super) occurred_at: Timestamp,
-    pub(super) original_timestamp: Option<Timestamp>,
-    pub(super) timeline_type: &'a str,
-    pub(super) timeline_value: &'a str,
-    #[serde(borrow)]
-    pub(super) identifiers: Vec<ReadIdentifier<'a>>,
-    pub(super) device_type: &'a str,
-    pub(super) store: &'a str,
-    pub(super) traffic_source: &'a str,
-    #[serde(borrow)]
-    pub(super) campaign: ReadCampaign<'a>,
-    #[serde(borrow)]
-    pub(super) order: Option<Order<'a>>,
-    pub(super) traits: &'a str,
-    pub(super) properties: &'a str,
+    pub(super) touchpoint: Touchpoint<'a>,
+    /// Highest first, without those that ingest left out; none where the event has no customer (bots, sources).
+    pub(super) identifiers: Vec<(IdentifierType, &'a str)>,
+    /// The one that the event is filed under, where it has a customer.
+    pub(super) timeline: Option<(IdentifierType, &'a str)>,
 }
 
-#[derive(Debug, Deserialize)]
-pub(super) struct ReadIdentifier<'a> {
-    pub(super) r#type: &'a str,
-    pub(super) value: &'a str,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct ReadCampaign<'a> {
-    pub(super) name: &'a str,
-}
-
-impl Message for Reading<'_> {
-    const SCHEMA: &'static str = "touchpoint";
-}
-
-impl Reading<'_> {
-    /// Whether the event has a customer: bots and events of a source have none.
-    pub(super) fn has_customer(&self) -> bool {
-        !self.bot && self.subject == Subject::Customer
-    }
-
-    /// The identifiers, highest first, without those that ingest left out.
-    pub(super) fn identifiers(&self) -> Result<Vec<Identifier>, Poison> {
-        let mut identifiers = Vec::with_capacity(self.identifiers.len());
-        for read in self
-            .identifiers
-            .iter()
-            .filter(|read| !read.value.is_empty())
-        {
-            identifiers.push(Identifier::new(identifier_type(read.r#type)?, read.value));
+impl<'a> Reading<'a> {
+    /// Reads a framed touchpoint.
+    pub(super) fn of(message: &'a [u8]) -> Result<Self, Poison> {
+        let touchpoint = Touchpoint::unframe(message).map_err(|error: framing::Error| Poison {
+            reason: "unreadable_touchpoint",
+            detail: error.to_string(),
+        })?;
+        if touchpoint.bot || touchpoint.subject != Subject::Customer {
+            return Ok(Self {
+                touchpoint,
+                identifiers: Vec::new(),
+                timeline: None,
+            });
         }
-        identifiers.sort();
+        let mut identifiers = Vec::with_capacity(touchpoint.identifiers.len());
+        for read in &touchpoint.identifiers {
+            if !read.value.is_empty() {
+                identifiers.push((identifier_type(read.r#type)?, read.value));
+            }
+        }
+        identifiers.sort_unstable();
         identifiers.dedup();
-        Ok(identifiers)
-    }
-
-    /// The identifier under which the event is filed.
-    pub(super) fn timeline(&self) -> Result<Identifier, Poison> {
-        Ok(Identifier::new(
-            identifier_type(self.timeline_type)?,
-            self.timeline_value,
-        ))
+        let timeline = (
+            identifier_type(touchpoint.timeline_type)?,
+            touchpoint.timeline_value,
+        );
+        if !identifiers.contains(&timeline) {
+            return Err(Poison {
+                reason: "unreadable_touchpoint",
+                detail: "timeline is none of the event's identifiers".to_owned(),
+            });
+        }
+        Ok(Self {
+            touchpoint,
+            identifiers,
+            timeline: Some(timeline),
+        })
     }
 
     /// A stable hash of what a message id stands for: what the sender said, not when or through what it arrived, so
@@ -92,21 +64,22 @@ impl Reading<'_> {
             hash.update(text.as_bytes());
             hash.update(&[0]);
         };
+        let touchpoint = &self.touchpoint;
         for text in [
-            self.r#type,
-            self.event,
-            self.source,
-            self.traits,
-            self.properties,
+            touchpoint.r#type,
+            touchpoint.event,
+            touchpoint.source,
+            touchpoint.traits,
+            touchpoint.properties,
         ] {
             add(text);
         }
-        for identifier in &self.identifiers {
+        for identifier in &touchpoint.identifiers {
             add(identifier.r#type);
             add(identifier.value);
         }
         hash.update(
-            &self
+            &touchpoint
                 .original_timestamp
                 .map_or(i64::MIN, |time| time.0)
                 .to_le_bytes(),

@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
+use tributary_contracts::wire::{Order, OrderKind, Touchpoint};
 use tributary_core::identifier::{Identifier, IdentifierType};
 use tributary_core::identity::{Graph, NodeId};
 use tributary_core::ids::{ProfileId, SessionId};
@@ -13,8 +14,8 @@ use tributary_core::time::Timestamp;
 use tributary_core::timeline::Activity;
 use uuid::Uuid;
 
-use super::reading::Reading;
 use super::sending::Sending;
+use super::waiting::Place;
 use crate::runtime::stage::{Broken, Store};
 
 /// Events on a page. Small, because a page is the least that a change writes; not smaller, because each costs a record.
@@ -104,12 +105,9 @@ pub(super) struct StoredEvent {
     pub(super) received_owner: Option<u32>,
     /// The session that begins with it, as last sent.
     pub(super) sent: Option<Box<SentSession>>,
-    /// Place of its bytes among those that wait to be sent.
+    /// Its bytes, where it was taken since the last decision.
     #[serde(skip)]
-    pub(super) waiting: Option<u32>,
-    /// Taken since the last decision.
-    #[serde(skip)]
-    pub(super) fresh: bool,
+    pub(super) waiting: Option<Place>,
 }
 
 /// Passive touchpoints of a page that belong to one profile, as last sent.
@@ -143,8 +141,8 @@ pub(super) struct Timeline {
     pub(super) node: Option<NodeId>,
     /// The nodes of each of the header's sets.
     pub(super) nodes: Vec<Box<[NodeId]>>,
-    /// Framed touchpoints that wait to be sent with their decision.
-    pub(super) waiting: Vec<Vec<u8>>,
+    /// Is to be decided at the next flush.
+    pub(super) touched: bool,
     /// Hashes of message ids, against duplicates.
     known: HashSet<u64, rustc_hash::FxBuildHasher>,
     pub(super) used: u64,
@@ -193,6 +191,22 @@ impl StoredEvent {
 }
 
 impl StoredOrder {
+    pub(super) fn of(order: &Order<'_>, namespace: &str) -> Self {
+        Self {
+            kind: match order.kind {
+                OrderKind::Placed => 0,
+                OrderKind::Refunded => 1,
+                OrderKind::Cancelled => 2,
+            },
+            namespace: namespace.to_owned(),
+            order_id: order.order_id.to_owned(),
+            currency: order.currency.to_owned(),
+            total: order.total.map(Amount::millionths),
+            margin: order.margin.map(Amount::millionths),
+            claimed: 0,
+        }
+    }
+
     pub(super) fn total(&self) -> Option<Amount> {
         self.total.map(Amount::from_millionths)
     }
@@ -231,7 +245,7 @@ impl Timeline {
             pages,
             node: None,
             nodes: Vec::new(),
-            waiting: Vec::new(),
+            touched: false,
             known,
             used: 0,
         }
@@ -304,19 +318,19 @@ impl Timeline {
     }
 
     /// The number of the set of identifiers.
-    pub(super) fn set(&mut self, identifiers: &[Identifier]) -> u32 {
+    pub(super) fn set(&mut self, identifiers: &[(IdentifierType, &str)]) -> u32 {
         let is_it = |set: &IdentifierSet| {
             set.identifiers.len() == identifiers.len()
                 && set
                     .identifiers
                     .iter()
                     .zip(identifiers)
-                    .all(|((rank, value), other)| *rank == other.r#type.0 && *value == *other.value)
+                    .all(|((rank, value), other)| *rank == other.0.0 && *value == *other.1)
         };
         let number = self.header.sets.iter().rposition(is_it).unwrap_or_else(|| {
             let identifiers = identifiers
                 .iter()
-                .map(|identifier| (identifier.r#type.0, identifier.value.to_string()))
+                .map(|(r#type, value)| (r#type.0, (*value).to_owned()))
                 .collect();
             self.header.sets.push(IdentifierSet {
                 identifiers,
@@ -329,14 +343,14 @@ impl Timeline {
     }
 
     /// The number of the event's facts.
-    pub(super) fn facts(&mut self, reading: &Reading<'_>) -> u32 {
+    pub(super) fn facts(&mut self, touchpoint: &Touchpoint<'_>) -> u32 {
         let is_it = |facts: &Facts| {
-            facts.channel == reading.channel
-                && facts.traffic_source == reading.traffic_source
-                && facts.campaign == reading.campaign.name
-                && facts.store == reading.store
-                && facts.device_type == reading.device_type
-                && facts.source == reading.source
+            facts.channel == touchpoint.channel
+                && facts.traffic_source == touchpoint.traffic_source
+                && facts.campaign == touchpoint.campaign.name
+                && facts.store == touchpoint.store
+                && facts.device_type == touchpoint.device_type
+                && facts.source == touchpoint.source
         };
         let number = self
             .header
@@ -345,12 +359,12 @@ impl Timeline {
             .rposition(is_it)
             .unwrap_or_else(|| {
                 self.header.facts.push(Facts {
-                    channel: reading.channel.to_owned(),
-                    traffic_source: reading.traffic_source.to_owned(),
-                    campaign: reading.campaign.name.to_owned(),
-                    store: reading.store.to_owned(),
-                    device_type: reading.device_type.to_owned(),
-                    source: reading.source.to_owned(),
+                    channel: touchpoint.channel.to_owned(),
+                    traffic_source: touchpoint.traffic_source.to_owned(),
+                    campaign: touchpoint.campaign.name.to_owned(),
+                    store: touchpoint.store.to_owned(),
+                    device_type: touchpoint.device_type.to_owned(),
+                    source: touchpoint.source.to_owned(),
                 });
                 self.header_dirty = true;
                 self.header.facts.len() - 1

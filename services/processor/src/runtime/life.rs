@@ -217,7 +217,9 @@ impl<'a> Life<'a> {
                     .options
                     .commit_interval
                     .saturating_sub(self.committed_at.elapsed());
-                company.max(interval).clamp(Duration::from_millis(1), IDLE)
+                // In whole milliseconds: the consumer's poll does not sleep through a part of one.
+                let patience = company.max(interval).as_millis() as u64 + 1;
+                Duration::from_millis(patience).min(IDLE)
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use rdkafka::error::KafkaError;
+use rustc_hash::FxHashMap;
 use tributary_contracts::{framing, keys, topics, wire};
 use tributary_core::time::Timestamp;
 use tributary_platform::kafka::connect;
@@ -60,35 +61,50 @@ fn broken(error: &state::Error) -> Broken {
     Broken(error.to_string())
 }
 
-/// Names with prefix of the topics that a stage writes to, and how many records went there.
-pub(super) struct Topics {
-    prefix: String,
-    names: BTreeMap<&'static str, String>,
-    sent: BTreeMap<&'static str, u64>,
+/// The topics that a stage may write to.
+pub(super) struct Topics(FxHashMap<&'static str, Topic>);
+
+struct Topic {
+    /// With prefix.
+    name: String,
+    partitions: u32,
+    /// Records, since this was last asked.
+    sent: u64,
 }
 
 impl Topics {
     pub(super) fn new(kafka: &tributary_platform::config::Kafka) -> Self {
-        Self {
-            prefix: connect::topic(kafka, ""),
-            names: BTreeMap::new(),
-            sent: BTreeMap::new(),
-        }
+        let topic = |(name, topic): (&'static String, &topics::Topic)| {
+            let out = Topic {
+                name: connect::topic(kafka, name),
+                partitions: topic.partitions,
+                sent: 0,
+            };
+            (name.as_str(), out)
+        };
+        Self(topics::all().iter().map(topic).collect())
     }
 
     fn count(&mut self, topic: &'static str) -> &str {
-        *self.sent.entry(topic).or_default() += 1;
-        let prefix = &self.prefix;
-        self.names
-            .entry(topic)
-            .or_insert_with(|| format!("{prefix}{topic}"))
+        let topic = self.0.get_mut(topic).expect(NAMED);
+        topic.sent += 1;
+        &topic.name
+    }
+
+    fn partitions(&self, topic: &'static str) -> u32 {
+        self.0.get(topic).expect(NAMED).partitions
     }
 
     /// What was sent since the last call, by topic.
-    pub(super) fn take_sent(&mut self) -> BTreeMap<&'static str, u64> {
-        std::mem::take(&mut self.sent)
+    pub(super) fn take_sent(&mut self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.0
+            .iter_mut()
+            .map(|(name, topic)| (*name, std::mem::take(&mut topic.sent)))
+            .filter(|(_, sent)| *sent > 0)
     }
 }
+
+const NAMED: &str = "topics are named by literals of schemas/topics.toml";
 
 /// A transaction that begins with the first record; without any there is none.
 pub(super) struct Transaction<'a> {
@@ -202,10 +218,7 @@ impl Outputs for Transaction<'_> {
     }
 
     fn partitions(&self, topic: &'static str) -> u32 {
-        topics::all()
-            .get(topic)
-            .expect("topics are named by literals of schemas/topics.toml")
-            .partitions
+        self.topics.partitions(topic)
     }
 
     fn put(&mut self, partition: i32, key: &[u8], value: Option<&[u8]>) -> Result<(), Broken> {

@@ -14,7 +14,7 @@ pub(super) fn resolved(
     position: Position<'_>,
     rows: &mut [Rows],
 ) -> Result<(), framing::Error> {
-    let resolved: ResolvedTouchpoint<'_> = framing::decode(message)?;
+    let resolved = ResolvedTouchpoint::unframe(message)?;
     let [touchpoints, lines, answers] = rows else {
         unreachable!("a topic's rows are made from its tables")
     };

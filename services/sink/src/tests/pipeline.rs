@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::BaseConsumer;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tributary_embedded::child;
 use tributary_platform::admin_http::Readiness;
 use tributary_platform::clickhouse::Client;
 use tributary_platform::config::{Config, Kafka};
-use tributary_platform::kafka::offsets::Ends;
+use tributary_platform::kafka::offsets::{self, Ends};
 use tributary_platform::kafka::{connect, topics};
 use tributary_platform::lifecycle::Lifecycle;
 use tributary_platform::metrics::Metrics as Registry;
@@ -120,9 +120,7 @@ fn stored(kafka: &Kafka) {
     let ends = ends.committed(&partitions).expect("the broker answers");
     let begin = Instant::now();
     loop {
-        let committed = consumer
-            .committed_offsets(list.clone(), PATIENCE)
-            .expect("the broker answers");
+        let committed = offsets::committed(&consumer, &list, PATIENCE).expect("the broker answers");
         let committed: BTreeMap<(String, i32), i64> = committed
             .elements()
             .iter()
