@@ -13,6 +13,7 @@ pub mod endpoints;
 pub mod kafka;
 pub mod lifecycle;
 pub mod listen;
+pub mod memory;
 pub mod metrics;
 pub mod migrate;
 pub mod settled;

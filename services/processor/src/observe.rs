@@ -498,17 +498,12 @@ impl Observe {
         }
         for stranger in std::mem::take(&mut self.new_strangers) {
             let (partition, record) = stranger;
-            let body = stored::encode(&record);
-            let key = [
-                b"x",
-                stored::encode(&(&record.1, &record.2, &record.3)).as_slice(),
-            ]
-            .concat();
-            sending.put(partition, &key, Some(&body))?;
+            let key = stored::encode(&(&record.1, &record.2, &record.3), b"x".to_vec());
+            sending.put(partition, &key, Some(&record))?;
         }
         for (partition, revision) in &mut self.revisions {
             *revision = sending.revision;
-            sending.put(*partition, REVISION_KEY, Some(&stored::encode(revision)))?;
+            sending.put(*partition, REVISION_KEY, Some(&*revision))?;
         }
         self.counts.identifiers = self.workspaces.size().0 as u64;
         Ok(())

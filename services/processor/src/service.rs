@@ -10,6 +10,7 @@ use tributary_core::kpi::Window;
 use tributary_platform::admin_http::Readiness;
 use tributary_platform::config::{self, Compression, Config};
 use tributary_platform::lifecycle::Scope;
+use tributary_platform::memory;
 use tributary_platform::metrics::Metrics;
 
 use crate::observe::{Counts, CountsSink, Observe};
@@ -36,6 +37,7 @@ pub fn start(
     metrics: &Metrics,
     readiness: &Readiness,
 ) -> std::io::Result<()> {
+    memory::keep_freed();
     let processor = &config.processor;
     let options = runtime::Options {
         kafka: config.kafka.clone(),

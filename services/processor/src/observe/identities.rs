@@ -10,7 +10,7 @@ use tributary_core::timeline::{Owner, Span};
 use uuid::Uuid;
 
 use super::sending::Sending;
-use super::stored::{decode, encode};
+use super::stored::decode;
 use crate::runtime::stage::Broken;
 
 /// An identifier's assignment as last sent.
@@ -101,7 +101,7 @@ pub(super) fn tell(
         revision,
         gone: false,
     })?;
-    sending.put(partition, &key, Some(&encode(&now)))
+    sending.put(partition, &key, Some(&now))
 }
 
 /// Sends the link's refusal where it is another than last sent; returns by how much the number of refusals grew.
@@ -141,6 +141,6 @@ pub(super) fn tell_refusal(
         revision,
         gone: now.is_none(),
     })?;
-    sending.put(partition, &key, now.as_ref().map(encode).as_deref())?;
+    sending.put(partition, &key, now.as_ref())?;
     Ok(i64::from(now.is_some()) - i64::from(before.is_some()))
 }

@@ -10,7 +10,7 @@ use tributary_core::identity::Observation;
 use tributary_core::time::Timestamp;
 
 use super::sending::Sending;
-use super::stored::{IdentifierSet, SetSeen, decode, encode};
+use super::stored::{IdentifierSet, SetSeen, decode};
 use super::workspaces::Workspaces;
 use crate::runtime::stage::Broken;
 
@@ -131,7 +131,7 @@ impl Observed {
                     continue;
                 }
             }
-            sending.put(key.partition, &stored_key, Some(&encode(&known)))?;
+            sending.put(key.partition, &stored_key, Some(&known))?;
             sending.link(&Link {
                 workspace: &key.workspace,
                 higher_type: key.higher.r#type.name(),

@@ -1,5 +1,6 @@
 //! The messages of this stage, with their keys and partitions.
 
+use serde::Serialize;
 use tributary_contracts::framing::{Encoder, Message};
 use tributary_contracts::keys;
 use tributary_contracts::wire::{
@@ -7,9 +8,10 @@ use tributary_contracts::wire::{
 };
 use tributary_core::ids::{ProfileId, SessionId};
 
+use super::stored;
 use crate::runtime::stage::{Broken, Outputs};
 
-/// Encoders of all that this stage sends, and a buffer they share.
+/// Encoders of all that this stage sends, and the buffers they share.
 pub(super) struct Encoders {
     link: Encoder,
     session: Encoder,
@@ -20,6 +22,8 @@ pub(super) struct Encoders {
     atom: Encoder,
     state: Encoder,
     buffer: Vec<u8>,
+    /// A record of the store before it is framed.
+    body: Vec<u8>,
 }
 
 impl Default for Encoders {
@@ -34,6 +38,7 @@ impl Default for Encoders {
             atom: Encoder::new(Atom::SCHEMA),
             state: Encoder::new(State::SCHEMA),
             buffer: Vec::new(),
+            body: Vec::new(),
         }
     }
 }
@@ -170,35 +175,34 @@ impl Sending<'_> {
         send!(self, atom, "atoms", partition, &key, &atom)
     }
 
-    /// A record of the store, framed.
-    pub(super) fn state(&mut self, body: &[u8]) -> Result<Vec<u8>, Broken> {
-        let state = State {
+    /// Writes a record of the store, or deletes it.
+    pub(super) fn put<T: Serialize>(
+        &mut self,
+        partition: i32,
+        key: &[u8],
+        record: Option<&T>,
+    ) -> Result<(), Broken> {
+        let Some(record) = record else {
+            return self.outputs.put(partition, key, None);
+        };
+        let Encoders {
+            state,
+            buffer,
+            body,
+            ..
+        } = &mut *self.encoders;
+        body.clear();
+        *body = stored::encode(record, std::mem::take(body));
+        buffer.clear();
+        let framed = State {
             revision: self.revision,
             rules_version: self.rules_version,
             links_offset: self.links_offset,
             body,
         };
-        let mut framed = Vec::with_capacity(body.len() + 32);
-        self.encoders
-            .state
-            .encode(&state, &mut framed)
+        state
+            .encode(&framed, buffer)
             .map_err(|error| Broken(format!("a record of the state does not fit: {error}")))?;
-        Ok(framed)
-    }
-
-    /// Writes a record of the store, or deletes it.
-    pub(super) fn put(
-        &mut self,
-        partition: i32,
-        key: &[u8],
-        body: Option<&[u8]>,
-    ) -> Result<(), Broken> {
-        match body {
-            Some(body) => {
-                let framed = self.state(body)?;
-                self.outputs.put(partition, key, Some(&framed))
-            }
-            None => self.outputs.put(partition, key, None),
-        }
+        self.outputs.put(partition, key, Some(buffer))
     }
 }

@@ -436,19 +436,11 @@ impl Timeline {
     /// Writes what has changed.
     pub(super) fn save(&mut self, key: &[u8], sending: &mut Sending<'_>) -> Result<(), Broken> {
         if std::mem::take(&mut self.header_dirty) {
-            sending.put(
-                self.partition,
-                &header_key(key),
-                Some(&encode(&self.header)),
-            )?;
+            sending.put(self.partition, &header_key(key), Some(&self.header))?;
         }
         for page in self.pages.iter_mut().filter(|page| page.dirty) {
             page.dirty = false;
-            sending.put(
-                self.partition,
-                &page_key(key, page.number),
-                Some(&encode(page)),
-            )?;
+            sending.put(self.partition, &page_key(key, page.number), Some(&*page))?;
         }
         Ok(())
     }
@@ -489,9 +481,9 @@ pub(super) fn exists(partition: i32, timeline: &[u8], store: &dyn Store) -> Resu
     Ok(store.get(partition, &header_key(timeline))?.is_some())
 }
 
-/// A record of the store.
-pub(super) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
-    postcard::to_stdvec(value)
+/// Appends a record of the store to `buffer`.
+pub(super) fn encode<T: Serialize>(record: &T, buffer: Vec<u8>) -> Vec<u8> {
+    postcard::to_extend(record, buffer)
         .expect("the records of this module have no type that postcard refuses")
 }
 
