@@ -27,7 +27,7 @@ const AT_MOST: Duration = Duration::from_secs(40);
 const WARM_UP_FROM: u64 = 3_000_000_000;
 const SINGLE_FROM: u64 = 1_000_000_000;
 /// So many that what a producer costs once does not count.
-const BARE_EVENTS: u64 = 1_000_000;
+const BARE_EVENTS: u64 = 400_000;
 /// The goals that hold whatever librdkafka costs, in microseconds.
 const GOAL_SINGLE: f64 = 15.0;
 const GOAL_BATCH: f64 = 5.0;
@@ -105,12 +105,12 @@ pub(crate) fn measure(bench: &mut Bench) -> anyhow::Result<Vec<Record>> {
     bench.step("bare librdkafka: producing the same");
     bench.base.kafka.create("bench.bare")?;
     // Once for nothing, as ingest had its warm-up.
-    bare(bench, &records, BARE_EVENTS)?;
+    bare(bench, &records)?;
     for (name, interval, allowance, goal) in [
         ("single requests", single, 13.0, GOAL_SINGLE),
         ("batches of 100", batches, 3.0, GOAL_BATCH),
     ] {
-        let (bare_cost, bare_rate) = bare(bench, &records, BARE_EVENTS.max(interval.events))?;
+        let (bare_cost, bare_rate) = usage::middle(|| bare(bench, &records))?;
         let cost = interval.per_event(interval.ingest);
         let beside = format!(
             "{} events in {:.1} s",
@@ -212,16 +212,16 @@ fn read_back(bench: &Bench, topic: &str, begin: &[i64]) -> anyhow::Result<Vec<Re
 }
 
 /// CPU time of an event in microseconds, and events a second.
-fn bare(bench: &Bench, records: &[Record], count: u64) -> anyhow::Result<(f64, f64)> {
+fn bare(bench: &Bench, records: &[Record]) -> anyhow::Result<(f64, f64)> {
     let (begin, before) = (Instant::now(), usage::own_cpu()?);
     bench
         .base
         .kafka
-        .produce("bench.bare", records, count, LINGER_MS)?;
+        .produce("bench.bare", records, BARE_EVENTS, LINGER_MS)?;
     let (cpu, wall) = (usage::own_cpu()? - before, begin.elapsed());
     Ok((
-        cpu.as_secs_f64() * 1e6 / count as f64,
-        count as f64 / wall.as_secs_f64(),
+        cpu.as_secs_f64() * 1e6 / BARE_EVENTS as f64,
+        BARE_EVENTS as f64 / wall.as_secs_f64(),
     ))
 }
 

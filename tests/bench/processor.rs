@@ -110,17 +110,17 @@ fn copy(bench: &Bench, scene: &Scene, records: &[Record]) -> anyhow::Result<(f64
     bench.step("bare librdkafka: a transactional copy");
     kafka.produce(&topic, records, records.len() as u64, 5)?;
     kafka.create("bench.copy")?;
-    let mut result = (0.0, 0.0);
-    // The first time is for the broker to get warm.
-    for _ in 0..2 {
+    let once = || {
         let (begin, before) = (Instant::now(), usage::own_cpu()?);
         let count = kafka.copy(&topic, "bench.copy", COMMIT_INTERVAL)? as f64;
-        result = (
+        Ok((
             (usage::own_cpu()? - before).as_secs_f64() * 1e6 / count,
             count / begin.elapsed().as_secs_f64(),
-        );
-    }
-    Ok(result)
+        ))
+    };
+    // The first time is for the broker to get warm.
+    once()?;
+    usage::middle(once)
 }
 
 fn observe_alone(

@@ -52,3 +52,12 @@ fn times(stat: &str) -> Option<Duration> {
     let mut ticks = || fields.next()?.parse::<u32>().ok();
     Some(TICK * (ticks()? + ticks()?))
 }
+
+/// The middle one of three measurements, by the first of their figures: so one that was disturbed does not count.
+pub(crate) fn middle(
+    mut measure: impl FnMut() -> anyhow::Result<(f64, f64)>,
+) -> anyhow::Result<(f64, f64)> {
+    let mut all = [measure()?, measure()?, measure()?];
+    all.sort_by(|one, other| one.0.total_cmp(&other.0));
+    Ok(all[1])
+}

@@ -4,16 +4,20 @@ use std::borrow::Cow;
 
 /// The host, without user, port and `www.`; empty where the address has none.
 pub(crate) fn host(address: &str) -> &str {
-    let Some((_, rest)) = address.split_once("://") else {
+    let is_end = |byte: u8| matches!(byte, b'/' | b'?' | b'#');
+    // What stands after the scheme, if the first part of the address is one.
+    let colon = address
+        .bytes()
+        .position(|byte| byte == b':' || is_end(byte));
+    let Some(rest) = colon.and_then(|colon| address[colon..].strip_prefix("://")) else {
         return "";
     };
-    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
-    let authority = authority
-        .rsplit_once('@')
-        .map_or(authority, |(_, host)| host);
-    let host = authority
-        .split_once(':')
-        .map_or(authority, |(host, _)| host);
+    let end = rest.bytes().position(is_end).unwrap_or(rest.len());
+    let authority = &rest[..end];
+    let user = authority.bytes().rposition(|byte| byte == b'@');
+    let host = user.map_or(authority, |at| &authority[at + 1..]);
+    let port = host.bytes().position(|byte| byte == b':');
+    let host = port.map_or(host, |colon| &host[..colon]);
     match host.get(..4) {
         Some(www) if www.eq_ignore_ascii_case("www.") => &host[4..],
         _ => host,
@@ -80,6 +84,8 @@ mod tests {
                 "com.google.android.gm",
             ),
             ("/relative", ""),
+            ("/relative?to=https://example.com", ""),
+            ("mailto:ann@example.com", ""),
             ("", ""),
             ("é://ééé", "ééé"),
         ] {

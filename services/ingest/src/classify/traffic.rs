@@ -1,8 +1,9 @@
 //! How a touchpoint was reached: by campaign, click id or referrer.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::OnceLock;
+
+use rustc_hash::FxHashMap;
 
 use super::{address, dimension};
 
@@ -184,8 +185,8 @@ fn class(host: &str) -> Option<&'static str> {
     })
 }
 
-fn classes() -> &'static HashMap<&'static str, &'static str> {
-    static CLASSES: OnceLock<HashMap<&'static str, &'static str>> = OnceLock::new();
+fn classes() -> &'static FxHashMap<&'static str, &'static str> {
+    static CLASSES: OnceLock<FxHashMap<&'static str, &'static str>> = OnceLock::new();
     CLASSES.get_or_init(|| {
         [
             ("email", EMAIL.as_slice()),

@@ -18,7 +18,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::goals::Goals;
 use super::sending::Sending;
 use super::stored::{
-    Header, Page, SentPassive, SentSession, StoredEvent, Timeline, session_uuid, uuid_of,
+    Facts, Header, Page, SentPassive, SentSession, StoredEvent, Timeline, session_uuid, uuid_of,
 };
 use super::waiting::Waiting;
 use crate::runtime::stage::Broken;
@@ -315,16 +315,20 @@ fn take_back_session(
     )
 }
 
-/// Active minutes by channel, store and device type.
+/// Active minutes by channel, store and device type, in their order.
 fn activity<'a>(header: &'a Header, events: &[&StoredEvent]) -> Vec<ChannelActivity<'a>> {
-    let mut minutes: BTreeMap<(&str, &str, &str), Vec<MinuteRun>> = BTreeMap::new();
+    let mut activities: Vec<ChannelActivity<'_>> = Vec::new();
+    // Most events have the facts of the one before.
+    let mut last = None;
     for event in events {
-        let facts = &header.facts[event.facts as usize];
+        let place = match last {
+            Some((facts, place)) if facts == event.facts => place,
+            _ => activity_of(&mut activities, &header.facts[event.facts as usize]),
+        };
+        last = Some((event.facts, place));
         // The first minute mark at or after the event: a window (end - length, end] holds it from that mark on.
         let minute = event.time.div_euclid(MINUTE) + i64::from(event.time.rem_euclid(MINUTE) != 0);
-        let runs = minutes
-            .entry((&facts.channel, &facts.store, &facts.device_type))
-            .or_default();
+        let runs = &mut activities[place].minutes;
         match runs.last_mut() {
             Some(run) if minute < run.first + run.length => {}
             Some(run) if minute == run.first + run.length => run.length += 1,
@@ -334,15 +338,27 @@ fn activity<'a>(header: &'a Header, events: &[&StoredEvent]) -> Vec<ChannelActiv
             }),
         }
     }
-    let entries = minutes.into_iter();
-    entries
-        .map(|((channel, store, device_type), minutes)| ChannelActivity {
-            channel,
-            store,
-            device_type,
-            minutes,
-        })
-        .collect()
+    activities
+        .sort_unstable_by_key(|activity| (activity.channel, activity.store, activity.device_type));
+    activities
+}
+
+/// The place of the activity that the facts belong to.
+fn activity_of<'a>(activities: &mut Vec<ChannelActivity<'a>>, facts: &'a Facts) -> usize {
+    let known = activities.iter().position(|activity| {
+        activity.channel == facts.channel
+            && activity.store == facts.store
+            && activity.device_type == facts.device_type
+    });
+    known.unwrap_or_else(|| {
+        activities.push(ChannelActivity {
+            channel: &facts.channel,
+            store: &facts.store,
+            device_type: &facts.device_type,
+            minutes: Vec::new(),
+        });
+        activities.len() - 1
+    })
 }
 
 /// Each trait as the latest of the events states it; they stand in order of time.
