@@ -33,8 +33,9 @@ pub struct Options {
     pub transaction_timeout: Duration,
 }
 
-/// Delivered records are let go after so many sends, so that a large transaction takes their memory again instead of more.
-const REAPED_EVERY: usize = 512;
+/// Acknowledgements are looked at after so many sends, one batch of records at a time: as often as batches come, so that
+/// a large transaction takes the memory of what is delivered again instead of more.
+const REAPED_EVERY: usize = 16;
 
 /// How long to let acknowledgements come. `BaseProducer::poll` does not end with the first that comes but with its time,
 /// the last millisecond of which it never sleeps: so it is asked for what is there, and the pause is made here.
