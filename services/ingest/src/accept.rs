@@ -3,17 +3,20 @@
 //! At the bound of connections further ones wait in the listen queue. A client that does not send its headers in time
 //! is closed. On a stop no connection is accepted any more, requests in flight are answered, idle connections close.
 
+mod timer;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tributary_platform::lifecycle::Shutdown;
 
+use self::timer::ConnectionTimer;
 use crate::serve::Service;
 
 /// Before the next try when the process has no file descriptor left.
@@ -70,12 +73,9 @@ async fn connection(
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    let serve = service_fn(|request| {
-        let service = Arc::clone(&service);
-        async move { Ok::<_, Infallible>(service.serve(request).await) }
-    });
+    let serve = service_fn(async |request| Ok::<_, Infallible>(service.serve(request).await));
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
+        .timer(ConnectionTimer::new())
         // Otherwise a client that closes after its last byte could have its request dropped before it is read.
         .half_close(true)
         .header_read_timeout(service.limits.header_timeout)
@@ -85,6 +85,7 @@ async fn connection(
     let mut connection = std::pin::pin!(connection);
     // That a connection breaks is the client's affair: its events are counted when their receipt is settled.
     tokio::select! {
+        biased;
         _ = connection.as_mut() => {}
         () = shutdown.requested() => {
             connection.as_mut().graceful_shutdown();

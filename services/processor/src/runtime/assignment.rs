@@ -89,7 +89,10 @@ impl Member {
                     self.at_end.borrow_mut().insert(partition);
                 }
                 Some(Ok(message)) => {
-                    self.at_end.borrow_mut().remove(&message.partition());
+                    let mut at_end = self.at_end.borrow_mut();
+                    if !at_end.is_empty() {
+                        at_end.remove(&message.partition());
+                    }
                     return Ok(Some(message));
                 }
                 Some(Err(error)) => return passing(error).map(|()| None),
