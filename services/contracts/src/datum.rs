@@ -10,6 +10,9 @@ use tributary_core::money::Amount;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
+/// The largest number behind a decimal of the schemas, whose precision is 28 digits.
+const LARGEST_DECIMAL: u128 = 10_u128.pow(28) - 1;
+
 /// Appends values to a buffer.
 pub(crate) struct Writer<'b>(pub(crate) &'b mut Vec<u8>);
 
@@ -83,6 +86,9 @@ impl<'a> Reader<'a> {
                 return Err(Malformed);
             };
             self.0 = rest;
+            if shift == 63 && *byte > 1 {
+                return Err(Malformed);
+            }
             zigzag |= u64::from(byte & 0x7f) << shift;
             if byte & 0x80 == 0 {
                 return Ok((zigzag >> 1) as i64 ^ -((zigzag & 1) as i64));
@@ -128,6 +134,9 @@ impl<'a> Reader<'a> {
         let millionths = bytes
             .iter()
             .fold(sign, |value, byte| value << 8 | i128::from(*byte));
+        if millionths.unsigned_abs() > LARGEST_DECIMAL {
+            return Err(Malformed);
+        }
         Ok(Amount::from_millionths(millionths))
     }
 
@@ -148,19 +157,16 @@ impl<'a> Reader<'a> {
     ) -> Result<Vec<T>, Malformed> {
         let mut items = Vec::new();
         loop {
-            let mut count = self.long()?;
+            let count = self.long()?;
             if count == 0 {
                 return Ok(items);
             }
             if count < 0 {
                 // Then the block's length in bytes stands first, for readers that leave it out.
-                count = count.checked_neg().ok_or(Malformed)?;
                 self.long()?;
             }
-            // An item is a byte at least: what a false count claims beyond that is not reserved.
-            let count = usize::try_from(count).map_err(|_| Malformed)?;
-            items.reserve(count.min(self.0.len()));
-            for _ in 0..count {
+            // Nothing is reserved: the count may be false.
+            for _ in 0..count.unsigned_abs() {
                 items.push(read(self)?);
             }
         }
@@ -225,6 +231,8 @@ mod tests {
         assert_eq!(Reader(&[]).long(), Err(Malformed));
         assert_eq!(Reader(&[0x80]).long(), Err(Malformed));
         assert_eq!(Reader(&[0xff; 11]).long(), Err(Malformed));
+        let beyond_64_bits = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02];
+        assert_eq!(Reader(&beyond_64_bits).long(), Err(Malformed));
         assert_eq!(Reader(&[6, b'a', b'b']).string(), Err(Malformed));
         assert_eq!(Reader(&[1]).string(), Err(Malformed), "a length below 0");
         assert_eq!(Reader(&[2, 0xff]).string(), Err(Malformed), "not UTF-8");
@@ -234,9 +242,22 @@ mod tests {
             Err(Malformed),
             "branch 2"
         );
-        let mut claims_much = Vec::new();
-        Writer(&mut claims_much).long(i64::MAX);
-        assert_eq!(Reader(&claims_much).array(Reader::long), Err(Malformed));
+        for count in [i64::MAX, i64::MIN] {
+            let mut claims_much = Vec::new();
+            Writer(&mut claims_much).long(count);
+            assert_eq!(Reader(&claims_much).array(Reader::long), Err(Malformed));
+        }
+        let largest = LARGEST_DECIMAL as i128;
+        for (millionths, fits) in [
+            (largest, true),
+            (-largest, true),
+            (largest + 1, false),
+            (i128::MIN, false),
+        ] {
+            let mut written = Vec::new();
+            Writer(&mut written).decimal(Amount::from_millionths(millionths));
+            assert_eq!(Reader(&written).decimal().is_ok(), fits, "{millionths}");
+        }
     }
 
     #[test]

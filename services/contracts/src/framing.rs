@@ -112,18 +112,28 @@ pub fn split(message: &[u8]) -> Result<(&'static Schema, &[u8]), Error> {
     Ok((registry::by_id(id).ok_or(Error::UnknownSchema(id))?, datum))
 }
 
+/// The same, of a message that must be of that schema.
+pub(crate) fn split_as<'a>(
+    expected: &'static str,
+    message: &'a [u8],
+) -> Result<(&'static Schema, &'a [u8]), Error> {
+    let (schema, datum) = split(message)?;
+    if schema.name == expected {
+        Ok((schema, datum))
+    } else {
+        Err(Error::WrongSchema {
+            found: schema.name,
+            expected,
+        })
+    }
+}
+
 /// Decodes a framed message, borrowing its strings.
 ///
 /// # Errors
 /// See [`Error`].
 pub fn decode<'a, T: Message + Deserialize<'a>>(message: &'a [u8]) -> Result<T, Error> {
-    let (schema, datum) = split(message)?;
-    if schema.name != T::SCHEMA {
-        return Err(Error::WrongSchema {
-            found: schema.name,
-            expected: T::SCHEMA,
-        });
-    }
+    let (schema, datum) = split_as(T::SCHEMA, message)?;
     serde_avro_fast::from_datum_slice(datum, &schema.parsed)
         .map_err(|_| Error::Malformed(schema.name))
 }

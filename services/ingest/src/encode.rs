@@ -1,4 +1,4 @@
-//! Encodes touchpoints and dead letters, framed as the contracts say, into buffers that are used again.
+//! Encodes touchpoints and dead letters, framed as the contracts say; touchpoints into buffers that are used again.
 
 use std::cell::RefCell;
 

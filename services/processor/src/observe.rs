@@ -19,6 +19,7 @@ mod links;
 mod reading;
 mod sending;
 mod stored;
+mod summary;
 mod waiting;
 mod workspaces;
 

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use tributary_contracts::wire::{
-    AtomBody, ChannelActivity, Claim, ClaimKind, MinuteRun, Override, OverrideMessage,
-    OverrideRange, PassiveAtom, Session, SessionAtom, Trait,
+    AtomBody, Claim, ClaimKind, Override, OverrideMessage, OverrideRange, PassiveAtom, Session,
+    SessionAtom,
 };
 use tributary_core::identity::{Graph, NodeId};
 use tributary_core::ids::{ProfileId, SessionId};
-use tributary_core::time::{MINUTE, Timestamp};
+use tributary_core::time::Timestamp;
 use tributary_core::timeline::{
     Activity, Decision, Decisions, Event, Owner, SessionDecision, Span, decide,
 };
@@ -17,9 +17,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::goals::Goals;
 use super::sending::Sending;
-use super::stored::{
-    Facts, Header, Page, SentPassive, SentSession, StoredEvent, Timeline, session_uuid, uuid_of,
-};
+use super::stored::{Page, SentPassive, SentSession, StoredEvent, Timeline, session_uuid, uuid_of};
+use super::summary;
 use super::waiting::Waiting;
 use crate::runtime::stage::Broken;
 
@@ -243,8 +242,8 @@ fn send_session(
             device_type: &facts.device_type,
             source: &facts.source,
             goals: goals.clone(),
-            activity: activity(header, &events),
-            traits: latest_traits(header, &events),
+            activity: summary::activity(header, &events),
+            traits: summary::latest_traits(header, &events),
         });
         sending.atom(&header.workspace, owner, &atom_id, Some(body))?;
     }
@@ -313,72 +312,6 @@ fn take_back_session(
             gone: true,
         },
     )
-}
-
-/// Active minutes by channel, store and device type, in their order.
-fn activity<'a>(header: &'a Header, events: &[&StoredEvent]) -> Vec<ChannelActivity<'a>> {
-    let mut activities: Vec<ChannelActivity<'_>> = Vec::new();
-    // Most events have the facts of the one before.
-    let mut last = None;
-    for event in events {
-        let place = match last {
-            Some((facts, place)) if facts == event.facts => place,
-            _ => activity_of(&mut activities, &header.facts[event.facts as usize]),
-        };
-        last = Some((event.facts, place));
-        // The first minute mark at or after the event: a window (end - length, end] holds it from that mark on.
-        let minute = event.time.div_euclid(MINUTE) + i64::from(event.time.rem_euclid(MINUTE) != 0);
-        let runs = &mut activities[place].minutes;
-        match runs.last_mut() {
-            Some(run) if minute < run.first + run.length => {}
-            Some(run) if minute == run.first + run.length => run.length += 1,
-            _ => runs.push(MinuteRun {
-                first: minute,
-                length: 1,
-            }),
-        }
-    }
-    activities
-        .sort_unstable_by_key(|activity| (activity.channel, activity.store, activity.device_type));
-    activities
-}
-
-/// The place of the activity that the facts belong to.
-fn activity_of<'a>(activities: &mut Vec<ChannelActivity<'a>>, facts: &'a Facts) -> usize {
-    let known = activities.iter().position(|activity| {
-        activity.channel == facts.channel
-            && activity.store == facts.store
-            && activity.device_type == facts.device_type
-    });
-    known.unwrap_or_else(|| {
-        activities.push(ChannelActivity {
-            channel: &facts.channel,
-            store: &facts.store,
-            device_type: &facts.device_type,
-            minutes: Vec::new(),
-        });
-        activities.len() - 1
-    })
-}
-
-/// Each trait as the latest of the events states it; they stand in order of time.
-fn latest_traits<'a>(header: &'a Header, events: &[&'a StoredEvent]) -> Vec<Trait<'a>> {
-    let mut latest: BTreeMap<&str, Trait<'_>> = BTreeMap::new();
-    for event in events {
-        for (name, value) in &event.traits {
-            let name = header.names[*name as usize].as_str();
-            latest.insert(
-                name,
-                Trait {
-                    name,
-                    value,
-                    occurred_at: event.time(),
-                    message_id: &event.message,
-                },
-            );
-        }
-    }
-    latest.into_values().collect()
 }
 
 /// Sends the touchpoints that waited, and remembers under which session and owner.
@@ -518,7 +451,7 @@ fn send_passive(
                     timeline_value: &header.timeline_value,
                     touchpoints: events.len() as i64,
                     first_seen: events[0].time(),
-                    traits: latest_traits(header, events),
+                    traits: summary::latest_traits(header, events),
                 });
                 sending.atom(&header.workspace, ProfileId(*owner), &atom_id, Some(body))?;
             }

@@ -1,6 +1,5 @@
 //! What this stage makes of a touchpoint; its bytes pass through untouched.
 
-use tributary_contracts::framing;
 use tributary_contracts::wire::{Subject, Touchpoint};
 use tributary_core::identifier::IdentifierType;
 use xxhash_rust::xxh3::Xxh3Default;
@@ -20,10 +19,12 @@ pub(super) struct Reading<'a> {
 impl<'a> Reading<'a> {
     /// Reads a framed touchpoint.
     pub(super) fn of(message: &'a [u8]) -> Result<Self, Poison> {
-        let touchpoint = Touchpoint::unframe(message).map_err(|error: framing::Error| Poison {
+        let unreadable = |detail: String| Poison {
             reason: "unreadable_touchpoint",
-            detail: error.to_string(),
-        })?;
+            detail,
+        };
+        let touchpoint =
+            Touchpoint::unframe(message).map_err(|error| unreadable(error.to_string()))?;
         if touchpoint.bot || touchpoint.subject != Subject::Customer {
             return Ok(Self {
                 touchpoint,
@@ -44,10 +45,9 @@ impl<'a> Reading<'a> {
             touchpoint.timeline_value,
         );
         if !identifiers.contains(&timeline) {
-            return Err(Poison {
-                reason: "unreadable_touchpoint",
-                detail: "timeline is none of the event's identifiers".to_owned(),
-            });
+            return Err(unreadable(
+                "timeline is none of the event's identifiers".to_owned(),
+            ));
         }
         Ok(Self {
             touchpoint,

@@ -11,7 +11,7 @@ use super::{
     ResolvedTouchpoint, Subject, Touchpoint,
 };
 use crate::datum::{Malformed, Reader, Writer};
-use crate::framing::{Error, Message, header, split};
+use crate::framing::{Error, Message, header, split_as};
 use crate::registry::{self, Schema};
 
 /// The schemas that are written and read here, field by field: version 1 of each.
@@ -210,18 +210,13 @@ impl<'a> ResolvedTouchpoint<'a> {
     }
 }
 
-/// The datum of a framed message of that schema.
+/// The datum of a framed message of that schema and version.
 fn datum<'a>(schema: &'static Schema, message: &'a [u8]) -> Result<&'a [u8], Error> {
-    let (found, datum) = split(message)?;
+    let (found, datum) = split_as(schema.name, message)?;
     if found.id == schema.id {
         Ok(datum)
-    } else if found.name == schema.name {
-        Err(Error::UnknownSchema(found.id))
     } else {
-        Err(Error::WrongSchema {
-            found: found.name,
-            expected: schema.name,
-        })
+        Err(Error::UnknownSchema(found.id))
     }
 }
 
