@@ -1,7 +1,8 @@
 //! Who is who: profiles as a pure function of the set of links and operations (the rules of IDENTITY.md).
 //!
 //! ```text
-//! observations ──> Graph (identifiers, links) ──settle──> each identifier's profile, hubs, refusals
+//! observations ─┬> Graph (identifiers, links) ──settle──> each identifier's profile, hubs, refusals
+//! operations ───┘     │                                    │
 //!                     │  marks what is touched               │
 //!                     └── component by component, in the     └── returns what changed, so that whoever
 //!                         canonical order of `order`             depends on it decides again
@@ -11,9 +12,11 @@
 
 mod component;
 mod graph;
+mod operations;
 mod rules;
 
 pub use graph::{Changes, Graph, LinkId, NodeId, Observation};
+pub use operations::{Blocked, Operation};
 pub use rules::{Rules, SharedDevices};
 
 use crate::identifier::IdentifierType;

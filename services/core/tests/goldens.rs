@@ -5,7 +5,7 @@ mod world;
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use tributary_core::identity::{Rules, SharedDevices};
+use tributary_core::identity::{Operation, Rules, SharedDevices};
 use tributary_core::timeline::Owner;
 use world::{World, identifier, identifiers_of};
 
@@ -62,13 +62,13 @@ fn check(case: &Value, reversed: bool) {
     }
     let mut world = World::new(rules);
     for (one, other) in pairs(&operations["cuts"]) {
-        world.cut(&one, &other);
+        world.operate(Operation::Cut(one, other));
     }
     for (one, other) in pairs(&operations["separate"]) {
-        world.separate(&one, &other);
+        world.operate(Operation::Separate(one, other));
     }
     for (one, other) in pairs(&operations["pins"]) {
-        world.pin(&one, &other);
+        world.operate(Operation::Pin(one, other));
     }
     for event in &events {
         world.take(event);

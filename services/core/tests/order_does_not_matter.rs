@@ -4,8 +4,10 @@
 mod world;
 
 use proptest::prelude::*;
+use proptest::sample::Index;
 use tributary_core::identifier::{Identifier, IdentifierType};
-use tributary_core::identity::{Rules, SharedDevices};
+use tributary_core::identity::{Blocked, Operation, Rules, SharedDevices};
+use uuid::Uuid;
 use world::{Seen, World};
 
 /// Few values of few types, so that devices are shared, people full and hubs common.
@@ -104,6 +106,80 @@ fn outcome(world: &mut World) -> impl PartialEq + std::fmt::Debug + use<> {
     )
 }
 
+/// An operation on two of the identifiers, or an undo of an entry before it.
+#[derive(Clone, Debug)]
+enum Entry {
+    Pair(u8, Index, Index),
+    Undo(Index),
+}
+
+fn entries() -> impl Strategy<Value = Vec<Entry>> {
+    let entry = prop_oneof![
+        3 => (0..5_u8, any::<Index>(), any::<Index>()).prop_map(|(kind, one, other)| Entry::Pair(kind, one, other)),
+        2 => any::<Index>().prop_map(Entry::Undo),
+    ];
+    prop::collection::vec(entry, 0..8)
+}
+
+fn identifiers_in(events: &[Seen]) -> Vec<Identifier> {
+    events
+        .iter()
+        .flat_map(|event| event.identifiers.clone())
+        .collect()
+}
+
+fn operation(entry: &Entry, all: &[Identifier]) -> Option<Operation> {
+    let Entry::Pair(kind, one, other) = entry else {
+        return None;
+    };
+    let (one, other) = (one.get(all).clone(), other.get(all).clone());
+    Some(match kind {
+        0 => Operation::Cut(one, other),
+        1 => Operation::Separate(one, other),
+        2 => Operation::Pin(one, other),
+        3 => Operation::Block(Blocked::Identifier(one)),
+        _ => Operation::Block(Blocked::value(&one.value)),
+    })
+}
+
+/// Enters all; with `every` other than 0 one after every so many events, which it takes, too.
+fn enter(world: &mut World, entries: &[Entry], all: &[Identifier], events: &[Seen], every: usize) {
+    let mut ids = Vec::new();
+    let mut events = events.iter();
+    for (index, entry) in entries.iter().enumerate() {
+        for event in events.by_ref().take(every * (index + 1)) {
+            world.take(event);
+            world.graph.settle();
+        }
+        let operation = match entry {
+            Entry::Undo(_) if ids.is_empty() => Operation::Undo(Uuid::nil()),
+            Entry::Undo(which) => Operation::Undo(*which.get(&ids)),
+            Entry::Pair(..) => operation(entry, all).expect("a pair is an operation"),
+        };
+        ids.push(world.operate(operation));
+        world.graph.settle();
+    }
+    if every > 0 {
+        events.for_each(|event| world.take(event));
+    }
+}
+
+/// The entries that nothing undoes which is not undone itself, told apart from the log as written.
+fn counting(entries: &[Entry]) -> Vec<&Entry> {
+    let mut counts = vec![true; entries.len()];
+    // An undo speaks of an entry before it, so whoever comes last is decided first.
+    for index in (1..entries.len()).rev() {
+        if let (true, Entry::Undo(which)) = (counts[index], &entries[index]) {
+            let targets: Vec<usize> = (0..index).collect();
+            counts[*which.get(&targets)] = false;
+        }
+    }
+    (0..entries.len())
+        .filter(|index| counts[*index])
+        .map(|index| &entries[index])
+        .collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
@@ -126,26 +202,58 @@ proptest! {
     }
 
     #[test]
-    fn operations_count_the_same_whenever_they_are_entered(rules in rules(), events in events(), picks in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0..3_u8), 0..4)) {
-        let all: Vec<Identifier> = events.iter().flat_map(|event| event.identifiers.clone()).collect();
-        let (mut early, mut late) = (World::new(rules.clone()), World::new(rules));
-        let operate = |world: &mut World| {
-            for (one, other, operation) in &picks {
-                let (one, other) = (one.get(&all), other.get(&all));
-                if one == other { continue }
-                match operation { 0 => world.cut(one, other), 1 => world.separate(one, other), _ => world.pin(one, other) }
-                world.graph.settle();
-            }
-        };
+    fn operations_count_the_same_whenever_they_are_entered_and_undone_ones_not_at_all(
+        rules in rules(),
+        events in events(),
+        entries in entries(),
+    ) {
+        let all = identifiers_in(&events);
+        let (mut early, mut late, mut without) = (World::new(rules.clone()), World::new(rules.clone()), World::new(rules));
         // An operation on identifiers that are not seen yet is still known when they come.
-        operate(&mut early);
+        enter(&mut early, &entries, &all, &events, 0);
         events.iter().for_each(|event| early.take(event));
-        for event in &events {
-            late.take(event);
-            late.graph.settle();
+        // Entered among the events, deciding after each.
+        enter(&mut late, &entries, &all, &events, 1);
+        // Those that count in the end, alone.
+        for entry in counting(&entries) {
+            if let Some(operation) = operation(entry, &all) {
+                without.operate(operation);
+            }
         }
-        operate(&mut late);
-        prop_assert_eq!(outcome(&mut early), outcome(&mut late));
+        events.iter().for_each(|event| without.take(event));
+        let expected = outcome(&mut without);
+        prop_assert_eq!(&outcome(&mut early), &expected, "entered first");
+        prop_assert_eq!(&outcome(&mut late), &expected, "entered among the events");
+    }
+
+    #[test]
+    fn a_cut_leaves_what_would_be_without_the_link_and_a_block_what_would_be_without_the_value(
+        rules in rules(),
+        events in events(),
+        picks in (any::<Index>(), any::<Index>()),
+    ) {
+        let all = identifiers_in(&events);
+        let (one, other) = (picks.0.get(&all), picks.1.get(&all));
+        let mut cut = World::new(rules.clone());
+        for event in &events {
+            cut.take(event);
+            cut.graph.settle();
+        }
+        cut.operate(Operation::Cut(one.clone(), other.clone()));
+        let mut never = World::new(rules.clone());
+        never.never = Some([one.clone(), other.clone()]);
+        events.iter().for_each(|event| never.take(event));
+        prop_assert_eq!(outcome(&mut cut), outcome(&mut never), "cut {:?} {:?}", one, other);
+
+        let mut blocked = World::new(rules.clone());
+        for event in &events {
+            blocked.take(event);
+            blocked.graph.settle();
+        }
+        blocked.operate(Operation::Block(Blocked::Identifier(one.clone())));
+        let mut first = World::new(Rules { blocked: [one.clone()].into(), ..rules });
+        events.iter().for_each(|event| first.take(event));
+        prop_assert_eq!(outcome(&mut blocked), outcome(&mut first), "blocked {:?}", one);
     }
 
     #[test]

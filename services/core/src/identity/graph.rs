@@ -1,10 +1,12 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::component::Resolver;
-use super::{Refusal, Rules};
+use super::operations::{Blocked, Effect, Operations};
+use super::{Operation, Refusal, Rules};
 use crate::identifier::Identifier;
 use crate::ids::ProfileId;
 use crate::time::Timestamp;
+use uuid::Uuid;
 
 /// An identifier in the graph. Numbers are given in the order of arrival, so nothing that comes out may depend on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,6 +24,8 @@ pub(super) struct Node {
     pub(super) root: NodeId,
     pub(super) hub: bool,
     pub(super) blocked: bool,
+    /// An event has it; else only operations speak of it.
+    seen: bool,
     /// The latest decision on being stitched: when, and whether it was given. At equal times a refusal wins.
     consent: Option<(Timestamp, bool)>,
 }
@@ -58,8 +62,11 @@ pub struct Observation {
 /// What [`Graph::settle`] changed.
 #[derive(Debug, Default)]
 pub struct Changes {
-    /// Identifiers that are new, changed their profile, or became or ceased to be a hub.
+    /// Identifiers that are new, changed their profile, or became or ceased to be a hub, blocked or known.
     pub identifiers: Vec<NodeId>,
+    /// Identifiers with a link that can be used now and could not, or the other way round: what happened on their own
+    /// timeline may be on another line of it, though no profile changed.
+    pub lines: Vec<NodeId>,
     /// Links whose refusal is another than before.
     pub refusals: Vec<LinkId>,
     /// How many identifiers came to another profile than the one they had: merges, renames and splits.
@@ -76,9 +83,11 @@ pub struct Graph {
     index: FxHashMap<Identifier, NodeId>,
     pairs: FxHashMap<(NodeId, NodeId), LinkId>,
     pub(super) separated: FxHashMap<NodeId, FxHashSet<NodeId>>,
+    operations: Operations,
     touched: FxHashSet<NodeId>,
-    /// How many nodes the last settlement knew: those after are new.
-    settled: usize,
+    /// Identifiers and lines of the next settlement's changes, as far as no resolution finds them.
+    changed: FxHashSet<NodeId>,
+    lines: FxHashSet<NodeId>,
     resolver: Resolver,
 }
 
@@ -94,8 +103,10 @@ impl Graph {
             index: FxHashMap::default(),
             pairs: FxHashMap::default(),
             separated: FxHashMap::default(),
+            operations: Operations::default(),
             touched: FxHashSet::default(),
-            settled: 0,
+            changed: FxHashSet::default(),
+            lines: FxHashSet::default(),
             resolver: Resolver::default(),
         }
     }
@@ -118,8 +129,19 @@ impl Graph {
         self.links.len()
     }
 
-    /// The identifier's node, made where it is new.
+    /// The node of an identifier that an event has, made where it is new.
     pub fn intern(&mut self, identifier: &Identifier) -> NodeId {
+        let node = self.node(identifier);
+        let known = &mut self.nodes[node.0 as usize];
+        if !known.seen {
+            known.seen = true;
+            self.touched.insert(node);
+            self.changed.insert(node);
+        }
+        node
+    }
+
+    fn node(&mut self, identifier: &Identifier) -> NodeId {
         if let Some(node) = self.index.get(identifier) {
             return *node;
         }
@@ -132,11 +154,11 @@ impl Graph {
             links: Vec::new(),
             root: node,
             hub: false,
-            blocked: self.rules.blocks(identifier),
+            blocked: self.operations.blocks(&self.rules, identifier),
+            seen: false,
             consent: None,
         });
         self.index.insert(identifier.clone(), node);
-        self.touched.insert(node);
         node
     }
 
@@ -169,8 +191,12 @@ impl Graph {
             .seen
             .is_none_or(|before| (before.first, before.last_day) != (seen.first, seen.last_day))
         {
-            link.seen = Some(seen);
-            self.touched.extend([link.higher, link.lower]);
+            let is_new = link.seen.replace(seen).is_none();
+            let ends = [link.higher, link.lower];
+            self.touched.extend(ends);
+            if is_new {
+                self.lines_between(ends);
+            }
         }
     }
 
@@ -180,29 +206,47 @@ impl Graph {
         // `false < true`, and at equal times the refusal wins.
         if consent.is_none_or(|(before, given)| (before, !given) < (at, !granted)) {
             *consent = Some((at, granted));
+            let around: Vec<NodeId> = self.neighbours(node).collect();
+            for other in around {
+                self.lines_between([node, other]);
+            }
             self.touch_around(node);
         }
     }
 
-    /// Cuts a link, or mends the cut.
-    pub fn cut(&mut self, one: NodeId, other: NodeId, cut: bool) {
-        if let Some(link) = self.link(one, other) {
-            self.links[link.0 as usize].cut = cut;
-            self.touched.extend([one, other]);
+    /// Takes in an operation, under an id of its own; one that is known already changes nothing. The identifiers need
+    /// not have been seen.
+    pub fn operate(&mut self, id: Uuid, operation: Operation) {
+        for (effect, holds) in self.operations.enter(id, operation) {
+            match effect {
+                Effect::Cut(one, other) => {
+                    let ends = [self.node(&one), self.node(&other)];
+                    if let Some(link) = self.link(ends[0], ends[1]) {
+                        self.links[link.0 as usize].cut = holds;
+                        self.touched.extend(ends);
+                        self.lines_between(ends);
+                    }
+                }
+                Effect::Separate(one, other) => {
+                    let ends = [self.node(&one), self.node(&other)];
+                    self.separate(ends[0], ends[1], holds);
+                    self.lines_between(ends);
+                }
+                Effect::Pin(one, other) => {
+                    let ends = [self.node(&one), self.node(&other)];
+                    let link = self.link_of_any(ends[0], ends[1]);
+                    self.links[link.0 as usize].pinned = holds;
+                    self.touched.extend(ends);
+                    self.lines_between(ends);
+                    // Whoever is pinned is known, seen or not.
+                    self.changed.extend(ends);
+                }
+                Effect::Block(blocked) => self.block(&blocked),
+            }
         }
     }
 
-    /// Pins two identifiers together, or takes the pin out. Any two can be pinned, also two of one person type.
-    pub fn pin(&mut self, one: NodeId, other: NodeId, pinned: bool) {
-        if one != other {
-            let link = self.link_of_any(one, other);
-            self.links[link.0 as usize].pinned = pinned;
-            self.touched.extend([one, other]);
-        }
-    }
-
-    /// Keeps two identifiers in separate profiles, or no longer.
-    pub fn separate(&mut self, one: NodeId, other: NodeId, separate: bool) {
+    fn separate(&mut self, one: NodeId, other: NodeId, separate: bool) {
         for (node, partner) in [(one, other), (other, one)] {
             let partners = self.separated.entry(node).or_default();
             if separate {
@@ -211,6 +255,27 @@ impl Graph {
                 partners.remove(&partner);
             }
             self.touched.insert(node);
+        }
+    }
+
+    /// Looks again at all identifiers that a block is of.
+    fn block(&mut self, blocked: &Blocked) {
+        let nodes: Vec<NodeId> = match blocked {
+            Blocked::Identifier(identifier) => self.find(identifier).into_iter().collect(),
+            // A block is rare: it may look at all there is.
+            Blocked::Value(_) => self
+                .all_nodes()
+                .filter(|node| blocked.is_of(self.identifier(*node)))
+                .collect(),
+        };
+        for node in nodes {
+            let known = &self.nodes[node.0 as usize];
+            let now = self.operations.blocks(&self.rules, &known.identifier);
+            if known.blocked != now {
+                self.nodes[node.0 as usize].blocked = now;
+                self.changed.insert(node);
+                self.touch_around(node);
+            }
         }
     }
 
@@ -232,10 +297,9 @@ impl Graph {
                 around.push(*node);
             }
         }
-        changes
-            .identifiers
-            .extend((self.settled..self.nodes.len()).map(|index| NodeId(index as u32)));
-        self.settled = self.nodes.len();
+        changes.identifiers.extend(self.changed.drain());
+        changes.lines = self.lines.drain().collect();
+        changes.lines.sort_unstable();
         // A hub's neighbours were joined through it, or will be: their components are other ones now.
         for hub in around {
             touched.extend(
@@ -280,7 +344,7 @@ impl Graph {
         let mut changes = Changes {
             identifiers: members.into_iter().collect(),
             refusals: links.into_iter().collect(),
-            moved: 0,
+            ..Changes::default()
         };
         changes.identifiers.sort_unstable();
         changes.refusals.sort_unstable();
@@ -315,6 +379,17 @@ impl Graph {
     #[must_use]
     pub fn is_blocked(&self, node: NodeId) -> bool {
         self.nodes[node.0 as usize].blocked
+    }
+
+    /// Whether an event has the identifier, or a pin makes it one with others. Of others only operations speak.
+    #[must_use]
+    pub fn is_known(&self, node: NodeId) -> bool {
+        let known = &self.nodes[node.0 as usize];
+        known.seen
+            || known
+                .links
+                .iter()
+                .any(|link| self.links[link.0 as usize].pinned)
     }
 
     /// Whether the two have a usable link; limits and refusals do not matter.
@@ -440,6 +515,16 @@ impl Graph {
             values[usize::from(r#type.0)] += 1;
             values[usize::from(r#type.0)] > above
         })
+    }
+
+    /// The link between the two can be used now and could not, or the other way round. On a timeline that matters to
+    /// events with a person as their anchor.
+    fn lines_between(&mut self, ends: [NodeId; 2]) {
+        for [timeline, anchor] in [ends, [ends[1], ends[0]]] {
+            if self.identifier(anchor).r#type.is_person() {
+                self.lines.insert(timeline);
+            }
+        }
     }
 
     fn touch_around(&mut self, node: NodeId) {

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use tributary_core::identifier::{Identifier, IdentifierType};
-use tributary_core::identity::{Graph, NodeId, Observation, Rules};
+use tributary_core::identity::{Graph, NodeId, Observation, Operation, Rules};
 use tributary_core::time::{SECOND, Timestamp};
 use tributary_core::timeline::{Activity, Event, Owner, decide};
+use uuid::Uuid;
 
 /// An event as the tests state it.
 #[derive(Clone, Debug)]
@@ -32,7 +33,9 @@ pub(crate) struct Outcome {
 pub(crate) struct World {
     pub(crate) graph: Graph,
     timelines: BTreeMap<Identifier, BTreeMap<(i64, String), Vec<NodeId>>>,
-    pinned: BTreeSet<Identifier>,
+    entered: u128,
+    /// Two that are never seen together, whatever the events say.
+    pub(crate) never: Option<[Identifier; 2]>,
 }
 
 impl World {
@@ -40,7 +43,8 @@ impl World {
         Self {
             graph: Graph::new("default", rules),
             timelines: BTreeMap::new(),
-            pinned: BTreeSet::new(),
+            entered: 0,
+            never: None,
         }
     }
 
@@ -53,6 +57,14 @@ impl World {
             .collect();
         for (index, one) in nodes.iter().enumerate() {
             for other in &nodes[index + 1..] {
+                let ends = [self.graph.identifier(*one), self.graph.identifier(*other)];
+                if self
+                    .never
+                    .as_ref()
+                    .is_some_and(|never| ends.iter().all(|end| never.contains(end)))
+                {
+                    continue;
+                }
                 self.graph.observe(
                     *one,
                     *other,
@@ -78,26 +90,22 @@ impl World {
             .insert((event.seconds, event.message.clone()), nodes);
     }
 
-    pub(crate) fn cut(&mut self, one: &Identifier, other: &Identifier) {
-        let (one, other) = (self.graph.intern(one), self.graph.intern(other));
-        self.graph.cut(one, other, true);
-    }
-
-    pub(crate) fn separate(&mut self, one: &Identifier, other: &Identifier) {
-        let (one, other) = (self.graph.intern(one), self.graph.intern(other));
-        self.graph.separate(one, other, true);
-    }
-
-    pub(crate) fn pin(&mut self, one: &Identifier, other: &Identifier) {
-        let nodes = (self.graph.intern(one), self.graph.intern(other));
-        self.graph.pin(nodes.0, nodes.1, true);
+    /// Enters an operation and returns its id.
+    pub(crate) fn operate(&mut self, operation: Operation) -> Uuid {
+        self.entered += 1;
+        let id = Uuid::from_u128(self.entered);
+        self.graph.operate(id, operation);
+        id
     }
 
     pub(crate) fn settle(&mut self) -> Outcome {
         self.graph.settle();
         let graph = &self.graph;
         let mut profiles: BTreeMap<NodeId, BTreeSet<(String, String)>> = BTreeMap::new();
-        for node in graph.all_nodes().filter(|node| !graph.is_blocked(*node)) {
+        for node in graph
+            .all_nodes()
+            .filter(|node| !graph.is_blocked(*node) && graph.is_known(*node))
+        {
             profiles
                 .entry(graph.root(node))
                 .or_default()
