@@ -13,6 +13,9 @@ pub struct Topic {
     pub doc: String,
     /// Name of the schema of its values.
     pub schema: String,
+    /// Names of the schemas of further kinds of records; the id in the framing tells them apart.
+    #[serde(default)]
+    pub more_schemas: Vec<String>,
     /// What its keys are made of.
     pub key: String,
     /// What chooses the partition.
@@ -84,13 +87,14 @@ mod tests {
     #[test]
     fn every_topic_names_a_schema_and_a_retention_that_exist() {
         for (name, topic) in all() {
-            assert!(
-                crate::registry::all()
-                    .iter()
-                    .any(|schema| schema.name == topic.schema),
-                "{name}: schema {}",
-                topic.schema
-            );
+            for stated in std::iter::once(&topic.schema).chain(&topic.more_schemas) {
+                assert!(
+                    crate::registry::all()
+                        .iter()
+                        .any(|schema| schema.name == *stated),
+                    "{name}: schema {stated}"
+                );
+            }
             assert!(
                 topic.retention == "forever" || days(&topic.retention).is_some(),
                 "{name}: retention {}",

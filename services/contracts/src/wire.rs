@@ -16,7 +16,8 @@ pub use profile::{
 };
 pub use state::State;
 pub use stitching::{
-    Identity, Link, Override, OverrideMessage, OverrideRange, Refusal, Session, Span,
+    Identity, Link, Operation, OperationKind, Override, OverrideMessage, OverrideRange, Refusal,
+    Session, Span,
 };
 pub use touchpoint::{
     Activity, Answer, Campaign, Consent, DeadLetter, Identifier, Order, OrderKind, OrderLine,

@@ -201,6 +201,19 @@ fn every_record_is_written_and_read_as_its_golden_bytes_say() {
         first_message_id: "m-1",
         last_day: AT.day(),
     });
+    check(&Operation {
+        workspace: "default",
+        operation_id: PROFILE.0,
+        kind: OperationKind::Undo,
+        first_type: "user_id",
+        first_value: "ann",
+        second_type: "anonymous_id",
+        second_value: "c1",
+        undoes: Some(SESSION.0),
+        entered_at: AT,
+        entered_by: "ops",
+        reason: "a shared till",
+    });
     check(&Identity {
         workspace: "default",
         identifier_type: "user_id",

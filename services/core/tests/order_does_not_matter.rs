@@ -138,7 +138,7 @@ fn operation(entry: &Entry, all: &[Identifier]) -> Option<Operation> {
         1 => Operation::Separate(one, other),
         2 => Operation::Pin(one, other),
         3 => Operation::Block(Blocked::Identifier(one)),
-        _ => Operation::Block(Blocked::value(&one.value)),
+        _ => Operation::Block(Blocked::Value(one.value.to_string())),
     })
 }
 

@@ -16,6 +16,7 @@ mod deciding;
 mod goals;
 mod identities;
 mod links;
+mod operations;
 mod reading;
 mod sending;
 mod stored;
@@ -26,11 +27,13 @@ mod workspaces;
 use std::collections::{BTreeMap, BTreeSet};
 
 use rustc_hash::FxHashMap;
-use tributary_contracts::wire::{Activity, Link, Touchpoint};
-use tributary_contracts::{framing, keys};
+use tributary_contracts::framing::{self, Message as _};
+use tributary_contracts::keys;
+use tributary_contracts::wire::{Activity, Link, Operation, Touchpoint};
 use tributary_core::identifier::{Identifier, IdentifierType};
-use tributary_core::identity::{NodeId, Observation, Rules};
+use tributary_core::identity::{self, Changes, NodeId, Observation, Rules};
 use tributary_core::time::Timestamp;
+use uuid::Uuid;
 
 use self::goals::Goals;
 use self::links::{Observed, Sight};
@@ -98,6 +101,9 @@ pub struct Observe {
     /// Ends of links that were learned at the start beyond what was decided. What was last sent may have known some of
     /// them (one's own are used before the log brings them back), so all around them is compared once.
     unsure: Vec<(String, [NodeId; 2])>,
+    /// Operations that were learned at the start beyond what was decided: they wait until all around the unsure links
+    /// is known, because what was last sent knew none of them.
+    undecided: Vec<(String, Uuid, identity::Operation)>,
     started: bool,
     learned: bool,
     flushes: u64,
@@ -131,6 +137,7 @@ impl Observe {
             links_offset: 0,
             replaying: true,
             unsure: Vec::new(),
+            undecided: Vec::new(),
             started: false,
             learned: false,
             flushes: 0,
@@ -149,11 +156,11 @@ impl Observe {
         }
     }
 
-    /// The timelines of this instance that may be decided otherwise now that these identifiers changed.
+    /// The timelines of this instance that may be decided otherwise now.
     fn dependents(
         &mut self,
         workspace: &str,
-        changed: &[NodeId],
+        changes: &Changes,
         outputs: &dyn Outputs,
     ) -> Result<(), Broken> {
         let partitions = outputs.partitions("touchpoints");
@@ -163,7 +170,8 @@ impl Observe {
             let identifier = graph.identifier(node);
             keys::timeline(workspace, identifier.r#type.name(), &identifier.value)
         };
-        for node in changed {
+        candidates.extend(changes.lines.iter().copied().map(key_of));
+        for node in &changes.identifiers {
             candidates.insert(key_of(*node));
             // A timeline depends on the persons on its events, and where its own identifier is blocked on all that is left.
             let is_person = graph.identifier(*node).r#type.is_person();
@@ -280,6 +288,20 @@ impl Stage for Observe {
             reason: "unreadable_link",
             detail,
         };
+        let (schema, _) = framing::split(value).map_err(|error| unreadable(error.to_string()))?;
+        if schema.name == Operation::SCHEMA {
+            let operation: Operation<'_> =
+                framing::decode(value).map_err(|error| unreadable(error.to_string()))?;
+            let (id, what) = (operation.operation_id, operations::read(&operation)?);
+            if decided || self.started {
+                self.workspaces.graph(operation.workspace).operate(id, what);
+            } else {
+                let workspace = operation.workspace.to_owned();
+                self.undecided.push((workspace, id, what));
+            }
+            self.learned |= !decided;
+            return Ok(());
+        }
         let link: Link<'_> =
             framing::decode(value).map_err(|error| unreadable(error.to_string()))?;
         let identifier = |r#type: &str, value: &str| {
@@ -441,14 +463,12 @@ impl Observe {
             }
         }
         let mut changes = self.workspaces.settle();
-        self.started = true;
-        for (workspace, ends) in std::mem::take(&mut self.unsure) {
-            let around = self.workspaces.graph(&workspace).surroundings(&ends);
-            changes.push((workspace, around));
+        if !std::mem::replace(&mut self.started, true) {
+            self.compare_unsure(&mut changes);
         }
         for (workspace, changes) in &changes {
             self.counts.moved += changes.moved as u64;
-            self.dependents(workspace, &changes.identifiers, &*sending.outputs)?;
+            self.dependents(workspace, changes, &*sending.outputs)?;
         }
         let touched = std::mem::take(&mut self.touched);
         for key in &touched {
@@ -508,6 +528,24 @@ impl Observe {
         }
         self.counts.identifiers = self.workspaces.size().0 as u64;
         Ok(())
+    }
+
+    /// Adds all that what was last sent may say otherwise, though nothing that was learned since changes it.
+    fn compare_unsure(&mut self, changes: &mut Vec<(String, Changes)>) {
+        let learned = changes.len();
+        for (workspace, ends) in std::mem::take(&mut self.unsure) {
+            let graph = self.workspaces.graph(&workspace);
+            for index in 0..learned {
+                if changes[index].0 == workspace {
+                    let around = graph.surroundings(&ends, &changes[index].1.identifiers);
+                    changes.push((workspace.clone(), around));
+                }
+            }
+        }
+        for (workspace, id, operation) in std::mem::take(&mut self.undecided) {
+            self.workspaces.graph(&workspace).operate(id, operation);
+        }
+        changes.extend(self.workspaces.settle());
     }
 
     /// Remembers that the timeline depends on identifiers of its own person type, with which it has no link.

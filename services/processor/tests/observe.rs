@@ -1,13 +1,13 @@
-//! L1 on the observe stage: in whatever order, batches and duplicates touchpoints arrive, and whenever the stage is
-//! restarted from its state, what it has sent in the end says the same.
+//! L1 and L2 on the observe stage: in whatever order, batches and duplicates touchpoints arrive, whenever operations are
+//! entered and undone, and whenever the stage is restarted from its state, what it has sent in the end says the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use proptest::prelude::*;
 use tributary_contracts::wire::{
-    Activity, Atom, Campaign, Claim, Identifier, Identity, Order, OrderKind, Override, Refusal,
-    ResolvedTouchpoint, Session, Subject, Touchpoint,
+    Activity, Atom, Campaign, Claim, Identifier, Identity, Operation, OperationKind, Order,
+    OrderKind, Override, Refusal, ResolvedTouchpoint, Session, Subject, Touchpoint,
 };
 use tributary_contracts::{framing, keys};
 use tributary_core::identity::Rules;
@@ -16,6 +16,7 @@ use tributary_core::time::{SECOND, Timestamp};
 use tributary_processor::observe::{Observe, Settings};
 use tributary_processor::runtime::memory::MemoryOutputs;
 use tributary_processor::runtime::stage::{Input, Stage};
+use uuid::Uuid;
 
 const PARTITIONS: [i32; 4] = [0, 1, 2, 3];
 
@@ -27,6 +28,42 @@ struct Sent {
     passive: bool,
     bot: bool,
     order: Option<u8>,
+    /// By a source that may not link.
+    pixel: bool,
+}
+
+/// An entry of an operator: what it is, and of which identifiers, or which entry it undoes.
+#[derive(Clone, Debug)]
+struct Entered {
+    id: Uuid,
+    kind: OperationKind,
+    first: (&'static str, String),
+    second: (&'static str, String),
+    undoes: Option<Uuid>,
+}
+
+/// What comes to the stage.
+#[derive(Clone, Debug)]
+enum Step {
+    Touchpoint(Sent),
+    Operation(Entered),
+}
+
+fn operation(entered: &Entered) -> Vec<u8> {
+    let operation = Operation {
+        workspace: "default",
+        operation_id: entered.id,
+        kind: entered.kind,
+        first_type: entered.first.0,
+        first_value: &entered.first.1,
+        second_type: entered.second.0,
+        second_value: &entered.second.1,
+        undoes: entered.undoes,
+        entered_at: Timestamp(0),
+        entered_by: "",
+        reason: "",
+    };
+    framing::encode(&operation).expect("an operation")
 }
 
 fn stage() -> Observe {
@@ -72,7 +109,7 @@ fn touchpoint(sent: &Sent) -> (Vec<u8>, Vec<u8>) {
             "Looked"
         },
         channel: "web",
-        source: "site",
+        source: if sent.pixel { "pixel" } else { "site" },
         order_namespace: "online",
         subject: Subject::Customer,
         activity: if sent.passive {
@@ -82,7 +119,7 @@ fn touchpoint(sent: &Sent) -> (Vec<u8>, Vec<u8>) {
         },
         bot: sent.bot,
         historic: false,
-        may_link: true,
+        may_link: !sent.pixel,
         occurred_at: Timestamp(sent.seconds * SECOND),
         received_at: Timestamp(0),
         sent_at: None,
@@ -157,7 +194,11 @@ impl Run {
         run
     }
 
-    fn take(&mut self, sent: &Sent) {
+    fn take(&mut self, step: &Step) {
+        let sent = match step {
+            Step::Touchpoint(sent) => sent,
+            Step::Operation(entered) => return self.links.push(operation(entered)),
+        };
         let (key, value) = touchpoint(sent);
         let partition = keys::partition(&key, 4);
         self.stage
@@ -254,7 +295,9 @@ impl Run {
                 "identities" => {
                     let mut identity: Identity<'_> = framing::decode(value).expect("an identity");
                     identity.revision = 0;
-                    said.identities.insert(format!("{identity:?}"));
+                    if !identity.gone {
+                        said.identities.insert(format!("{identity:?}"));
+                    }
                 }
                 "refusals" => {
                     let mut refusal: Refusal<'_> = framing::decode(value).expect("a refusal");
@@ -313,7 +356,11 @@ impl Run {
             .filter(|sent| sent.topic == "claims")
         {
             let claim: Claim<'_> = framing::decode(&sent.value).expect("a claim");
-            claims.insert(claim.message_id.to_owned(), format!("{claim:?}"));
+            if claim.gone {
+                claims.remove(claim.message_id);
+            } else {
+                claims.insert(claim.message_id.to_owned(), format!("{claim:?}"));
+            }
         }
         said.claims = claims;
         said.touchpoints = messages
@@ -335,7 +382,7 @@ struct Said {
     claims: BTreeMap<String, String>,
 }
 
-fn world() -> impl Strategy<Value = Vec<Sent>> {
+fn touchpoints() -> impl Strategy<Value = Vec<Step>> {
     let identifiers = (
         prop::option::weighted(0.4, 0..3_u8),
         prop::option::weighted(0.2, 0..4_u8),
@@ -364,41 +411,87 @@ fn world() -> impl Strategy<Value = Vec<Sent>> {
         prop::bool::weighted(0.15),
         prop::bool::weighted(0.05),
         prop::option::weighted(0.1, Just(1_u8)),
+        prop::bool::weighted(0.2),
     );
     prop::collection::vec(event, 1..60).prop_map(|events| {
-        let number = |(index, (seconds, identifiers, passive, bot, order))| Sent {
-            message: format!("m{index}"),
-            seconds,
-            identifiers,
-            passive,
-            bot,
-            order,
+        let number = |(index, (seconds, identifiers, passive, bot, order, pixel))| {
+            Step::Touchpoint(Sent {
+                message: format!("m{index}"),
+                seconds,
+                identifiers,
+                passive,
+                bot,
+                order,
+                pixel,
+            })
         };
         events.into_iter().enumerate().map(number).collect()
     })
+}
+
+fn operations() -> impl Strategy<Value = Vec<Step>> {
+    let identifier = prop_oneof![
+        (0..3_u8).prop_map(|value| ("user_id", format!("u{value}"))),
+        (0..4_u8).prop_map(|value| ("email", format!("e{value}@x"))),
+        (0..4_u8).prop_map(|value| ("anonymous_id", format!("c{value}"))),
+        (0..2_u8).prop_map(|value| ("device_id", format!("d{value}"))),
+    ];
+    let kind = prop::sample::select(vec![
+        OperationKind::Cut,
+        OperationKind::Separate,
+        OperationKind::Pin,
+        OperationKind::Block,
+        OperationKind::Undo,
+    ]);
+    let entry = (kind, identifier.clone(), identifier, 0..6_u128);
+    prop::collection::vec(entry, 0..6).prop_map(|entries| {
+        let number = |(index, (kind, first, second, target))| {
+            let nothing = ("", String::new());
+            let pair = !matches!(kind, OperationKind::Block | OperationKind::Undo);
+            Step::Operation(Entered {
+                id: Uuid::from_u128(index),
+                kind,
+                first: if kind == OperationKind::Undo {
+                    nothing.clone()
+                } else {
+                    first
+                },
+                second: if pair { second } else { nothing },
+                // Of an entry before it; a first one undoes nothing.
+                undoes: (kind == OperationKind::Undo)
+                    .then(|| Uuid::from_u128(if index == 0 { 99 } else { target % index })),
+            })
+        };
+        (0..).zip(entries).map(number).collect()
+    })
+}
+
+fn world() -> impl Strategy<Value = Vec<Step>> {
+    (touchpoints(), operations())
+        .prop_map(|(touchpoints, operations)| touchpoints.into_iter().chain(operations).collect())
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_same_touchpoints_in_any_order_with_restarts_say_the_same_in_the_end(
+    fn the_same_touchpoints_and_operations_in_any_order_with_restarts_say_the_same_in_the_end(
         (world, other, breaks) in world().prop_flat_map(|world| {
-            let doubled: Vec<Sent> = world.iter().chain(world.iter().step_by(4)).cloned().collect();
+            let doubled: Vec<Step> = world.iter().chain(world.iter().step_by(4)).cloned().collect();
             let breaks = prop::collection::vec(0..8_u8, doubled.len());
             (Just(world), Just(doubled).prop_shuffle(), breaks)
         }),
     ) {
         let mut one = Run::new();
-        world.iter().for_each(|sent| one.take(sent));
+        world.iter().for_each(|step| one.take(step));
         let mut two = Run::new();
-        for (sent, then) in other.iter().zip(breaks) {
-            two.take(sent);
+        for (step, then) in other.iter().zip(breaks) {
+            two.take(step);
             match then {
                 0 | 1 => two.flush(),
                 2 => { two.flush(); two.restart(); }
                 // What was taken and not flushed is lost: it comes again from Kafka.
-                3 => { two.flush(); two.take(sent); two.restart(); two.take(sent); }
+                3 => { two.flush(); two.take(step); two.restart(); two.take(step); }
                 _ => {}
             }
         }

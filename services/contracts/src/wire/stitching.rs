@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use tributary_core::ids::{ProfileId, SessionId};
 use tributary_core::time::Timestamp;
+use uuid::Uuid;
+
+use crate::keys;
 
 super::message!(
     Link = "link",
@@ -12,6 +15,7 @@ super::message!(
     Refusal = "refusal",
     Session = "session",
     Override = "override",
+    Operation = "operation",
 );
 
 /// One partition's whole knowledge of one link from one source.
@@ -39,6 +43,71 @@ pub struct Link<'a> {
     pub first_message_id: &'a str,
     /// Last UTC day both were seen on one event, counted from 1970-01-01.
     pub last_day: i32,
+}
+
+/// What an operator said of identifiers; stands on the links log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operation<'a> {
+    /// The tenant.
+    pub workspace: &'a str,
+    /// Of this entry.
+    pub operation_id: Uuid,
+    /// What it does.
+    pub kind: OperationKind,
+    /// Type of the one identifier; of a block empty where the value is blocked for every type; of an undo empty.
+    pub first_type: &'a str,
+    /// Its normalised value; of an undo empty.
+    pub first_value: &'a str,
+    /// Type of the other identifier; of a block and an undo empty.
+    pub second_type: &'a str,
+    /// Its normalised value; of a block and an undo empty.
+    pub second_value: &'a str,
+    /// Of an undo: the entry that counts no more.
+    pub undoes: Option<Uuid>,
+    /// When it was entered.
+    pub entered_at: Timestamp,
+    /// Who entered it.
+    pub entered_by: &'a str,
+    /// Why; empty where nobody said.
+    pub reason: &'a str,
+}
+
+/// See the schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OperationKind {
+    /// `cut`.
+    Cut,
+    /// `separate`.
+    Separate,
+    /// `pin`.
+    Pin,
+    /// `block`.
+    Block,
+    /// `undo`.
+    Undo,
+}
+
+impl OperationKind {
+    /// Its name, as in the schema.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cut => "cut",
+            Self::Separate => "separate",
+            Self::Pin => "pin",
+            Self::Block => "block",
+            Self::Undo => "undo",
+        }
+    }
+}
+
+impl Operation<'_> {
+    /// The record's key on the links log. No two entries share one, so that compaction keeps them all.
+    #[must_use]
+    pub fn key(&self) -> Vec<u8> {
+        keys::joined(&[self.workspace, "operation", &self.operation_id.to_string()])
+    }
 }
 
 /// An identifier and whose it is.

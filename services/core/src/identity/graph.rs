@@ -1,7 +1,7 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::component::Resolver;
-use super::operations::{Blocked, Effect, Operations};
+use super::operations::{Effect, Operations};
 use super::{Operation, Refusal, Rules};
 use crate::identifier::Identifier;
 use crate::ids::ProfileId;
@@ -154,7 +154,7 @@ impl Graph {
             links: Vec::new(),
             root: node,
             hub: false,
-            blocked: self.operations.blocks(&self.rules, identifier),
+            blocked: self.blocks(identifier),
             seen: false,
             consent: None,
         });
@@ -241,7 +241,7 @@ impl Graph {
                     // Whoever is pinned is known, seen or not.
                     self.changed.extend(ends);
                 }
-                Effect::Block(blocked) => self.block(&blocked),
+                Effect::Block(identifier) => self.block(&identifier),
             }
         }
     }
@@ -258,25 +258,18 @@ impl Graph {
         }
     }
 
-    /// Looks again at all identifiers that a block is of.
-    fn block(&mut self, blocked: &Blocked) {
-        let nodes: Vec<NodeId> = match blocked {
-            Blocked::Identifier(identifier) => self.find(identifier).into_iter().collect(),
-            // A block is rare: it may look at all there is.
-            Blocked::Value(_) => self
-                .all_nodes()
-                .filter(|node| blocked.is_of(self.identifier(*node)))
-                .collect(),
-        };
-        for node in nodes {
-            let known = &self.nodes[node.0 as usize];
-            let now = self.operations.blocks(&self.rules, &known.identifier);
-            if known.blocked != now {
-                self.nodes[node.0 as usize].blocked = now;
-                self.changed.insert(node);
-                self.touch_around(node);
-            }
-        }
+    /// Looks again at an identifier that a block is of. It is told as changed even if it was never linked: then the
+    /// graph does not know whether there are events with it.
+    fn block(&mut self, identifier: &Identifier) {
+        let node = self.node(identifier);
+        let now = self.blocks(identifier);
+        self.nodes[node.0 as usize].blocked = now;
+        self.changed.insert(node);
+        self.touch_around(node);
+    }
+
+    fn blocks(&self, identifier: &Identifier) -> bool {
+        self.rules.blocks(identifier) || self.operations.blocks(identifier)
     }
 
     /// Decides again whatever the changes since the last call can have touched.
@@ -320,9 +313,11 @@ impl Graph {
     }
 
     /// All that a link between these identifiers can have changed: the identifiers of their components, and of those
-    /// around them where one is a hub, with all their links. For a start whose beginning is not known exactly.
+    /// around them where one is a hub, with all their links. For a start whose beginning is not known exactly: hubs among
+    /// `changed` may not have been ones then, and are no end.
     #[must_use]
-    pub fn surroundings(&self, nodes: &[NodeId]) -> Changes {
+    pub fn surroundings(&self, nodes: &[NodeId], changed: &[NodeId]) -> Changes {
+        let ends_here = |node: NodeId| self.is_hub(node) && changed.binary_search(&node).is_err();
         let (mut members, mut links): (FxHashSet<NodeId>, FxHashSet<LinkId>) =
             (FxHashSet::default(), FxHashSet::default());
         let mut open: Vec<NodeId> = nodes.to_vec();
@@ -336,7 +331,7 @@ impl Graph {
             for link in &self.nodes[node.0 as usize].links {
                 links.insert(*link);
                 let other = self.other_end(*link, node);
-                if self.is_usable(*link) && !self.is_hub(node) && !self.is_hub(other) {
+                if self.is_usable(*link) && !ends_here(node) && !ends_here(other) {
                     open.push(other);
                 }
             }

@@ -1,12 +1,9 @@
 //! What operators say of identifiers, as a set: an entry counts unless an entry that counts undoes it.
 
-use std::collections::BTreeSet;
-
 use rustc_hash::FxHashMap;
 use uuid::Uuid;
 
-use super::Rules;
-use crate::identifier::Identifier;
+use crate::identifier::{BUILT_IN, Identifier, IdentifierType};
 
 /// An entry of the operations' log. Block beats separate, separate beats pin, pin beats cut.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -24,27 +21,31 @@ pub enum Operation {
 }
 
 /// What a block is of.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Blocked {
     /// One identifier.
     Identifier(Identifier),
-    /// A value of any type, in any case. Build it with [`Blocked::value`].
+    /// A value of any type, as it stands and in lower case, as e-mail addresses are kept.
     Value(String),
 }
 
 impl Blocked {
-    /// A value of any type, in any case.
-    #[must_use]
-    pub fn value(value: &str) -> Self {
-        Self::Value(value.to_lowercase())
-    }
-
-    /// Whether it is of that identifier.
-    #[must_use]
-    pub fn is_of(&self, identifier: &Identifier) -> bool {
+    /// All identifiers that it is of, seen or not: so few that each can be looked up.
+    fn identifiers(&self) -> Vec<Identifier> {
         match self {
-            Self::Identifier(blocked) => blocked == identifier,
-            Self::Value(value) => *value == identifier.value.to_lowercase(),
+            Self::Identifier(identifier) => vec![identifier.clone()],
+            Self::Value(value) => {
+                let mut values = vec![value.clone(), value.to_lowercase()];
+                values.dedup();
+                let types = (0..BUILT_IN.len() as u8).map(IdentifierType);
+                types
+                    .flat_map(|r#type| {
+                        values
+                            .iter()
+                            .map(move |value| Identifier::new(r#type, value))
+                    })
+                    .collect()
+            }
         }
     }
 }
@@ -55,7 +56,7 @@ pub(super) enum Effect {
     Cut(Identifier, Identifier),
     Separate(Identifier, Identifier),
     Pin(Identifier, Identifier),
-    Block(Blocked),
+    Block(Identifier),
 }
 
 /// All entries of one workspace.
@@ -66,8 +67,6 @@ pub(super) struct Operations {
     undone: FxHashMap<Uuid, u32>,
     /// How many counting entries have that effect.
     effects: FxHashMap<Effect, u32>,
-    /// The blocks among the effects, which new identifiers are held against.
-    blocked: BTreeSet<Blocked>,
 }
 
 impl Operations {
@@ -101,7 +100,7 @@ impl Operations {
                     (entry, counts) = (target, before);
                 }
                 Some(operation) => {
-                    if let Some(effect) = effect(operation) {
+                    for effect in effects(operation) {
                         changed.extend(self.count(effect, counts));
                     }
                     break;
@@ -111,14 +110,12 @@ impl Operations {
         changed
     }
 
-    /// Whether the rules or an operation take the identifier from every event.
-    pub(super) fn blocks(&self, rules: &Rules, identifier: &Identifier) -> bool {
-        rules.blocks(identifier)
-            || (!self.blocked.is_empty()
-                && (self
-                    .blocked
-                    .contains(&Blocked::Identifier(identifier.clone()))
-                    || self.blocked.contains(&Blocked::value(&identifier.value))))
+    /// Whether an operation takes the identifier from every event.
+    pub(super) fn blocks(&self, identifier: &Identifier) -> bool {
+        !self.effects.is_empty()
+            && self
+                .effects
+                .contains_key(&Effect::Block(identifier.clone()))
     }
 
     fn is_undone(&self, id: Uuid) -> bool {
@@ -137,27 +134,29 @@ impl Operations {
         if !now {
             self.effects.remove(&effect);
         }
-        if let Effect::Block(blocked) = &effect {
-            if now {
-                self.blocked.insert(blocked.clone());
-            } else {
-                self.blocked.remove(blocked);
-            }
-        }
         (now != before).then_some((effect, now))
     }
 }
 
-/// Pairs have no order, and an identifier is no pair with itself.
-fn effect(operation: &Operation) -> Option<Effect> {
+/// What the entry does. Pairs have no order, and an identifier is no pair with itself.
+fn effects(operation: &Operation) -> Vec<Effect> {
     let (one, other, make): (_, _, fn(Identifier, Identifier) -> Effect) = match operation {
         Operation::Cut(one, other) => (one, other, Effect::Cut),
         Operation::Separate(one, other) => (one, other, Effect::Separate),
         Operation::Pin(one, other) => (one, other, Effect::Pin),
-        Operation::Block(blocked) => return Some(Effect::Block(blocked.clone())),
-        Operation::Undo(_) => return None,
+        Operation::Block(blocked) => {
+            return blocked
+                .identifiers()
+                .into_iter()
+                .map(Effect::Block)
+                .collect();
+        }
+        Operation::Undo(_) => return Vec::new(),
     };
-    (one != other).then(|| make(one.min(other).clone(), one.max(other).clone()))
+    if one == other {
+        return Vec::new();
+    }
+    vec![make(one.min(other).clone(), one.max(other).clone())]
 }
 
 #[cfg(test)]
@@ -234,24 +233,21 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_blocked_for_every_type_and_case_and_an_identifier_alone() {
+    fn a_value_is_blocked_for_every_type_also_in_lower_case_and_an_identifier_alone() {
         let mut operations = Operations::default();
-        operations.enter(id(1), Operation::Block(Blocked::value("Guest")));
+        operations.enter(id(1), Operation::Block(Blocked::Value("Guest".to_owned())));
         operations.enter(id(2), Operation::Block(Blocked::Identifier(user("ann"))));
         let email = |value| Identifier::new(IdentifierType::EMAIL, value);
-        let rules = Rules::default();
         for (identifier, blocked) in [
-            (user("GUEST"), true),
+            (user("Guest"), true),
+            (user("GUEST"), false),
             (email("guest"), true),
             (user("ann"), true),
             (email("ann"), false),
-            (user("Ann"), false),
         ] {
-            assert_eq!(
-                operations.blocks(&rules, &identifier),
-                blocked,
-                "{identifier:?}"
-            );
+            assert_eq!(operations.blocks(&identifier), blocked, "{identifier:?}");
         }
+        operations.enter(id(3), Operation::Undo(id(1)));
+        assert!(!operations.blocks(&user("Guest")));
     }
 }

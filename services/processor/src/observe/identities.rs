@@ -21,7 +21,8 @@ struct Told {
     spans: Vec<(Uuid, i64, i64)>,
 }
 
-/// Sends the identifier's assignment where it is another than last sent, and moves the identifier between profiles.
+/// Sends the identifier's assignment where it is another than last sent, and moves the identifier between profiles, or
+/// takes it out where it is blocked or no longer known.
 /// `spans` are those of its timeline; without a timeline it has one span, its profile's.
 pub(super) fn tell(
     graph: &Graph,
@@ -31,11 +32,34 @@ pub(super) fn tell(
     partition: i32,
     sending: &mut Sending<'_>,
 ) -> Result<(), Broken> {
-    if graph.is_blocked(node) {
-        return Ok(());
-    }
     let identifier = graph.identifier(node);
+    let (type_name, value) = (identifier.r#type.name(), &*identifier.value);
+    let key = [b"i", keys::timeline(workspace, type_name, value).as_slice()].concat();
+    let atom_id = format!("identifier:{type_name}:{value}");
+    let before: Option<Told> = match sending.outputs.get(partition, &key)? {
+        Some(before) => Some(decode(&before)?),
+        None => None,
+    };
     let profile = graph.profile(node);
+    if graph.is_blocked(node) || !graph.is_known(node) {
+        let Some(before) = before else {
+            return Ok(());
+        };
+        sending.atom(workspace, ProfileId(before.profile), &atom_id, None)?;
+        let revision = sending.revision;
+        sending.identity(&Identity {
+            workspace,
+            identifier_type: type_name,
+            identifier_value: value,
+            own_profile_id: ProfileId::of(workspace, identifier),
+            profile_id: profile,
+            hub: false,
+            spans: Vec::new(),
+            revision,
+            gone: true,
+        })?;
+        return sending.put::<Told>(partition, &key, None);
+    }
     let mut wire: Vec<WireSpan> = Vec::with_capacity(spans.len().max(1));
     for span in spans {
         let profile_id = match span.owner {
@@ -68,18 +92,11 @@ pub(super) fn tell(
             .map(|span| (span.profile_id.0, span.valid_from.0, span.valid_to.0))
             .collect(),
     };
-    let (type_name, value) = (identifier.r#type.name(), &*identifier.value);
-    let key = [b"i", keys::timeline(workspace, type_name, value).as_slice()].concat();
-    let before: Option<Told> = match sending.outputs.get(partition, &key)? {
-        Some(before) => Some(decode(&before)?),
-        None => None,
-    };
     if before.as_ref() == Some(&now) {
         return Ok(());
     }
     let before = before.map(|before| ProfileId(before.profile));
     if before != Some(profile) {
-        let atom_id = format!("identifier:{type_name}:{value}");
         if let Some(before) = before {
             sending.atom(workspace, before, &atom_id, None)?;
         }

@@ -36,11 +36,24 @@ pub(crate) fn find(prefix: &str, path: &str) -> Option<Document> {
     }
 }
 
-/// A topic's values: subjects are named as Confluent's serialisers name them.
+/// A topic's values: subjects are named as Confluent's serialisers name them, by the topic (`TopicNameStrategy`), and
+/// further kinds of records by topic and record (`TopicRecordNameStrategy`).
 fn subjects(prefix: &str) -> impl Iterator<Item = (String, &'static str)> {
-    topics::all()
-        .iter()
-        .map(move |(topic, spec)| (format!("{prefix}.{topic}-value"), spec.schema.as_str()))
+    topics::all().iter().flat_map(move |(topic, spec)| {
+        let more = spec.more_schemas.iter().map(move |schema| {
+            let record = full_name(registry::latest(schema).text);
+            (format!("{prefix}.{topic}-{record}"), schema.as_str())
+        });
+        let first = (format!("{prefix}.{topic}-value"), spec.schema.as_str());
+        std::iter::once(first).chain(more)
+    })
+}
+
+/// Namespace and name of the record that a schema is of.
+fn full_name(schema: &str) -> String {
+    let schema: Value = serde_json::from_str(schema).unwrap_or_default();
+    let part = |name: &str| schema[name].as_str().unwrap_or_default().to_owned();
+    format!("{}.{}", part("namespace"), part("name"))
 }
 
 fn by_id(id: &str, show: impl FnOnce(&Schema) -> Value) -> Document {
@@ -151,6 +164,8 @@ mod tests {
         );
         let (status, latest) = get("/subjects/tributary.touchpoints-value/versions/latest");
         assert_eq!((status, &latest["version"]), (200, &json!(1)));
+        let operations = "/subjects/tributary.links-tributary.v1.Operation/versions";
+        assert_eq!(get(operations), (200, json!([1])));
         assert_eq!(get("/subjects/other/versions").0, 404);
         assert_eq!(
             get("/subjects/tributary.touchpoints-value/versions/9").0,
