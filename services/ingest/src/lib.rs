@@ -46,6 +46,8 @@ mod source;
 mod split;
 mod validate;
 
+pub use normalise::identifiers::kept;
+
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 

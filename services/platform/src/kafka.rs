@@ -5,5 +5,6 @@ pub mod connect;
 pub mod consumer;
 pub mod offsets;
 pub mod producer;
+pub mod single;
 pub mod topics;
 pub mod transaction;

@@ -40,6 +40,7 @@ pub const ALL: &[Migration] = migrations![
     4 "0004_customers",
     5 "0005_kpis",
     6 "0006_dead_letters",
+    7 "0007_operations",
 ];
 
 /// Why the database cannot be brought up to date.

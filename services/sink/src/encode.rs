@@ -77,8 +77,8 @@ pub(crate) static TOPICS: &[Topic] = &[
     },
     Topic {
         name: "links",
-        tables: &[&table::LINKS],
-        encode: stitching::link,
+        tables: &[&table::LINKS, &table::OPERATIONS],
+        encode: stitching::logged,
     },
     Topic {
         name: "orders",

@@ -69,6 +69,13 @@ pub(crate) static LINKS: Table = Table {
               first_message_id, last_day, kafka_partition, kafka_offset",
 };
 
+pub(crate) static OPERATIONS: Table = Table {
+    name: "operation_entries",
+    keeps: Keeps::OneRowAKey,
+    columns: "workspace, operation_id, kind, first_type, first_value, second_type, second_value, undoes, entered_at, entered_by, \
+              reason, kafka_partition, kafka_offset",
+};
+
 pub(crate) static PROFILES: Table = Table {
     name: "profiles",
     keeps: Keeps::OneRowAKey,

@@ -92,6 +92,9 @@ Example:
     /// Tell who an identifier is, and why
     #[command(after_help = crate::explain::EXAMPLES)]
     Explain(crate::explain::Options),
+    /// Correct who is who: cut, separate, pin, block, undo; and list what was entered
+    #[command(after_help = crate::identity::EXAMPLES)]
+    Identity(crate::identity::Options),
     /// Run the local ClickHouse engine alone, behind ClickHouse's HTTP interface
     #[command(
         name = "clickhouse",

@@ -8,13 +8,12 @@
 //! ```
 
 mod answer;
-mod clickhouse;
 mod subject;
 mod text;
 
+use crate::clickhouse::ClickHouse;
 use crate::exit::Failure;
 use answer::Answer;
-use clickhouse::ClickHouse;
 use subject::Subject;
 use tributary_platform::config::Config;
 use tributary_platform::endpoints::Endpoints;

@@ -5,9 +5,11 @@
 
 mod all;
 mod cli;
+mod clickhouse;
 mod compose;
 mod exit;
 mod explain;
+mod identity;
 mod import;
 
 use clap::Parser;
@@ -46,6 +48,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         }
         Command::Import(options) => import::run(&options, &config),
         Command::Explain(options) => explain::run(&options, &config),
+        Command::Identity(options) => identity::run(&options, &config),
         Command::ClickHouse => {
             telemetry::init(&config.telemetry)?;
             compose::clickhouse::run(&config)

@@ -25,6 +25,14 @@ pub(crate) struct Identifier<'a> {
     pub(crate) flags: i32,
 }
 
+/// The form in which ingest keeps a value of that type; nothing for what it leaves out (placeholders, too long).
+/// `phone_region` is an ISO 3166 code, or empty.
+#[must_use]
+pub fn kept(r#type: IdentifierType, value: &str, phone_region: &str) -> Option<String> {
+    let identifier = normalise(r#type, Cow::Borrowed(value), Region::named(phone_region));
+    (!identifier.value.is_empty()).then(|| identifier.value.into_owned())
+}
+
 /// Normalises all of an event. Those with a value come first, by priority of type and bytes; equal ones once.
 pub(crate) fn normalised(
     sent: Vec<(IdentifierType, Cow<'_, str>)>,

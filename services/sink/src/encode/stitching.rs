@@ -1,7 +1,7 @@
 //! Who is who: identities, refusals, links, and what was decided otherwise about touchpoints.
 
-use tributary_contracts::framing;
-use tributary_contracts::wire::{Identity, Link, Override, Refusal};
+use tributary_contracts::framing::{self, Message as _};
+use tributary_contracts::wire::{Identity, Link, Operation, Override, Refusal};
 
 use super::Position;
 use crate::rows::Rows;
@@ -55,13 +55,47 @@ pub(super) fn refusal(
     Ok(())
 }
 
-pub(super) fn link(
+/// A record of the links log: a link, or an operator's entry.
+pub(super) fn logged(
     message: &[u8],
     position: Position<'_>,
     rows: &mut [Rows],
 ) -> Result<(), framing::Error> {
+    let [links, operations] = rows else {
+        unreachable!("the links log has two tables");
+    };
+    match framing::split(message)?.0.name {
+        Operation::SCHEMA => operation(message, position, operations),
+        _ => link(message, position, links),
+    }
+}
+
+fn operation(
+    message: &[u8],
+    position: Position<'_>,
+    rows: &mut Rows,
+) -> Result<(), framing::Error> {
+    let operation: Operation<'_> = framing::decode(message)?;
+    rows.add(position.offset, |row| {
+        row.text(operation.workspace)
+            .uuid(operation.operation_id)
+            .text(operation.kind.name())
+            .text(operation.first_type)
+            .text(operation.first_value)
+            .text(operation.second_type)
+            .text(operation.second_value)
+            .optional_uuid(operation.undoes)
+            .time(operation.entered_at)
+            .text(operation.entered_by)
+            .text(operation.reason);
+        position.append(row);
+    });
+    Ok(())
+}
+
+fn link(message: &[u8], position: Position<'_>, rows: &mut Rows) -> Result<(), framing::Error> {
     let link: Link<'_> = framing::decode(message)?;
-    rows[0].add(position.offset, |row| {
+    rows.add(position.offset, |row| {
         row.text(link.workspace)
             .text(link.higher_type)
             .text(link.higher_value)

@@ -1,7 +1,7 @@
 //! Everything that the views know of an identifier's customers.
 
-use super::clickhouse::ClickHouse;
 use super::subject::Subject;
+use crate::clickhouse::ClickHouse;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;

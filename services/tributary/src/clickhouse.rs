@@ -7,7 +7,7 @@ use tributary_platform::config;
 
 /// Asks questions.
 #[derive(Debug)]
-pub(super) struct ClickHouse {
+pub(crate) struct ClickHouse {
     agent: ureq::Agent,
     url: String,
     user: String,
@@ -15,7 +15,7 @@ pub(super) struct ClickHouse {
 }
 
 impl ClickHouse {
-    pub(super) fn new(options: &config::ClickHouse) -> Self {
+    pub(crate) fn new(options: &config::ClickHouse) -> Self {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(options.timeout))
@@ -33,7 +33,7 @@ impl ClickHouse {
     }
 
     /// Rows of a query whose parameters stand in it as `{name:Type}`: what a person types is never part of the SQL.
-    pub(super) fn rows<T: DeserializeOwned>(
+    pub(crate) fn rows<T: DeserializeOwned>(
         &self,
         sql: &str,
         parameters: &[(&str, &str)],

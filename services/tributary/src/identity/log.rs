@@ -1,0 +1,140 @@
+//! The list of entries.
+
+use crate::clickhouse::ClickHouse;
+use crate::exit::Failure;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// A row of `identity_operations`.
+#[derive(Debug, Serialize, Deserialize)]
+struct Entry {
+    number: i64,
+    kind: String,
+    first_type: String,
+    first_value: String,
+    second_type: String,
+    second_value: String,
+    undoes: Option<i64>,
+    undone_by: Vec<i64>,
+    entered_at: String,
+    entered_by: String,
+    reason: String,
+    /// Whether it counts: no entry that counts undoes it.
+    #[serde(default)]
+    counts: bool,
+}
+
+const ENTRIES: &str = "SELECT number, kind, first_type, first_value, second_type, second_value, undoes, undone_by, \
+    toString(o.entered_at) AS entered_at, entered_by, reason FROM identity_operations AS o \
+    WHERE workspace = {workspace:String} ORDER BY number";
+
+/// Prints all entries of the workspace, the oldest first.
+pub(super) fn print(clickhouse: &ClickHouse, workspace: &str, json: bool) -> Result<(), Failure> {
+    let mut entries: Vec<Entry> = clickhouse
+        .rows(ENTRIES, &[("workspace", workspace)])
+        .map_err(Failure::failed)?;
+    judge(&mut entries);
+    if json {
+        let text = serde_json::to_string_pretty(&entries).map_err(Failure::failed)?;
+        println!("{text}");
+    } else if entries.is_empty() {
+        println!(
+            "nothing was entered in workspace {workspace} (what was entered a moment ago takes a second)"
+        );
+    } else {
+        print!("{}", text(&entries));
+    }
+    Ok(())
+}
+
+/// An undo comes after what it undoes, so whoever comes last is judged first.
+fn judge(entries: &mut [Entry]) {
+    let mut counting: BTreeMap<i64, bool> = BTreeMap::new();
+    for entry in entries.iter_mut().rev() {
+        entry.counts = !entry
+            .undone_by
+            .iter()
+            .any(|undo| counting.get(undo).copied().unwrap_or(false));
+        counting.insert(entry.number, entry.counts);
+    }
+}
+
+fn text(entries: &[Entry]) -> String {
+    let mut text = String::new();
+    for entry in entries {
+        let one = |r#type: &str, value: &str| match r#type {
+            "" => format!("{value} of every type"),
+            r#type => format!("{type}:{value}"),
+        };
+        let what = match entry.undoes {
+            Some(number) => number.to_string(),
+            None if entry.second_value.is_empty() => one(&entry.first_type, &entry.first_value),
+            None => format!(
+                "{} - {}",
+                one(&entry.first_type, &entry.first_value),
+                one(&entry.second_type, &entry.second_value)
+            ),
+        };
+        // Writing to a string does not fail, here and below.
+        let _ = write!(
+            text,
+            "{}  {}  {} {what}",
+            entry.number,
+            entry.entered_at.get(..19).unwrap_or(&entry.entered_at),
+            entry.kind,
+        );
+        if !entry.entered_by.is_empty() {
+            let _ = write!(text, ", by {}", entry.entered_by);
+        }
+        if !entry.reason.is_empty() {
+            let _ = write!(text, ": {}", entry.reason);
+        }
+        if !entry.counts {
+            let _ = write!(text, " (undone)");
+        }
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(number: i64, undoes: Option<i64>, undone_by: &[i64]) -> Entry {
+        Entry {
+            number,
+            kind: if undoes.is_some() { "undo" } else { "cut" }.to_owned(),
+            first_type: "user_id".to_owned(),
+            first_value: "ada".to_owned(),
+            second_type: "email".to_owned(),
+            second_value: "a@b.c".to_owned(),
+            undoes,
+            undone_by: undone_by.to_vec(),
+            entered_at: "2026-01-01 00:00:00.000".to_owned(),
+            entered_by: "ops".to_owned(),
+            reason: "a shared till".to_owned(),
+            counts: false,
+        }
+    }
+
+    #[test]
+    fn an_entry_counts_unless_an_undo_that_counts_is_of_it() {
+        let mut entries = [
+            entry(5, None, &[7]),
+            entry(6, None, &[9]),
+            entry(7, Some(5), &[8]),
+            entry(8, Some(7), &[]),
+            entry(9, Some(6), &[]),
+        ];
+        judge(&mut entries);
+        let counts: Vec<bool> = entries.iter().map(|entry| entry.counts).collect();
+        assert_eq!(counts, [true, false, false, true, true]);
+        assert_eq!(
+            text(&entries[1..3]),
+            "6  2026-01-01 00:00:00  cut user_id:ada - email:a@b.c, by ops: a shared till (undone)\n\
+             7  2026-01-01 00:00:00  undo 5, by ops: a shared till (undone)\n"
+        );
+    }
+}
