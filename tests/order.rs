@@ -1,5 +1,5 @@
-//! Order does not matter: the same events in another order, with duplicates, from several senders at once, give the
-//! same rows, byte for byte.
+//! Order does not matter: the same events in another order, with duplicates, from several senders at once, and the same
+//! operations entered before the events instead of after, give the same rows, byte for byte.
 
 use serde_json::{Value, json};
 use tributary_tests::{Settings, System, Tenant};
@@ -87,6 +87,40 @@ fn world(end: i64) -> Vec<Value> {
         .collect()
 }
 
+/// What is entered; the last two take entries back.
+const OPERATIONS: [&[&str]; 8] = [
+    &["cut", "user_id:person-3", "anonymous_id:device-3-1"],
+    &["cut", "user_id:person-10", "email:person-10@shop.example"],
+    &["separate", "user_id:person-20", "anonymous_id:tablet-10"],
+    &["pin", "user_id:person-40", "anonymous_id:device-41-2"],
+    &["block", "user_id:person-50"],
+    &["block", "email:person-60@shop.example"],
+    &["undo", "0"],
+    &["undo", "5"],
+];
+
+fn operate(system: &System) {
+    let mut numbers: Vec<String> = Vec::new();
+    for operation in OPERATIONS {
+        let mut arguments = vec!["identity", "--workspace", "w0", "--json"];
+        match operation {
+            ["undo", which] => {
+                let which: usize = which.parse().expect("an index");
+                arguments.extend(["undo", &numbers[which]]);
+            }
+            operation => arguments.extend(operation),
+        }
+        let output = system.job(&arguments);
+        assert!(
+            output.status.success(),
+            "{operation:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        numbers.push(answer["number"].to_string());
+    }
+}
+
 fn rows(system: &System, end: i64) -> Vec<(String, Vec<Value>)> {
     let tenant = Tenant { system, number: 0 };
     tenant.settled();
@@ -120,9 +154,24 @@ fn any_order_with_duplicates_gives_the_same_rows() {
         .send("web", part);
         system.settled();
     }
+    let without = rows(&system, end);
+    operate(&system);
     let first = rows(&system, end);
     system.stop();
     drop(system);
+    for view in [
+        "identities",
+        "profiles_current",
+        "touchpoints_current",
+        "kpis_current",
+    ] {
+        let of = |all: &[(String, Vec<Value>)]| {
+            all.iter()
+                .find(|(name, _)| name == view)
+                .map(|(_, rows)| rows.clone())
+        };
+        assert_ne!(of(&without), of(&first), "the operations change {view}");
+    }
     for (view, rows) in &first {
         assert!(!rows.is_empty(), "{view} is empty: the world is too simple");
     }
@@ -134,6 +183,7 @@ fn any_order_with_duplicates_gives_the_same_rows() {
     events.extend(duplicates);
     dice.shuffle(&mut events);
     let mut system = System::start(settings());
+    operate(&system);
     std::thread::scope(|scope| {
         for part in events.chunks(events.len() / 3 + 1) {
             let tenant = Tenant {

@@ -4,6 +4,7 @@
 mod bad_input;
 mod customers;
 mod files;
+mod operations;
 mod sdk;
 mod shop;
 
@@ -18,6 +19,8 @@ fn main() -> ExitCode {
         customers::an_order_sent_by_two_systems_counts_once_and_a_refund_is_taken_off,
         customers::kpis_are_what_sql_says_over_all_events,
         customers::explain_tells_why_a_customer_is_one,
+        operations::what_is_entered_changes_the_past_and_what_is_taken_back_restores_it,
+        operations::entries_that_cannot_be_are_refused_with_what_to_write,
         sdk::a_visit_with_the_real_sdk_is_one_customer,
         files::a_file_is_imported_once_and_its_bad_rows_are_told,
         files::a_json_file_is_imported_by_pointers,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tributary_contracts::framing;
 use tributary_contracts::wire::{
-    Campaign, Consent, DeadLetter, Identity, KpiBlock, Link, OrderState, Override, OverrideMessage,
-    OverrideRange, Profile, ProfileIdentifier, Refusal, Session, Span,
+    Campaign, Consent, DeadLetter, Identity, KpiBlock, Link, Operation, OperationKind, OrderState,
+    Override, OverrideMessage, OverrideRange, Profile, ProfileIdentifier, Refusal, Session, Span,
 };
 use tributary_core::money::Amount;
 use tributary_core::time::{DAY, Timestamp};
@@ -498,6 +498,65 @@ async fn identities_links_and_refusals_read_back_as_spans_and_minima() {
     assert_eq!(
         text(&client, "SELECT count() FROM {db}.identity_refusals").await,
         "0"
+    );
+}
+
+#[tokio::test]
+async fn entries_of_operators_stand_beside_links_and_know_who_undid_them() {
+    let client = database().await;
+    let id = |number| uuid::Uuid::from_u128(number);
+    let entry = |number, kind, undoes: Option<u128>| {
+        message(&Operation {
+            workspace: "default",
+            operation_id: id(number),
+            kind,
+            first_type: "user_id",
+            first_value: "ann",
+            second_type: "",
+            second_value: "",
+            undoes: undoes.map(id),
+            entered_at: Timestamp(START),
+            entered_by: "ops",
+            reason: "a till's default card",
+        })
+    };
+    let link = message(&Link {
+        workspace: "default",
+        higher_type: "user_id",
+        higher_value: "ann",
+        lower_type: "anonymous_id",
+        lower_value: "c1",
+        source: "shop",
+        may_link: true,
+        partition: 0,
+        first_seen: Timestamp(START),
+        first_message_id: "m1",
+        last_day: 20_454,
+    });
+    let log = [
+        entry(1, OperationKind::Block, None),
+        link,
+        entry(2, OperationKind::Undo, Some(1)),
+        entry(3, OperationKind::Undo, Some(2)),
+        entry(4, OperationKind::Undo, Some(1)),
+    ];
+    put(&client, "links", 0, &log).await;
+    assert_eq!(text(&client, "SELECT count() FROM {db}.links").await, "1");
+    let shown = text(
+        &client,
+        "SELECT number, kind, first_value, undoes, undone_by, entered_at, entered_by, reason FROM {db}.identity_operations ORDER BY number",
+    )
+    .await;
+    let rest = "2026-01-01 00:00:00.000\tops\ta till\\'s default card";
+    assert_eq!(
+        shown,
+        [
+            format!("0\tblock\tann\t\\N\t[2,4]\t{rest}"),
+            format!("2\tundo\tann\t0\t[3]\t{rest}"),
+            format!("3\tundo\tann\t2\t[]\t{rest}"),
+            format!("4\tundo\tann\t0\t[]\t{rest}"),
+        ]
+        .join("\n")
     );
 }
 

@@ -75,13 +75,14 @@ impl Argument {
         let seen: Vec<Seen> = clickhouse
             .rows(BY_VALUE, &parameters)
             .map_err(Failure::failed)?;
-        let known: Vec<Identifier> = seen
+        let mut known: Vec<Identifier> = seen
             .iter()
             .filter_map(|seen| {
                 let r#type = IdentifierType::named(&seen.identifier_type)?;
                 Some(Identifier::new(r#type, &seen.identifier_value))
             })
             .collect();
+        known.sort();
         match known.as_slice() {
             [one] => Ok(Found::Identifier(one.clone())),
             [] => {

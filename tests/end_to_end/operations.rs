@@ -1,0 +1,248 @@
+//! What operators enter, and take back.
+
+use crate::shop::{login, minutes_ago, order, page};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tributary_tests::Tenant;
+
+/// What L1 speaks of: all columns but those of how a row arrived, and marks that stand still.
+const STATE: [&str; 6] = [
+    "SELECT * FROM identities WHERE workspace = {w:String} ORDER BY ALL",
+    "SELECT * FROM identity_refusals WHERE workspace = {w:String} ORDER BY ALL",
+    "SELECT * FROM profiles_current WHERE workspace = {w:String} ORDER BY profile_id",
+    "SELECT * FROM sessions_current WHERE workspace = {w:String} ORDER BY session_id",
+    "SELECT * FROM orders_current WHERE workspace = {w:String} ORDER BY order_id",
+    "SELECT * EXCEPT (received_at, sent_at, links_offset, kafka_partition, kafka_offset, kafka_epoch) \
+     FROM touchpoints_current WHERE workspace = {w:String} ORDER BY message_id",
+];
+
+fn state(tenant: &Tenant<'_>, marks: Timestamp) -> Vec<Vec<Value>> {
+    let kpis = format!(
+        "SELECT * FROM kpis_current WHERE workspace = {{w:String}} AND {} ORDER BY ALL",
+        up_to(marks)
+    );
+    STATE
+        .into_iter()
+        .chain([kpis.as_str()])
+        .map(|sql| tenant.query(sql))
+        .collect()
+}
+
+fn up_to(marks: Timestamp) -> String {
+    format!(
+        "window_end <= toDateTime64({}, 3, 'UTC')",
+        marks.as_second()
+    )
+}
+
+/// Enters it and waits until everybody obeys; returns its number.
+fn entered(tenant: &Tenant<'_>, arguments: &[&str]) -> String {
+    let workspace = tenant.workspace();
+    let mut all = vec!["identity"];
+    all.extend(arguments);
+    all.extend(["--workspace", &workspace, "--json"]);
+    let output = tenant.system.job(&all);
+    assert!(
+        output.status.success(),
+        "{arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    tenant.settled();
+    answer["number"].as_i64().expect("a number").to_string()
+}
+
+/// Identifiers of each customer.
+fn customers(tenant: &Tenant<'_>) -> Vec<Value> {
+    tenant
+        .query(
+            "SELECT arrayMap(i -> i.2, identifiers) AS identifiers FROM profiles_current WHERE workspace = {w:String} \
+             ORDER BY identifiers",
+        )
+        .into_iter()
+        .map(|row| row["identifiers"].clone())
+        .collect()
+}
+
+fn visitors(tenant: &Tenant<'_>, marks: Timestamp) -> String {
+    let row = tenant.row(&format!(
+        "SELECT toString(value) AS value FROM kpis_current WHERE workspace = {{w:String}} AND kpi = 'visitors' AND dimension = '' \
+         AND window = '24h' AND {} ORDER BY window_end DESC LIMIT 1",
+        up_to(marks)
+    ));
+    row["value"].as_str().expect("a value").to_owned()
+}
+
+pub(crate) fn what_is_entered_changes_the_past_and_what_is_taken_back_restores_it(
+    tenant: &Tenant<'_>,
+) {
+    let marks = minutes_ago(20);
+    let at = |minute: i64| minutes_ago(300 - minute);
+    tenant.send(
+        "web",
+        &[
+            page("m1", "laptop", at(0)),
+            login("m2", "laptop", "ada", at(1)),
+            page("m3", "laptop", at(60)),
+            order("m4", "phone", "ada", "o1", 59.9, at(70)),
+            page("m5", "tablet", at(80)),
+        ],
+    );
+    tenant.settled();
+    let before = state(tenant, marks);
+    assert_eq!(
+        customers(tenant),
+        [json!(["ada", "laptop", "phone"]), json!(["tablet"])]
+    );
+    assert_eq!(visitors(tenant, marks), "2");
+
+    let cut = entered(
+        tenant,
+        &["cut", "user_id:ada", "laptop", "--why", "a shared laptop"],
+    );
+    assert_eq!(
+        customers(tenant),
+        [
+            json!(["ada", "phone"]),
+            json!(["laptop"]),
+            json!(["tablet"])
+        ]
+    );
+    assert_eq!(visitors(tenant, marks), "3", "also in the past");
+    let owners = tenant.query(
+        "SELECT message_id, dictionary.user AS user FROM touchpoints_current AS t LEFT JOIN \
+         (SELECT profile_id, identifiers[1].2 AS user FROM profiles_current WHERE workspace = {w:String}) AS dictionary \
+         ON dictionary.profile_id = t.profile_id WHERE workspace = {w:String} ORDER BY message_id",
+    );
+    let expected: Vec<Value> = [
+        ("m1", "laptop"),
+        ("m2", "ada"),
+        ("m3", "laptop"),
+        ("m4", "ada"),
+        ("m5", "tablet"),
+    ]
+    .into_iter()
+    .map(|(message_id, user)| json!({"message_id": message_id, "user": user}))
+    .collect();
+    assert_eq!(
+        owners, expected,
+        "the login stays hers, on a line of its own"
+    );
+
+    let undo = entered(tenant, &["undo", &cut]);
+    assert_eq!(state(tenant, marks), before, "the cut is taken back");
+
+    let pin = entered(tenant, &["pin", "tablet", "user_id:ada"]);
+    assert_eq!(
+        customers(tenant),
+        [json!(["ada", "laptop", "phone", "tablet"])]
+    );
+    assert_eq!(visitors(tenant, marks), "1");
+    entered(tenant, &["undo", &pin]);
+    assert_eq!(state(tenant, marks), before, "the pin is taken back");
+
+    let block = entered(tenant, &["block", "ada"]);
+    assert_eq!(
+        customers(tenant),
+        [json!(["laptop"]), json!(["phone"]), json!(["tablet"])],
+        "as if ada had never been sent"
+    );
+    assert_eq!(tenant.count("orders_current"), 1, "the phone's order now");
+    entered(tenant, &["undo", &block]);
+    assert_eq!(state(tenant, marks), before, "the block is taken back");
+
+    entered(tenant, &["undo", &undo]);
+    assert_eq!(visitors(tenant, marks), "3", "the cut holds again");
+
+    let workspace = tenant.workspace();
+    let log = |json: &[&str]| {
+        let mut arguments = vec!["identity", "log", "--workspace", &workspace];
+        arguments.extend(json);
+        tenant.system.job(&arguments).stdout
+    };
+    let text = String::from_utf8_lossy(&log(&[])).into_owned();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 7, "{text}");
+    assert!(
+        lines[0].contains("cut user_id:ada - anonymous_id:laptop")
+            && lines[0].ends_with("a shared laptop"),
+        "{text}"
+    );
+    assert!(lines[1].ends_with("(undone)"), "{text}");
+    let rows: Value = serde_json::from_slice(&log(&["--json"])).expect("JSON");
+    assert_eq!(rows[0]["number"].to_string(), cut, "{rows}");
+}
+
+pub(crate) fn entries_that_cannot_be_are_refused_with_what_to_write(tenant: &Tenant<'_>) {
+    tenant.send(
+        "web",
+        &[
+            login("m1", "twin", "twin", minutes_ago(90)),
+            page("m2", "alone", minutes_ago(90)),
+        ],
+    );
+    tenant.settled();
+    let workspace = tenant.workspace();
+    for (arguments, code, part) in [
+        (
+            vec!["cut", "nobody-at-all", "alone"],
+            2,
+            "user_id:nobody-at-all",
+        ),
+        (
+            vec!["pin", "twin", "alone"],
+            2,
+            "user_id:twin, anonymous_id:twin",
+        ),
+        (
+            vec!["separate", "alone", "anonymous_id:alone"],
+            2,
+            "name two",
+        ),
+        (
+            vec!["cut", "user_id:a", "user_id:b"],
+            2,
+            "identity separate",
+        ),
+        (
+            vec!["cut", "user_id:0", "user_id:b"],
+            2,
+            "`user_id:0` is no identifier",
+        ),
+        (vec!["undo", "999999999"], 1, "identity log"),
+        (vec!["undo", "0"], 1, "identity log"),
+        (vec!["block", " "], 2, "is empty"),
+        (vec!["cut", "user_id:a"], 2, "<B>"),
+        (vec!["log", "--workspace", "nowhere"], 2, "`nowhere`"),
+    ] {
+        let mut all = vec!["identity"];
+        all.extend(&arguments);
+        if !arguments.contains(&"--workspace") {
+            all.extend(["--workspace", &workspace]);
+        }
+        let output = tenant.system.job(&all);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
+        assert!(
+            text.contains(part),
+            "{arguments:?}: `{part}` is not in {text}"
+        );
+    }
+    let early = tenant.system.job(&[
+        "identity",
+        "cut",
+        "user_id:later",
+        "anonymous_id:later",
+        "--workspace",
+        &workspace,
+    ]);
+    assert!(early.status.success());
+    let text = String::from_utf8_lossy(&early.stderr);
+    assert!(text.contains("user_id:later was not seen yet"), "{text}");
+    tenant.send("web", &[login("m3", "later", "later", minutes_ago(80))]);
+    tenant.settled();
+    let identities = tenant.query(
+        "SELECT profile_id FROM identities WHERE workspace = {w:String} AND identifier_value = 'later' GROUP BY profile_id",
+    );
+    assert_eq!(identities.len(), 2, "the cut was there before the login");
+}
