@@ -246,3 +246,60 @@ pub(crate) fn entries_that_cannot_be_are_refused_with_what_to_write(tenant: &Ten
     );
     assert_eq!(identities.len(), 2, "the cut was there before the login");
 }
+
+pub(crate) fn who_refuses_to_be_stitched_is_not(tenant: &Tenant<'_>) {
+    let at = |minute: i64| minutes_ago(300 - minute);
+    let consent = |id: &str, minute: i64, granted: bool| {
+        let mut event = page(id, "laptop", at(minute));
+        event["context"]["consent"] =
+            json!({"categoryPreferences": {"stitching": granted, "analytics": true}});
+        event
+    };
+    tenant.send(
+        "web",
+        &[
+            page("m1", "laptop", at(0)),
+            login("m2", "laptop", "ada", at(1)),
+        ],
+    );
+    tenant.settled();
+    assert_eq!(customers(tenant), [json!(["ada", "laptop"])]);
+
+    tenant.send("web", &[consent("m3", 100, false)]);
+    tenant.settled();
+    assert_eq!(
+        customers(tenant),
+        [json!(["ada"]), json!(["laptop"])],
+        "also what was before the refusal"
+    );
+    let consents = || {
+        tenant.query("SELECT identifier_value, granted FROM identity_consents WHERE workspace = {w:String} ORDER BY ALL")
+    };
+    assert_eq!(
+        consents(),
+        [json!({"identifier_value": "laptop", "granted": false})]
+    );
+
+    tenant.send("web", &[consent("m4", 200, true)]);
+    tenant.settled();
+    assert_eq!(
+        customers(tenant),
+        [json!(["ada", "laptop"])],
+        "the latest decision counts"
+    );
+    // It comes late: what counts is when it was said.
+    tenant.send("web", &[consent("m5", 150, false)]);
+    tenant.settled();
+    assert_eq!(customers(tenant), [json!(["ada", "laptop"])]);
+    tenant.send("web", &[consent("m6", 200, false)]);
+    tenant.settled();
+    assert_eq!(
+        customers(tenant),
+        [json!(["ada"]), json!(["laptop"])],
+        "at equal times a refusal wins"
+    );
+    assert_eq!(
+        consents(),
+        [json!({"identifier_value": "laptop", "granted": false})]
+    );
+}

@@ -201,6 +201,14 @@ fn every_record_is_written_and_read_as_its_golden_bytes_say() {
         first_message_id: "m-1",
         last_day: AT.day(),
     });
+    check(&StitchingConsent {
+        workspace: "default",
+        identifier_type: "anonymous_id",
+        identifier_value: "c1",
+        partition: 3,
+        decided_at: AT,
+        granted: false,
+    });
     check(&Operation {
         workspace: "default",
         operation_id: PROFILE.0,

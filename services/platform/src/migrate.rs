@@ -41,6 +41,7 @@ pub const ALL: &[Migration] = migrations![
     5 "0005_kpis",
     6 "0006_dead_letters",
     7 "0007_operations",
+    8 "0008_consents",
 ];
 
 /// Why the database cannot be brought up to date.

@@ -16,24 +16,22 @@ mod deciding;
 mod goals;
 mod identities;
 mod links;
-mod operations;
 mod reading;
 mod sending;
 mod stored;
 mod summary;
 mod waiting;
+mod word;
 mod workspaces;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use rustc_hash::FxHashMap;
-use tributary_contracts::framing::{self, Message as _};
-use tributary_contracts::keys;
-use tributary_contracts::wire::{Activity, Link, Operation, Touchpoint};
+use tributary_contracts::wire::{Activity, Link, StitchingConsent, Touchpoint};
+use tributary_contracts::{framing, keys};
 use tributary_core::identifier::{Identifier, IdentifierType};
-use tributary_core::identity::{self, Changes, NodeId, Observation, Rules};
+use tributary_core::identity::{Changes, NodeId, Observation, Rules};
 use tributary_core::time::Timestamp;
-use uuid::Uuid;
 
 use self::goals::Goals;
 use self::links::{Observed, Sight};
@@ -41,6 +39,7 @@ use self::reading::Reading;
 use self::sending::{Encoders, Sending};
 use self::stored::{Known, StoredEvent, StoredOrder, Timeline};
 use self::waiting::Waiting;
+use self::word::Word;
 use self::workspaces::Workspaces;
 use crate::runtime::stage::{Broken, Input, Outputs, Poison, Stage, Store};
 
@@ -101,9 +100,9 @@ pub struct Observe {
     /// Ends of links that were learned at the start beyond what was decided. What was last sent may have known some of
     /// them (one's own are used before the log brings them back), so all around them is compared once.
     unsure: Vec<(String, [NodeId; 2])>,
-    /// Operations that were learned at the start beyond what was decided: they wait until all around the unsure links
-    /// is known, because what was last sent knew none of them.
-    undecided: Vec<(String, Uuid, identity::Operation)>,
+    /// Operations and consents that were learned at the start beyond what was decided: they wait until all around the
+    /// unsure links is known, because what was last sent knew none of them.
+    undecided: Vec<(String, Word)>,
     started: bool,
     learned: bool,
     flushes: u64,
@@ -289,15 +288,11 @@ impl Stage for Observe {
             detail,
         };
         let (schema, _) = framing::split(value).map_err(|error| unreadable(error.to_string()))?;
-        if schema.name == Operation::SCHEMA {
-            let operation: Operation<'_> =
-                framing::decode(value).map_err(|error| unreadable(error.to_string()))?;
-            let (id, what) = (operation.operation_id, operations::read(&operation)?);
+        if let Some((workspace, word)) = word::read(schema.name, value)? {
             if decided || self.started {
-                self.workspaces.graph(operation.workspace).operate(id, what);
+                word.tell(self.workspaces.graph(workspace));
             } else {
-                let workspace = operation.workspace.to_owned();
-                self.undecided.push((workspace, id, what));
+                self.undecided.push((workspace.to_owned(), word));
             }
             self.learned |= !decided;
             return Ok(());
@@ -447,6 +442,9 @@ impl Observe {
                 .observed
                 .see(&mut timeline.header.sets[set as usize], sight);
             timeline.header_dirty |= learned;
+            if let Some(granted) = stitching(touchpoint) {
+                self.observed.decide(&reading.identifiers, sight, granted);
+            }
         }
         if !std::mem::replace(&mut timeline.touched, true) {
             self.touched.insert(key.to_vec());
@@ -542,8 +540,8 @@ impl Observe {
                 }
             }
         }
-        for (workspace, id, operation) in std::mem::take(&mut self.undecided) {
-            self.workspaces.graph(&workspace).operate(id, operation);
+        for (workspace, word) in std::mem::take(&mut self.undecided) {
+            word.tell(self.workspaces.graph(&workspace));
         }
         changes.extend(self.workspaces.settle());
     }
@@ -601,6 +599,15 @@ fn opened<'t>(
     Ok(timelines
         .get_mut(key)
         .expect("it was inserted where it was missing"))
+}
+
+/// The event's decision on being stitched, if it states one; of two a refusal.
+fn stitching(touchpoint: &Touchpoint<'_>) -> Option<bool> {
+    let decisions = touchpoint
+        .consents
+        .iter()
+        .filter(|consent| consent.purpose == StitchingConsent::PURPOSE);
+    decisions.map(|consent| consent.granted).min()
 }
 
 /// The traits that the event states of its customer, each as JSON text.

@@ -102,6 +102,7 @@ fn rules(identity: &config::Identity) -> Rules {
     let mut rules = Rules {
         hub_above: identity.hub,
         device_bridges: identity.device_bridges,
+        consent_required: identity.consent_required,
         shared_devices: match identity.shared_devices {
             config::SharedDevices::Last => SharedDevices::Nearest,
             config::SharedDevices::Certain => SharedDevices::Certain,

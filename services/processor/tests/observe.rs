@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use tributary_contracts::wire::{
-    Activity, Atom, Campaign, Claim, Identifier, Identity, Operation, OperationKind, Order,
-    OrderKind, Override, Refusal, ResolvedTouchpoint, Session, Subject, Touchpoint,
+    Activity, Atom, Campaign, Claim, Consent, Identifier, Identity, Operation, OperationKind,
+    Order, OrderKind, Override, Refusal, ResolvedTouchpoint, Session, Subject, Touchpoint,
 };
 use tributary_contracts::{framing, keys};
 use tributary_core::identity::Rules;
@@ -30,6 +30,8 @@ struct Sent {
     order: Option<u8>,
     /// By a source that may not link.
     pixel: bool,
+    /// Its decision on being stitched.
+    consent: Option<bool>,
 }
 
 /// An entry of an operator: what it is, and of which identifiers, or which entry it undoes.
@@ -66,10 +68,11 @@ fn operation(entered: &Entered) -> Vec<u8> {
     framing::encode(&operation).expect("an operation")
 }
 
-fn stage() -> Observe {
+fn stage(consent_required: bool) -> Observe {
     let goals = BTreeMap::from([("purchase".to_owned(), vec!["Order Completed".to_owned()])]);
     let rules = Rules {
         hub_above: 3,
+        consent_required,
         ..Rules::default()
     };
     Observe::new(
@@ -137,7 +140,14 @@ fn touchpoint(sent: &Sent) -> (Vec<u8>, Vec<u8>) {
                 flags: 0,
             })
             .collect(),
-        consents: Vec::new(),
+        consents: sent
+            .consent
+            .iter()
+            .map(|granted| Consent {
+                purpose: "stitching",
+                granted: *granted,
+            })
+            .collect(),
         device_type: "desktop",
         store: "",
         traffic_source: "direct",
@@ -172,6 +182,7 @@ fn touchpoint(sent: &Sent) -> (Vec<u8>, Vec<u8>) {
 
 /// The stage between topics in memory: what it sends to the links log comes back to it.
 struct Run {
+    consent_required: bool,
     stage: Observe,
     outputs: MemoryOutputs,
     links: Vec<Vec<u8>>,
@@ -180,9 +191,10 @@ struct Run {
 }
 
 impl Run {
-    fn new() -> Self {
+    fn new(consent_required: bool) -> Self {
         let mut run = Self {
-            stage: stage(),
+            consent_required,
+            stage: stage(consent_required),
             outputs: MemoryOutputs::default(),
             links: Vec::new(),
             learned: 0,
@@ -238,7 +250,7 @@ impl Run {
 
     /// All that was not flushed is lost, as after a kill; the state and the topics stay.
     fn restart(&mut self) {
-        self.stage = stage();
+        self.stage = stage(self.consent_required);
         self.stage
             .assigned(&PARTITIONS, &self.outputs)
             .expect("the store");
@@ -412,9 +424,10 @@ fn touchpoints() -> impl Strategy<Value = Vec<Step>> {
         prop::bool::weighted(0.05),
         prop::option::weighted(0.1, Just(1_u8)),
         prop::bool::weighted(0.2),
+        prop::option::weighted(0.12, any::<bool>()),
     );
     prop::collection::vec(event, 1..60).prop_map(|events| {
-        let number = |(index, (seconds, identifiers, passive, bot, order, pixel))| {
+        let number = |(index, (seconds, identifiers, passive, bot, order, pixel, consent))| {
             Step::Touchpoint(Sent {
                 message: format!("m{index}"),
                 seconds,
@@ -423,6 +436,7 @@ fn touchpoints() -> impl Strategy<Value = Vec<Step>> {
                 bot,
                 order,
                 pixel,
+                consent,
             })
         };
         events.into_iter().enumerate().map(number).collect()
@@ -481,10 +495,11 @@ proptest! {
             let breaks = prop::collection::vec(0..8_u8, doubled.len());
             (Just(world), Just(doubled).prop_shuffle(), breaks)
         }),
+        consent_required in prop::bool::weighted(0.2),
     ) {
-        let mut one = Run::new();
+        let mut one = Run::new(consent_required);
         world.iter().for_each(|step| one.take(step));
-        let mut two = Run::new();
+        let mut two = Run::new(consent_required);
         for (step, then) in other.iter().zip(breaks) {
             two.take(step);
             match then {

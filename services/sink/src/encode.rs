@@ -77,7 +77,7 @@ pub(crate) static TOPICS: &[Topic] = &[
     },
     Topic {
         name: "links",
-        tables: &[&table::LINKS, &table::OPERATIONS],
+        tables: &[&table::LINKS, &table::OPERATIONS, &table::CONSENTS],
         encode: stitching::logged,
     },
     Topic {

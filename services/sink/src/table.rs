@@ -76,6 +76,12 @@ pub(crate) static OPERATIONS: Table = Table {
               reason, kafka_partition, kafka_offset",
 };
 
+pub(crate) static CONSENTS: Table = Table {
+    name: "consent_observations",
+    keeps: Keeps::OneRowAKey,
+    columns: "workspace, identifier_type, identifier_value, partition, decided_at, granted, kafka_partition, kafka_offset",
+};
+
 pub(crate) static PROFILES: Table = Table {
     name: "profiles",
     keeps: Keeps::OneRowAKey,

@@ -16,6 +16,7 @@ super::message!(
     Session = "session",
     Override = "override",
     Operation = "operation",
+    StitchingConsent = "stitching_consent",
 );
 
 /// One partition's whole knowledge of one link from one source.
@@ -43,6 +44,40 @@ pub struct Link<'a> {
     pub first_message_id: &'a str,
     /// Last UTC day both were seen on one event, counted from 1970-01-01.
     pub last_day: i32,
+}
+
+/// One partition's whole knowledge of an identifier's consent to being stitched; stands on the links log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StitchingConsent<'a> {
+    /// The tenant.
+    pub workspace: &'a str,
+    /// Type.
+    pub identifier_type: &'a str,
+    /// Normalised value.
+    pub identifier_value: &'a str,
+    /// The partition of the touchpoints that observed it; the only writer.
+    pub partition: i32,
+    /// Event time of the latest decision.
+    pub decided_at: Timestamp,
+    /// Given or refused; of decisions at the same time a refusal.
+    pub granted: bool,
+}
+
+impl StitchingConsent<'_> {
+    /// The purpose of a touchpoint's consent that speaks of stitching.
+    pub const PURPOSE: &'static str = "stitching";
+
+    /// The record's key on the links log.
+    #[must_use]
+    pub fn key(&self) -> Vec<u8> {
+        keys::joined(&[
+            self.workspace,
+            "consent",
+            self.identifier_type,
+            self.identifier_value,
+            &self.partition.to_string(),
+        ])
+    }
 }
 
 /// What an operator said of identifiers; stands on the links log.

@@ -203,6 +203,8 @@ pub struct Identity {
     pub device_bridges: bool,
     /// Who owns what nobody logged in for.
     pub shared_devices: SharedDevices,
+    /// Whether a link needs the consent of both ends.
+    pub consent_required: bool,
     /// An identifier with links to more values of one person type is a hub.
     pub hub: u32,
     /// Compared without case, for every type.

@@ -1,10 +1,11 @@
-//! This partition's knowledge of links: what it has told the links log, so that it tells each change once.
+//! This partition's knowledge of links and of consents to them: what it has told the links log, so that it tells each
+//! change once.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use tributary_contracts::keys;
-use tributary_contracts::wire::Link;
+use tributary_contracts::wire::{Link, StitchingConsent};
 use tributary_core::identifier::{Identifier, IdentifierType};
 use tributary_core::identity::Observation;
 use tributary_core::time::Timestamp;
@@ -26,6 +27,15 @@ struct Knowledge {
 #[derive(Debug, Default)]
 pub(super) struct Observed {
     links: BTreeMap<ObservedKey, Knowledge>,
+    /// The latest decisions on being stitched, by partition, workspace and identifier.
+    consents: BTreeMap<(i32, String, Identifier), Decided>,
+}
+
+/// A decision on being stitched. The latest is the greatest: `false < true`, and at equal times a refusal wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Decided {
+    at: i64,
+    refused: bool,
 }
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,6 +104,30 @@ impl Observed {
         true
     }
 
+    /// Takes in a decision, which covers every identifier on its event.
+    pub(super) fn decide(
+        &mut self,
+        identifiers: &[(IdentifierType, &str)],
+        sight: Sight<'_>,
+        granted: bool,
+    ) {
+        let decided = Decided {
+            at: sight.at.0,
+            refused: !granted,
+        };
+        for (r#type, value) in identifiers {
+            let key = (
+                sight.partition,
+                sight.workspace.to_owned(),
+                Identifier::new(*r#type, value),
+            );
+            self.consents
+                .entry(key)
+                .and_modify(|known| *known = decided.max(*known))
+                .or_insert(decided);
+        }
+    }
+
     fn add(&mut self, higher: Identifier, lower: Identifier, sight: Sight<'_>) {
         let key = ObservedKey {
             partition: sight.partition,
@@ -156,7 +190,36 @@ impl Observed {
             graph.observe(higher, lower, observation);
             told += 1;
         }
+        self.tell_consents(sending)?;
         Ok(told)
+    }
+
+    /// Tells the log what is new of consents. They count when the log brings them back, as operations do.
+    fn tell_consents(&mut self, sending: &mut Sending<'_>) -> Result<(), Broken> {
+        for ((partition, workspace, identifier), decided) in std::mem::take(&mut self.consents) {
+            let (type_name, value) = (identifier.r#type.name(), &*identifier.value);
+            let stored_key = [
+                b"c",
+                keys::timeline(&workspace, type_name, value).as_slice(),
+            ]
+            .concat();
+            if let Some(before) = sending.outputs.get(partition, &stored_key)? {
+                let before: Decided = decode(&before)?;
+                if before >= decided {
+                    continue;
+                }
+            }
+            sending.put(partition, &stored_key, Some(&decided))?;
+            sending.consent(&StitchingConsent {
+                workspace: &workspace,
+                identifier_type: type_name,
+                identifier_value: value,
+                partition,
+                decided_at: Timestamp(decided.at),
+                granted: !decided.refused,
+            })?;
+        }
+        Ok(())
     }
 }
 

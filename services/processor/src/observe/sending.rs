@@ -5,6 +5,7 @@ use tributary_contracts::framing::{Encoder, Message};
 use tributary_contracts::keys;
 use tributary_contracts::wire::{
     Atom, AtomBody, Claim, Identity, Link, Override, Refusal, ResolvedTouchpoint, Session, State,
+    StitchingConsent,
 };
 use tributary_core::ids::{ProfileId, SessionId};
 
@@ -14,6 +15,7 @@ use crate::runtime::stage::{Broken, Outputs};
 /// Encoders of all that this stage sends, and the buffers they share.
 pub(super) struct Encoders {
     link: Encoder,
+    consent: Encoder,
     session: Encoder,
     identity: Encoder,
     refusal: Encoder,
@@ -30,6 +32,7 @@ impl Default for Encoders {
     fn default() -> Self {
         Self {
             link: Encoder::new(Link::SCHEMA),
+            consent: Encoder::new(StitchingConsent::SCHEMA),
             session: Encoder::new(Session::SCHEMA),
             identity: Encoder::new(Identity::SCHEMA),
             refusal: Encoder::new(Refusal::SCHEMA),
@@ -84,6 +87,10 @@ impl Sending<'_> {
             &partition,
         ]);
         send!(self, link, "links", 0, &key, link)
+    }
+
+    pub(super) fn consent(&mut self, consent: &StitchingConsent<'_>) -> Result<(), Broken> {
+        send!(self, consent, "links", 0, &consent.key(), consent)
     }
 
     pub(super) fn resolved(

@@ -1,7 +1,7 @@
 //! Who is who: identities, refusals, links, and what was decided otherwise about touchpoints.
 
 use tributary_contracts::framing::{self, Message as _};
-use tributary_contracts::wire::{Identity, Link, Operation, Override, Refusal};
+use tributary_contracts::wire::{Identity, Link, Operation, Override, Refusal, StitchingConsent};
 
 use super::Position;
 use crate::rows::Rows;
@@ -55,19 +55,34 @@ pub(super) fn refusal(
     Ok(())
 }
 
-/// A record of the links log: a link, or an operator's entry.
+/// A record of the links log: a link, an operator's entry, or a consent.
 pub(super) fn logged(
     message: &[u8],
     position: Position<'_>,
     rows: &mut [Rows],
 ) -> Result<(), framing::Error> {
-    let [links, operations] = rows else {
-        unreachable!("the links log has two tables");
+    let [links, operations, consents] = rows else {
+        unreachable!("the links log has three tables");
     };
     match framing::split(message)?.0.name {
         Operation::SCHEMA => operation(message, position, operations),
+        StitchingConsent::SCHEMA => consent(message, position, consents),
         _ => link(message, position, links),
     }
+}
+
+fn consent(message: &[u8], position: Position<'_>, rows: &mut Rows) -> Result<(), framing::Error> {
+    let consent: StitchingConsent<'_> = framing::decode(message)?;
+    rows.add(position.offset, |row| {
+        row.text(consent.workspace)
+            .text(consent.identifier_type)
+            .text(consent.identifier_value)
+            .integer(consent.partition)
+            .time(consent.decided_at)
+            .flag(consent.granted);
+        position.append(row);
+    });
+    Ok(())
 }
 
 fn operation(

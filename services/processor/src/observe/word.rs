@@ -1,0 +1,99 @@
+//! What stands on the links log beside links: entries of operators, and consents.
+
+use tributary_contracts::framing::{self, Message as _};
+use tributary_contracts::wire::{Operation as Entry, OperationKind, StitchingConsent};
+use tributary_core::identifier::{Identifier, IdentifierType};
+use tributary_core::identity::{Blocked, Graph, Operation};
+use tributary_core::time::Timestamp;
+use uuid::Uuid;
+
+use crate::runtime::stage::Poison;
+
+/// It counts from its place in the log on, for all events; nobody uses it before the log brings it.
+#[derive(Clone, Debug)]
+pub(super) enum Word {
+    /// An entry of an operator, under its id.
+    Operation(Uuid, Operation),
+    /// A decision on being stitched.
+    Consent(Identifier, Timestamp, bool),
+}
+
+impl Word {
+    pub(super) fn tell(self, graph: &mut Graph) {
+        match self {
+            Self::Operation(id, operation) => graph.operate(id, operation),
+            Self::Consent(identifier, at, granted) => {
+                let node = graph.intern(&identifier);
+                graph.consent(node, at, granted);
+            }
+        }
+    }
+}
+
+/// The workspace and what is said of it; nothing for a record of another schema.
+pub(super) fn read<'m>(schema: &str, message: &'m [u8]) -> Result<Option<(&'m str, Word)>, Poison> {
+    let unreadable = |error: framing::Error| poison(error.to_string());
+    Ok(match schema {
+        Entry::SCHEMA => {
+            let entry: Entry<'_> = framing::decode(message).map_err(unreadable)?;
+            let word = Word::Operation(entry.operation_id, operation(&entry)?);
+            Some((entry.workspace, word))
+        }
+        StitchingConsent::SCHEMA => {
+            let consent: StitchingConsent<'_> = framing::decode(message).map_err(unreadable)?;
+            let identifier = identifier(consent.identifier_type, consent.identifier_value)?;
+            let word = Word::Consent(identifier, consent.decided_at, consent.granted);
+            Some((consent.workspace, word))
+        }
+        _ => None,
+    })
+}
+
+fn poison(detail: String) -> Poison {
+    Poison {
+        reason: "unreadable_link",
+        detail,
+    }
+}
+
+/// What the entry says.
+fn operation(entry: &Entry<'_>) -> Result<Operation, Poison> {
+    let pair = || {
+        Ok((
+            identifier(entry.first_type, entry.first_value)?,
+            identifier(entry.second_type, entry.second_value)?,
+        ))
+    };
+    Ok(match entry.kind {
+        OperationKind::Cut => {
+            let (one, other) = pair()?;
+            Operation::Cut(one, other)
+        }
+        OperationKind::Separate => {
+            let (one, other) = pair()?;
+            Operation::Separate(one, other)
+        }
+        OperationKind::Pin => {
+            let (one, other) = pair()?;
+            Operation::Pin(one, other)
+        }
+        OperationKind::Block if entry.first_type.is_empty() => {
+            Operation::Block(Blocked::Value(entry.first_value.to_owned()))
+        }
+        OperationKind::Block => Operation::Block(Blocked::Identifier(identifier(
+            entry.first_type,
+            entry.first_value,
+        )?)),
+        OperationKind::Undo => Operation::Undo(
+            entry
+                .undoes
+                .ok_or_else(|| poison("an undo does not say of what".to_owned()))?,
+        ),
+    })
+}
+
+fn identifier(r#type: &str, value: &str) -> Result<Identifier, Poison> {
+    let known = IdentifierType::named(r#type)
+        .ok_or_else(|| poison(format!("identifier type {} is unknown", r#type)))?;
+    Ok(Identifier::new(known, value))
+}
