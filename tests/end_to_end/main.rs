@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         operations::what_is_entered_changes_the_past_and_what_is_taken_back_restores_it,
         operations::entries_that_cannot_be_are_refused_with_what_to_write,
         operations::who_refuses_to_be_stitched_is_not,
+        operations::explain_tells_the_way_between_two_and_who_it_was_when,
         sdk::a_visit_with_the_real_sdk_is_one_customer,
         files::a_file_is_imported_once_and_its_bad_rows_are_told,
         files::a_json_file_is_imported_by_pointers,

@@ -303,3 +303,83 @@ pub(crate) fn who_refuses_to_be_stitched_is_not(tenant: &Tenant<'_>) {
         [json!({"identifier_value": "laptop", "granted": false})]
     );
 }
+
+pub(crate) fn explain_tells_the_way_between_two_and_who_it_was_when(tenant: &Tenant<'_>) {
+    let at = |minute: i64| minutes_ago(300 - minute);
+    let number = tenant.number;
+    let name = |value: &str| format!("{value}-{number}");
+    let (ada, ben) = (name("ada"), name("ben"));
+    tenant.send(
+        "web",
+        &[
+            login("m1", &name("phone"), &ada, at(0)),
+            login("m2", &name("tablet"), &ada, at(10)),
+            login("m3", &name("tablet"), &ben, at(100)),
+        ],
+    );
+    tenant.settled();
+    let workspace = tenant.workspace();
+    let explain = |arguments: &[&str], code: i32| {
+        let mut all = vec!["explain", "--workspace", &workspace];
+        all.extend(arguments);
+        let output = tenant.system.job(&all);
+        let text = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
+        text
+    };
+    let (phone, tablet) = (name("phone"), name("tablet"));
+    let way = explain(&["--between", &phone, &tablet], 0);
+    let lines: Vec<&str> = way.lines().collect();
+    assert!(lines[0].contains("are one customer"), "{way}");
+    assert!(
+        lines[2].contains("m1") && lines[2].contains(&phone) && lines[3].contains("m2"),
+        "{way}"
+    );
+    let json: Value =
+        serde_json::from_str(&explain(&["--between", &ada, &ben, "--json"], 0)).expect("JSON");
+    assert_eq!(
+        (&json["same"], &json["links"]),
+        (&json!(false), &json!([])),
+        "{json}"
+    );
+    let refused = explain(&["--between", &ben, &tablet], 0);
+    assert!(
+        refused.contains("are two customers") && refused.contains("refused: limit user_id"),
+        "{refused}"
+    );
+    let cut = entered(tenant, &["cut", &ada, &phone]);
+    let two = explain(&["--between", &ada, &phone], 0);
+    assert!(two.contains(&format!("(cut by entry {cut})")), "{two}");
+    let all = explain(&[&format!("user_id:{ada}")], 0);
+    assert!(
+        all.contains(&format!("(cut by entry {cut})")) && all.contains("entries of operators"),
+        "{all}"
+    );
+    entered(tenant, &["undo", &cut]);
+    entered(
+        tenant,
+        &["pin", &ada, &format!("loyalty_card:{}", name("card"))],
+    );
+    let pinned = explain(&["--between", &phone, &name("card")], 0);
+    assert!(
+        pinned.contains("never seen together (pinned by entry") && pinned.contains("m1"),
+        "{pinned}"
+    );
+
+    for (minute, user, other) in [(20, &ada, &ben), (150, &ben, &ada)] {
+        let text = explain(&[&tablet, "--at", &at(minute).to_string()], 0);
+        assert!(
+            text.contains(&format!("user_id:{user}\n"))
+                && !text.contains(&format!("user_id:{other}\n")),
+            "whose the tablet was after {minute} minutes: {text}"
+        );
+    }
+    let wrong = explain(&[&tablet, "--at", "yesterday"], 2);
+    assert!(wrong.contains("`yesterday` is no time"), "{wrong}");
+    explain(&["--between", &tablet], 2);
+    explain(&[], 2);
+}

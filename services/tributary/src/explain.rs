@@ -2,18 +2,22 @@
 //!
 //! ```text
 //! identifier ─> identities ─> profiles ─┬─> identifiers and their spans
-//!                                       ├─> links: why they are one
+//!                                       ├─> links: why they are one, or why a link does not join
 //!                                       ├─> refusals: what was kept apart
 //!                                       └─> sessions
 //! ```
 
 mod answer;
+mod between;
+mod chain;
+mod standing;
 mod subject;
 mod text;
 
 use crate::clickhouse::ClickHouse;
 use crate::exit::Failure;
 use answer::Answer;
+use between::Between;
 use subject::Subject;
 use tributary_platform::config::Config;
 use tributary_platform::endpoints::Endpoints;
@@ -22,7 +26,14 @@ use tributary_platform::endpoints::Endpoints;
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Options {
     /// A value such as ada@shop.example, type:value such as user_id:ada, or a profile's id
-    pub(crate) identifier: String,
+    #[arg(required_unless_present = "between")]
+    pub(crate) identifier: Option<String>,
+    /// Whose it was at that moment of event time, as known now: 2026-11-01, or 2026-11-01T10:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<String>,
+    /// The shortest chain of links between two identifiers
+    #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with_all = ["identifier", "at", "type"])]
+    pub(crate) between: Option<Vec<String>>,
     /// Only identifiers of this type
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) r#type: Option<String>,
@@ -39,14 +50,17 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   tributary explain ada@shop.example
   tributary explain user_id:ada --json
+  tributary explain anonymous_id:tablet --at 2026-11-01T10:00:00Z
+  tributary explain --between user_id:ada anonymous_id:browser-1
   tributary explain 4711 --type loyalty_card --data /srv/tributary
 
 Exit codes: 0 found, 1 there is no such identifier or ClickHouse does not answer, 2 wrong usage.";
 
 /// Asks ClickHouse and prints what it says.
 pub(crate) fn run(options: &Options, config: &Config) -> Result<(), Failure> {
-    let subject =
-        Subject::parse(&options.identifier, options.r#type.as_deref()).map_err(Failure::usage)?;
+    let parse =
+        |text: &str| Subject::parse(text, options.r#type.as_deref()).map_err(Failure::usage);
+    let at = options.at.as_deref().map(moment).transpose()?;
     let mut config = config.clone();
     if config.clickhouse.url.is_empty() {
         Endpoints::read(&config.data)
@@ -54,10 +68,23 @@ pub(crate) fn run(options: &Options, config: &Config) -> Result<(), Failure> {
             .complete(&mut config);
     }
     let clickhouse = ClickHouse::new(&config.clickhouse);
-    let answer = Answer::find(&clickhouse, &subject, options.workspace.as_deref())
-        .map_err(Failure::failed)?;
+    let workspace = options.workspace.as_deref();
+    if let Some([one, other]) = options.between.as_deref() {
+        let subjects = [&parse(one)?, &parse(other)?];
+        let between = Between::find(&clickhouse, subjects, workspace).map_err(Failure::failed)?;
+        return print(&between, options.json, text::between);
+    }
+    let typed = options.identifier.as_deref().unwrap_or_default();
+    let subject = parse(typed)?;
+    let answer = Answer::find(
+        &clickhouse,
+        &subject,
+        workspace,
+        at.as_deref().unwrap_or_default(),
+    )
+    .map_err(Failure::failed)?;
     let Some(answer) = answer else {
-        let by_bots = answer::events_of_bots(&clickhouse, &subject, options.workspace.as_deref());
+        let by_bots = answer::events_of_bots(&clickhouse, &subject, workspace);
         let why = match by_bots.map_err(Failure::failed)? {
             0 => "what was sent a moment ago takes a second".to_owned(),
             events => format!(
@@ -66,17 +93,38 @@ pub(crate) fn run(options: &Options, config: &Config) -> Result<(), Failure> {
             ),
         };
         return Err(Failure::failed(format!(
-            "no identifier {} is known; {why}",
-            options.identifier
+            "no identifier {typed} is known; {why}"
         )));
     };
-    if options.json {
+    print(&answer, options.json, text::text)
+}
+
+fn print<T: serde::Serialize>(
+    answer: &T,
+    json: bool,
+    text: impl FnOnce(&T) -> String,
+) -> Result<(), Failure> {
+    if json {
         println!(
             "{}",
-            serde_json::to_string_pretty(&answer).map_err(Failure::failed)?
+            serde_json::to_string_pretty(answer).map_err(Failure::failed)?
         );
     } else {
-        print!("{}", text::text(&answer));
+        print!("{}", text(answer));
     }
     Ok(())
+}
+
+/// A moment as ClickHouse reads it; what has no time zone is UTC.
+fn moment(text: &str) -> Result<String, Failure> {
+    let utc = || {
+        let civil: jiff::civil::DateTime = text.parse().ok()?;
+        Some(civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
+    };
+    let moment: jiff::Timestamp = text.parse().ok().or_else(utc).ok_or_else(|| {
+        Failure::usage(format!(
+            "--at: `{text}` is no time: write 2026-11-01, or 2026-11-01T10:00:00Z"
+        ))
+    })?;
+    Ok(moment.strftime("%Y-%m-%d %H:%M:%S%.3f").to_string())
 }

@@ -6,7 +6,7 @@
 //! ```
 
 mod argument;
-mod log;
+pub(crate) mod log;
 
 use crate::clickhouse::ClickHouse;
 use crate::exit::Failure;

@@ -1,10 +1,12 @@
 //! Everything that the views know of an identifier's customers.
 
+use super::standing;
 use super::subject::Subject;
 use crate::clickhouse::ClickHouse;
+use crate::identity::log::{self, Entry};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Customers that an identifier was or is; a shared device has several.
 #[derive(Debug, Serialize)]
@@ -25,6 +27,8 @@ pub(super) struct Explained {
     pub(super) identifiers: Vec<Identity>,
     pub(super) links: Vec<Link>,
     pub(super) refusals: Vec<Refusal>,
+    /// What operators said of these identifiers.
+    pub(super) entries: Vec<Entry>,
     /// The latest, newest first.
     pub(super) sessions: Vec<Session>,
 }
@@ -70,8 +74,9 @@ pub(super) struct Link {
     pub(super) first_message_id: String,
     pub(super) last_day: String,
     pub(super) sources: Vec<String>,
-    /// It joins nobody; see the refusals.
-    pub(super) refused: bool,
+    /// `joins`, or why it does not; and by which entry, where an operator said so.
+    #[serde(default)]
+    pub(super) standing: String,
 }
 
 /// A row of `identity_refusals`.
@@ -103,6 +108,8 @@ const MAX_PROFILES: usize = 10;
 const OWNERS: &str = "SELECT workspace, toString(profile_id) AS profile_id FROM identities \
     WHERE identifier_value IN ({value:String}, lowerUTF8({value:String})) AND ({type:String} = '' OR identifier_type = {type:String}) \
     AND ({workspace:String} = '' OR workspace = {workspace:String}) \
+    AND ({at:String} = '' OR (valid_from <= parseDateTime64BestEffortOrZero({at:String}, 3, 'UTC') \
+    AND valid_to > parseDateTime64BestEffortOrZero({at:String}, 3, 'UTC'))) \
     GROUP BY workspace, profile_id ORDER BY workspace, min(valid_from), profile_id";
 
 const BY_BOTS: &str = "SELECT count() AS events FROM touchpoints WHERE bot AND ({workspace:String} = '' OR workspace = {workspace:String}) \
@@ -120,17 +127,31 @@ const PROFILE: &str = "SELECT toString(p.first_seen) AS first_seen, toString(p.l
 const IDENTITIES: &str = "SELECT identifier_type, identifier_value, toString(i.valid_from) AS valid_from, toString(i.valid_to) AS valid_to, \
     toBool(toYear(i.valid_from) = 1970 AND toYear(i.valid_to) = 2299) AS always \
     FROM identities AS i WHERE workspace = {workspace:String} AND profile_id = {id:UUID} \
+    AND ({at:String} = '' OR (i.valid_from <= parseDateTime64BestEffortOrZero({at:String}, 3, 'UTC') \
+    AND i.valid_to > parseDateTime64BestEffortOrZero({at:String}, 3, 'UTC'))) \
     ORDER BY indexOf(['user_id', 'crm_id', 'loyalty_card', 'email', 'phone', 'social_handle', 'device_id', 'anonymous_id', \
     'advertising_id', 'push_token'], identifier_type), identifier_value, i.valid_from LIMIT 200";
 
+/// Columns of a [`Link`], of `links AS l`.
+pub(super) const LINK_COLUMNS: &str = "higher_type, higher_value, lower_type, lower_value, toString(l.first_seen) AS first_seen, \
+    first_message_id, toString(l.last_day) AS last_day, sources";
+
 const LINKS: &str = "WITH own AS (SELECT DISTINCT identifier_type, identifier_value FROM identities \
     WHERE workspace = {workspace:String} AND profile_id = {id:UUID}) \
-    SELECT higher_type, higher_value, lower_type, lower_value, toString(l.first_seen) AS first_seen, first_message_id, \
-    toString(l.last_day) AS last_day, sources, \
-    toBool((higher_type, higher_value, lower_type, lower_value) IN (SELECT higher_type, higher_value, lower_type, lower_value \
-    FROM identity_refusals WHERE workspace = {workspace:String})) AS refused FROM links AS l WHERE workspace = {workspace:String} \
+    SELECT LINK_COLUMNS FROM links AS l WHERE workspace = {workspace:String} \
     AND ((higher_type, higher_value) IN (SELECT * FROM own) OR (lower_type, lower_value) IN (SELECT * FROM own)) \
-    ORDER BY refused, l.first_seen, higher_type, higher_value, lower_type, lower_value LIMIT 200";
+    AND ({at:String} = '' OR l.first_seen <= parseDateTime64BestEffortOrZero({at:String}, 3, 'UTC')) \
+    ORDER BY l.first_seen, higher_type, higher_value, lower_type, lower_value LIMIT 200";
+
+/// Identifiers of these customers, or linked to theirs, that refuse to be stitched.
+const WITHOUT_CONSENT: &str = "WITH own AS (SELECT identifier_type, identifier_value FROM identity_states FINAL \
+    WHERE workspace = {workspace:String} AND profile_id IN ({one:UUID}, {other:UUID})) \
+    SELECT identifier_type, identifier_value FROM identity_consents WHERE workspace = {workspace:String} AND NOT granted \
+    AND ((identifier_type, identifier_value) IN (SELECT * FROM own) \
+    OR (identifier_type, identifier_value) IN (SELECT higher_type, higher_value FROM links \
+    WHERE workspace = {workspace:String} AND (lower_type, lower_value) IN (SELECT * FROM own)) \
+    OR (identifier_type, identifier_value) IN (SELECT lower_type, lower_value FROM links \
+    WHERE workspace = {workspace:String} AND (higher_type, higher_value) IN (SELECT * FROM own)))";
 
 const REFUSALS: &str = "WITH own AS (SELECT DISTINCT identifier_type, identifier_value FROM identities \
     WHERE workspace = {workspace:String} AND profile_id = {id:UUID}) \
@@ -139,22 +160,29 @@ const REFUSALS: &str = "WITH own AS (SELECT DISTINCT identifier_type, identifier
 
 const SESSIONS: &str = "SELECT toString(s.session_id) AS session_id, timeline, toString(s.started_at) AS started_at, toString(s.ended_at) AS ended_at, \
     touchpoints, channel, traffic_source, campaign FROM sessions_current AS s WHERE workspace = {workspace:String} AND profile_id = {id:UUID} \
-    ORDER BY s.started_at DESC, session_id LIMIT 20";
+    AND ({at:String} = '' OR s.started_at <= parseDateTime64BestEffortOrZero({at:String}, 3, 'UTC')) ORDER BY s.started_at DESC, session_id LIMIT 20";
 
-/// The parameters of an identifier.
-fn identifier<'a>(
-    subject: &'a Subject,
-    workspace: Option<&'a str>,
-) -> [(&'static str, &'a str); 3] {
-    let (r#type, value) = match subject {
-        Subject::Identifier { r#type, value } => (r#type.unwrap_or_default(), value),
-        Subject::Uuid { value, .. } => ("", value),
-    };
-    [
-        ("value", value),
-        ("type", r#type),
-        ("workspace", workspace.unwrap_or_default()),
-    ]
+/// Identifiers that refuse to be stitched, around these customers.
+pub(super) fn without_consent(
+    clickhouse: &ClickHouse,
+    workspace: &str,
+    customers: [&str; 2],
+) -> Result<BTreeSet<(String, String)>, String> {
+    #[derive(Deserialize)]
+    struct End {
+        identifier_type: String,
+        identifier_value: String,
+    }
+    let parameters = [
+        ("workspace", workspace),
+        ("one", customers[0]),
+        ("other", customers[1]),
+    ];
+    let ends: Vec<End> = clickhouse.rows(WITHOUT_CONSENT, &parameters)?;
+    let names = ends
+        .into_iter()
+        .map(|end| (end.identifier_type, end.identifier_value));
+    Ok(names.collect())
 }
 
 /// Events of bots on which the subject stands: they have no customer.
@@ -167,16 +195,17 @@ pub(super) fn events_of_bots(
     struct Count {
         events: u64,
     }
-    let counts: Vec<Count> = clickhouse.rows(BY_BOTS, &identifier(subject, workspace))?;
+    let counts: Vec<Count> = clickhouse.rows(BY_BOTS, &subject.parameters(workspace))?;
     Ok(counts.first().map_or(0, |count| count.events))
 }
 
 impl Answer {
-    /// None when nothing is known of the subject.
+    /// None when nothing is known of the subject. `at` is a moment of event time, as ClickHouse reads it, or empty.
     pub(super) fn find(
         clickhouse: &ClickHouse,
         subject: &Subject,
         workspace: Option<&str>,
+        at: &str,
     ) -> Result<Option<Self>, String> {
         let mut owners: Vec<Owner> = Vec::new();
         if let Subject::Uuid { profile, .. } = subject {
@@ -187,7 +216,8 @@ impl Answer {
             owners = clickhouse.rows(ALIASES, &parameters)?;
         }
         if owners.is_empty() {
-            owners = clickhouse.rows(OWNERS, &identifier(subject, workspace))?;
+            let [value, r#type, workspace] = subject.parameters(workspace);
+            owners = clickhouse.rows(OWNERS, &[value, r#type, workspace, ("at", at)])?;
         }
         if owners.is_empty() {
             return Ok(None);
@@ -195,7 +225,7 @@ impl Answer {
         let more_profiles = owners.len().saturating_sub(MAX_PROFILES);
         let shown = owners.into_iter().take(MAX_PROFILES);
         let profiles = shown
-            .map(|owner| Explained::find(clickhouse, owner))
+            .map(|owner| Explained::find(clickhouse, owner, at))
             .collect::<Result<_, _>>()?;
         Ok(Some(Answer {
             profiles,
@@ -205,19 +235,62 @@ impl Answer {
 }
 
 impl Explained {
-    fn find(clickhouse: &ClickHouse, owner: Owner) -> Result<Self, String> {
-        let parameters = [
-            ("workspace", owner.workspace.as_str()),
-            ("id", owner.profile_id.as_str()),
-        ];
+    fn find(clickhouse: &ClickHouse, owner: Owner, at: &str) -> Result<Self, String> {
+        let (workspace, id) = (owner.workspace.as_str(), owner.profile_id.as_str());
+        let parameters = [("workspace", workspace), ("id", id), ("at", at)];
+        let links = LINKS.replace("LINK_COLUMNS", LINK_COLUMNS);
+        let mut links: Vec<Link> = clickhouse.rows(&links, &parameters)?;
+        let identifiers: Vec<Identity> = clickhouse.rows(IDENTITIES, &parameters)?;
+        let refusals: Vec<Refusal> = clickhouse.rows(REFUSALS, &parameters)?;
+        let mut entries = log::entries(clickhouse, workspace)?;
+        let without = without_consent(clickhouse, workspace, [id, id])?;
+        standing::judge(&mut links, &refusals, &entries, &without);
+        // Those that join first, in the order in which they were seen.
+        links.sort_by_key(|link| !standing::joins(&link.standing));
+        entries.retain(|entry| {
+            let has = |r#type: &str, value: &str| {
+                identifiers.iter().any(|identifier| {
+                    (r#type.is_empty() || identifier.identifier_type == r#type)
+                        && identifier.identifier_value == value
+                })
+            };
+            has(&entry.first_type, &entry.first_value)
+                || has(&entry.second_type, &entry.second_value)
+        });
         Ok(Explained {
             profile: clickhouse.rows(PROFILE, &parameters)?.pop(),
-            identifiers: clickhouse.rows(IDENTITIES, &parameters)?,
-            links: clickhouse.rows(LINKS, &parameters)?,
-            refusals: clickhouse.rows(REFUSALS, &parameters)?,
+            identifiers,
+            links,
+            refusals,
+            entries,
             sessions: clickhouse.rows(SESSIONS, &parameters)?,
             workspace: owner.workspace,
             profile_id: owner.profile_id,
         })
+    }
+}
+
+impl Link {
+    /// A pin, as a link that was never seen.
+    pub(super) fn pinned(entry: &Entry) -> Self {
+        Link {
+            higher_type: entry.first_type.clone(),
+            higher_value: entry.first_value.clone(),
+            lower_type: entry.second_type.clone(),
+            lower_value: entry.second_value.clone(),
+            first_seen: String::new(),
+            first_message_id: String::new(),
+            last_day: String::new(),
+            sources: Vec::new(),
+            standing: String::new(),
+        }
+    }
+
+    /// Its ends, by type and value.
+    pub(super) fn names(&self) -> [(String, String); 2] {
+        [
+            (self.higher_type.clone(), self.higher_value.clone()),
+            (self.lower_type.clone(), self.lower_value.clone()),
+        ]
     }
 }

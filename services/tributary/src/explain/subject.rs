@@ -53,6 +53,29 @@ impl Subject {
         })
     }
 
+    /// What was typed.
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Subject::Identifier { value, .. } | Subject::Uuid { value, .. } => value,
+        }
+    }
+
+    /// The parameters of queries that look for an identifier.
+    pub(super) fn parameters<'a>(
+        &'a self,
+        workspace: Option<&'a str>,
+    ) -> [(&'static str, &'a str); 3] {
+        let r#type = match self {
+            Subject::Identifier { r#type, .. } => r#type.unwrap_or_default(),
+            Subject::Uuid { .. } => "",
+        };
+        [
+            ("value", self.text()),
+            ("type", r#type),
+            ("workspace", workspace.unwrap_or_default()),
+        ]
+    }
+
     fn identifier(r#type: Option<IdentifierType>, value: &str) -> Self {
         Subject::Identifier {
             r#type: r#type.map(IdentifierType::name),

@@ -1,6 +1,8 @@
 //! The answer, for people.
 
 use super::answer::{Answer, Explained, Identity, Link, Refusal, Session};
+use super::between::Between;
+use crate::identity::log;
 use std::fmt::Write as _;
 
 /// What `tributary explain` prints.
@@ -74,6 +76,12 @@ fn profile(explained: &Explained) -> String {
         &explained.refusals,
         refusal,
     );
+    section(
+        &mut text,
+        "entries of operators",
+        &explained.entries,
+        log::line,
+    );
     section(&mut text, "latest sessions", &explained.sessions, session);
     text
 }
@@ -101,18 +109,66 @@ fn identity(identity: &Identity) -> String {
 }
 
 fn link(link: &Link) -> String {
-    format!(
-        "{}:{} - {}:{}, first at {} on message {}, last on {}, by {}{}",
-        link.higher_type,
-        link.higher_value,
-        link.lower_type,
-        link.lower_value,
-        short(&link.first_seen),
-        link.first_message_id,
-        link.last_day,
-        link.sources.join(", "),
-        if link.refused { " (refused)" } else { "" }
-    )
+    let mut text = format!(
+        "{}:{} - {}:{}",
+        link.higher_type, link.higher_value, link.lower_type, link.lower_value,
+    );
+    if link.first_message_id.is_empty() {
+        text.push_str(", never seen together");
+    } else {
+        let _ = write!(
+            text,
+            ", first at {} on message {}, last on {}, by {}",
+            short(&link.first_seen),
+            link.first_message_id,
+            link.last_day,
+            link.sources.join(", "),
+        );
+    }
+    if link.standing != "joins" {
+        let _ = write!(text, " ({})", link.standing);
+    }
+    text
+}
+
+/// What `tributary explain --between` prints.
+pub(super) fn between(between: &Between) -> String {
+    let [one, other] = &between.ends;
+    let mut text = if between.same {
+        format!(
+            "{} and {} are one customer, {} of workspace {}\n",
+            one.text(),
+            other.text(),
+            one.profile_id,
+            between.workspace
+        )
+    } else {
+        format!(
+            "{} and {} are two customers of workspace {}: {} and {}\n",
+            one.text(),
+            other.text(),
+            between.workspace,
+            one.profile_id,
+            other.profile_id
+        )
+    };
+    match (between.same, between.links.is_empty()) {
+        (true, true) => {}
+        (true, false) => section(
+            &mut text,
+            "the shortest way from one to the other",
+            &between.links,
+            link,
+        ),
+        (false, true) => text.push_str("  they were never seen together\n"),
+        (false, false) => section(
+            &mut text,
+            "they were seen together, which joins them not",
+            &between.links,
+            link,
+        ),
+    }
+    text
 }
 
 fn refusal(refusal: &Refusal) -> String {
@@ -197,8 +253,9 @@ mod tests {
                     first_message_id: owned("m1"),
                     last_day: owned("2026-11-02"),
                     sources: vec![owned("web"), owned("app")],
-                    refused: true,
+                    standing: owned("refused: limit user_id"),
                 }],
+                entries: Vec::new(),
                 refusals: Vec::new(),
                 sessions: vec![Session {
                     session_id: owned("s"),
@@ -221,7 +278,7 @@ customer 6fa459ea-ee8a-3ca4-894e-db77e160355e of workspace default
   identifiers
     anonymous_id:tablet from 2026-11-01 10:00:00 to 2299-12-31 00:00:00
   links: seen together on an event
-    user_id:ada - anonymous_id:tablet, first at 2026-11-01 10:00:00 on message m1, last on 2026-11-02, by web, app (refused)
+    user_id:ada - anonymous_id:tablet, first at 2026-11-01 10:00:00 on message m1, last on 2026-11-02, by web, app (refused: limit user_id)
   latest sessions
     2026-11-01 10:00:00 to 2026-11-01 10:05:00, 3 touchpoints on anonymous_id:tablet, channel web, campaign spring
 ";

@@ -8,21 +8,21 @@ use std::fmt::Write as _;
 
 /// A row of `identity_operations`.
 #[derive(Debug, Serialize, Deserialize)]
-struct Entry {
-    number: i64,
-    kind: String,
-    first_type: String,
-    first_value: String,
-    second_type: String,
-    second_value: String,
-    undoes: Option<i64>,
-    undone_by: Vec<i64>,
-    entered_at: String,
-    entered_by: String,
-    reason: String,
+pub(crate) struct Entry {
+    pub(crate) number: i64,
+    pub(crate) kind: String,
+    pub(crate) first_type: String,
+    pub(crate) first_value: String,
+    pub(crate) second_type: String,
+    pub(crate) second_value: String,
+    pub(crate) undoes: Option<i64>,
+    pub(crate) undone_by: Vec<i64>,
+    pub(crate) entered_at: String,
+    pub(crate) entered_by: String,
+    pub(crate) reason: String,
     /// Whether it counts: no entry that counts undoes it.
     #[serde(default)]
-    counts: bool,
+    pub(crate) counts: bool,
 }
 
 const ENTRIES: &str = "SELECT number, kind, first_type, first_value, second_type, second_value, undoes, undone_by, \
@@ -31,10 +31,7 @@ const ENTRIES: &str = "SELECT number, kind, first_type, first_value, second_type
 
 /// Prints all entries of the workspace, the oldest first.
 pub(super) fn print(clickhouse: &ClickHouse, workspace: &str, json: bool) -> Result<(), Failure> {
-    let mut entries: Vec<Entry> = clickhouse
-        .rows(ENTRIES, &[("workspace", workspace)])
-        .map_err(Failure::failed)?;
-    judge(&mut entries);
+    let entries = entries(clickhouse, workspace).map_err(Failure::failed)?;
     if json {
         let text = serde_json::to_string_pretty(&entries).map_err(Failure::failed)?;
         println!("{text}");
@@ -46,6 +43,13 @@ pub(super) fn print(clickhouse: &ClickHouse, workspace: &str, json: bool) -> Res
         print!("{}", text(&entries));
     }
     Ok(())
+}
+
+/// All entries of the workspace, the oldest first.
+pub(crate) fn entries(clickhouse: &ClickHouse, workspace: &str) -> Result<Vec<Entry>, String> {
+    let mut entries: Vec<Entry> = clickhouse.rows(ENTRIES, &[("workspace", workspace)])?;
+    judge(&mut entries);
+    Ok(entries)
 }
 
 /// An undo comes after what it undoes, so whoever comes last is judged first.
@@ -61,41 +65,38 @@ fn judge(entries: &mut [Entry]) {
 }
 
 fn text(entries: &[Entry]) -> String {
-    let mut text = String::new();
-    for entry in entries {
-        let one = |r#type: &str, value: &str| match r#type {
-            "" => format!("{value} of every type"),
-            r#type => format!("{type}:{value}"),
-        };
-        let what = match entry.undoes {
-            Some(number) => number.to_string(),
-            None if entry.second_value.is_empty() => one(&entry.first_type, &entry.first_value),
-            None => format!(
-                "{} - {}",
-                one(&entry.first_type, &entry.first_value),
-                one(&entry.second_type, &entry.second_value)
-            ),
-        };
-        // Writing to a string does not fail, here and below.
-        let _ = write!(
-            text,
-            "{}  {}  {} {what}",
-            entry.number,
-            entry.entered_at.get(..19).unwrap_or(&entry.entered_at),
-            entry.kind,
-        );
-        if !entry.entered_by.is_empty() {
-            let _ = write!(text, ", by {}", entry.entered_by);
-        }
-        if !entry.reason.is_empty() {
-            let _ = write!(text, ": {}", entry.reason);
-        }
-        if !entry.counts {
-            let _ = write!(text, " (undone)");
-        }
-        text.push('\n');
+    entries.iter().map(|entry| line(entry) + "\n").collect()
+}
+
+/// An entry, for people.
+pub(crate) fn line(entry: &Entry) -> String {
+    let one = |r#type: &str, value: &str| match r#type {
+        "" => format!("{value} of every type"),
+        r#type => format!("{type}:{value}"),
+    };
+    let first = one(&entry.first_type, &entry.first_value);
+    let what = match entry.undoes {
+        Some(number) => number.to_string(),
+        None if entry.second_value.is_empty() => first,
+        None => format!("{first} - {}", one(&entry.second_type, &entry.second_value)),
+    };
+    let mut line = format!(
+        "{}  {}  {} {what}",
+        entry.number,
+        entry.entered_at.get(..19).unwrap_or(&entry.entered_at),
+        entry.kind,
+    );
+    // Writing to a string does not fail, here and below.
+    if !entry.entered_by.is_empty() {
+        let _ = write!(line, ", by {}", entry.entered_by);
     }
-    text
+    if !entry.reason.is_empty() {
+        let _ = write!(line, ": {}", entry.reason);
+    }
+    if !entry.counts {
+        line.push_str(" (undone)");
+    }
+    line
 }
 
 #[cfg(test)]

@@ -1,0 +1,151 @@
+//! Why two identifiers are one customer, or that they are two.
+
+use super::answer::{LINK_COLUMNS, Link, Refusal, without_consent};
+use super::chain::{self, Name};
+use super::standing;
+use super::subject::Subject;
+use crate::clickhouse::ClickHouse;
+use crate::identity::log;
+use serde::{Deserialize, Serialize};
+
+/// What is known of the two.
+#[derive(Debug, Serialize)]
+pub(super) struct Between {
+    pub(super) workspace: String,
+    /// The two, each with the customer that holds it.
+    pub(super) ends: [Held; 2],
+    /// Whether that is one customer.
+    pub(super) same: bool,
+    /// The shortest chain of links that makes them one; of two that were seen together and are not one, that link.
+    pub(super) links: Vec<Link>,
+}
+
+/// An identifier and the customer that holds it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Held {
+    workspace: String,
+    pub(super) identifier_type: String,
+    pub(super) identifier_value: String,
+    pub(super) profile_id: String,
+}
+
+const HOLDERS: &str = "SELECT workspace, identifier_type, identifier_value, toString(i.profile_id) AS profile_id FROM identity_states AS i FINAL \
+    WHERE identifier_value IN ({value:String}, lowerUTF8({value:String})) AND ({type:String} = '' OR identifier_type = {type:String}) \
+    AND ({workspace:String} = '' OR workspace = {workspace:String}) ORDER BY ALL LIMIT 20";
+
+/// Links among the identifiers of the two customers.
+const AMONG: &str = "WITH own AS (SELECT identifier_type, identifier_value FROM identity_states FINAL \
+    WHERE workspace = {workspace:String} AND profile_id IN ({one:UUID}, {other:UUID})) \
+    SELECT LINK_COLUMNS FROM links AS l WHERE workspace = {workspace:String} \
+    AND (higher_type, higher_value) IN (SELECT * FROM own) AND (lower_type, lower_value) IN (SELECT * FROM own) \
+    ORDER BY l.first_seen, higher_type, higher_value, lower_type, lower_value";
+
+const REFUSED: &str = "WITH own AS (SELECT identifier_type, identifier_value FROM identity_states FINAL \
+    WHERE workspace = {workspace:String} AND profile_id IN ({one:UUID}, {other:UUID})) \
+    SELECT higher_type, higher_value, lower_type, lower_value, reason FROM identity_refusals WHERE workspace = {workspace:String} \
+    AND (higher_type, higher_value) IN (SELECT * FROM own) AND (lower_type, lower_value) IN (SELECT * FROM own)";
+
+impl Held {
+    fn find(
+        clickhouse: &ClickHouse,
+        subject: &Subject,
+        workspace: Option<&str>,
+    ) -> Result<Self, String> {
+        let parameters = subject.parameters(workspace);
+        let mut held: Vec<Held> = clickhouse.rows(HOLDERS, &parameters)?;
+        match held.len() {
+            0 => Err(format!(
+                "no identifier {} is known; what was sent a moment ago takes a second",
+                subject.text()
+            )),
+            1 => Ok(held.remove(0)),
+            _ => {
+                let names: Vec<String> = held.iter().map(Held::text).collect();
+                Err(format!(
+                    "{} may be any of {}: write which, with --workspace where there are several",
+                    subject.text(),
+                    names.join(", ")
+                ))
+            }
+        }
+    }
+
+    pub(super) fn text(&self) -> String {
+        format!("{}:{}", self.identifier_type, self.identifier_value)
+    }
+
+    fn name(&self) -> Name {
+        (self.identifier_type.clone(), self.identifier_value.clone())
+    }
+}
+
+impl Between {
+    pub(super) fn find(
+        clickhouse: &ClickHouse,
+        subjects: [&Subject; 2],
+        workspace: Option<&str>,
+    ) -> Result<Self, String> {
+        let one = Held::find(clickhouse, subjects[0], workspace)?;
+        let other = Held::find(clickhouse, subjects[1], workspace)?;
+        if one.workspace != other.workspace {
+            return Err(format!(
+                "{} is in workspace {}, {} in {}: customers do not reach from one into the other",
+                one.text(),
+                one.workspace,
+                other.text(),
+                other.workspace
+            ));
+        }
+        let workspace = one.workspace.clone();
+        let parameters = [
+            ("workspace", workspace.as_str()),
+            ("one", &one.profile_id),
+            ("other", &other.profile_id),
+        ];
+        let sql = AMONG.replace("LINK_COLUMNS", LINK_COLUMNS);
+        let mut links: Vec<Link> = clickhouse.rows(&sql, &parameters)?;
+        let refusals: Vec<Refusal> = clickhouse.rows(REFUSED, &parameters)?;
+        let entries = log::entries(clickhouse, &workspace)?;
+        let customers = [one.profile_id.as_str(), &other.profile_id];
+        let without = without_consent(clickhouse, &workspace, customers)?;
+        // A pin needs no event with both.
+        for entry in entries
+            .iter()
+            .filter(|entry| entry.kind == "pin" && entry.counts)
+        {
+            let pinned = Link::pinned(entry);
+            let [one, other] = pinned.names();
+            let is_seen = links.iter().any(|link| {
+                let names = link.names();
+                names.contains(&one) && names.contains(&other)
+            });
+            if !is_seen {
+                links.push(pinned);
+            }
+        }
+        standing::judge(&mut links, &refusals, &entries, &without);
+        let same = one.profile_id == other.profile_id;
+        let ends = [one.name(), other.name()];
+        if same {
+            links.retain(|link| standing::joins(&link.standing));
+            let edges: Vec<[Name; 2]> = links.iter().map(Link::names).collect();
+            let chain = chain::shortest(&edges, &ends[0], &ends[1]).unwrap_or_default();
+            let mut all: Vec<Option<Link>> = links.into_iter().map(Some).collect();
+            links = chain
+                .into_iter()
+                .filter_map(|index| all[index].take())
+                .collect();
+        } else {
+            links.retain(|link| {
+                let names = link.names();
+                names == ends || names == [ends[1].clone(), ends[0].clone()]
+            });
+        }
+        Ok(Between {
+            workspace,
+            ends: [one, other],
+            same,
+            links,
+        })
+    }
+}
