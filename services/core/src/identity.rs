@@ -17,7 +17,7 @@ mod rules;
 
 pub use graph::{Changes, Graph, LinkId, NodeId, Observation};
 pub use operations::{Blocked, Operation};
-pub use rules::{Rules, SharedDevices};
+pub use rules::{NoPattern, Pattern, Rules, SharedDevices};
 
 use crate::identifier::IdentifierType;
 

@@ -66,6 +66,8 @@ pub struct Counts {
     pub duplicates: u64,
     /// Touchpoints whose message id was known with other content.
     pub conflicts: u64,
+    /// New touchpoints with two person identifiers of one type.
+    pub ambiguous: u64,
     /// Links told to the log.
     pub links: u64,
     /// Identifiers that came to another profile than the one they had.
@@ -344,7 +346,10 @@ impl Stage for Observe {
             &mut key,
         );
         match self.file(&key, input.partition, value, &reading, store) {
-            Ok(Known::New) => self.counts.stored += 1,
+            Ok(Known::New) => {
+                self.counts.stored += 1;
+                self.counts.ambiguous += u64::from(reading.is_ambiguous());
+            }
             Ok(Known::Duplicate) => self.counts.duplicates += 1,
             Ok(Known::Conflict) => self.counts.conflicts += 1,
             Err(broken) => self.broken = Some(broken),

@@ -112,6 +112,12 @@ fn rules(identity: &config::Identity) -> Rules {
             .iter()
             .map(|value| value.to_lowercase())
             .collect::<BTreeSet<_>>(),
+        // What is no pattern was refused when the configuration was read.
+        blocked_patterns: identity
+            .blocked_patterns
+            .iter()
+            .filter_map(|pattern| pattern.parse().ok())
+            .collect(),
         ..Rules::default()
     };
     for (name, limit) in &identity.limits {
@@ -128,6 +134,7 @@ struct ObserveMetrics {
     stored: IntCounter,
     duplicates: IntCounter,
     conflicts: IntCounter,
+    ambiguous: IntCounter,
     links: IntCounter,
     moved: IntCounter,
     refusals: IntGauge,
@@ -145,6 +152,10 @@ impl ObserveMetrics {
             stored: events.with_label_values(&["stored"]),
             duplicates: events.with_label_values(&["duplicate"]),
             conflicts: events.with_label_values(&["conflicting_duplicate"]),
+            ambiguous: metrics.counter(
+                "tributary_processor_ambiguous_events_total",
+                "Touchpoints with two person identifiers of one type, such as two user ids: which of them acted is a guess.",
+            ),
             links: metrics.counter(
                 "tributary_processor_links_total",
                 "Changes of links that were told to the links log.",
@@ -171,6 +182,7 @@ impl ObserveMetrics {
                 .duplicates
                 .inc_by(counts.duplicates - last.duplicates);
             metrics.conflicts.inc_by(counts.conflicts - last.conflicts);
+            metrics.ambiguous.inc_by(counts.ambiguous - last.ambiguous);
             metrics.links.inc_by(counts.links - last.links);
             metrics.moved.inc_by(counts.moved - last.moved);
             metrics.refusals.add(counts.refusals - last.refusals);

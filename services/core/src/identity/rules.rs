@@ -12,6 +12,70 @@ pub enum SharedDevices {
     Certain,
 }
 
+/// A pattern of values: `*` stands for any text, the rest for itself in any case; with or without a type before it, as
+/// in `email:*@test.example`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern {
+    r#type: Option<IdentifierType>,
+    /// What stands between the stars, in lower case; never empty.
+    parts: Vec<String>,
+}
+
+/// Why a text is no pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoPattern {
+    /// It would block everything.
+    #[error("matches every value: write more than stars")]
+    Everything,
+    /// Not a single star, so it is a value.
+    #[error("has no *: a value belongs into blocked_values")]
+    Value,
+}
+
+impl std::str::FromStr for Pattern {
+    type Err = NoPattern;
+
+    fn from_str(text: &str) -> Result<Self, NoPattern> {
+        let typed = text
+            .split_once(':')
+            .and_then(|(name, rest)| Some((IdentifierType::named(name)?, rest)));
+        let (r#type, rest) = typed.map_or((None, text), |(r#type, rest)| (Some(r#type), rest));
+        let parts: Vec<String> = rest.to_lowercase().split('*').map(str::to_owned).collect();
+        if parts.len() == 1 {
+            return Err(NoPattern::Value);
+        }
+        if parts.iter().all(String::is_empty) {
+            return Err(NoPattern::Everything);
+        }
+        Ok(Self { r#type, parts })
+    }
+}
+
+impl Pattern {
+    /// `value` is in lower case. What stands between two stars is found where it comes first, which leaves the most for
+    /// the rest.
+    fn matches(&self, value: &str) -> bool {
+        let [first, between @ .., last] = self.parts.as_slice() else {
+            return false;
+        };
+        let Some(mut rest) = value
+            .strip_prefix(first.as_str())
+            .and_then(|rest| rest.strip_suffix(last.as_str()))
+        else {
+            return false;
+        };
+        between
+            .iter()
+            .all(|part| match rest.split_once(part.as_str()) {
+                Some((_, after)) => {
+                    rest = after;
+                    true
+                }
+                None => false,
+            })
+    }
+}
+
 /// The rules of a workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
@@ -25,6 +89,8 @@ pub struct Rules {
     pub blocked: BTreeSet<Identifier>,
     /// Values that are blocked whatever their type, in lower case.
     pub blocked_values: BTreeSet<String>,
+    /// Patterns of values that are blocked.
+    pub blocked_patterns: Vec<Pattern>,
     /// Whether a device may join two persons.
     pub device_bridges: bool,
     /// Whose a session without a login is on a shared device.
@@ -41,6 +107,7 @@ impl Default for Rules {
             hub_above: 10,
             blocked: BTreeSet::new(),
             blocked_values: BTreeSet::new(),
+            blocked_patterns: Vec::new(),
             device_bridges: false,
             shared_devices: SharedDevices::Nearest,
             consent_required: false,
@@ -52,11 +119,17 @@ impl Rules {
     /// Whether the identifier is taken from every event.
     #[must_use]
     pub fn blocks(&self, identifier: &Identifier) -> bool {
-        self.blocked.contains(identifier)
-            || (!self.blocked_values.is_empty()
-                && self
-                    .blocked_values
-                    .contains(&identifier.value.to_lowercase()))
+        if self.blocked.contains(identifier) {
+            return true;
+        }
+        if self.blocked_values.is_empty() && self.blocked_patterns.is_empty() {
+            return false;
+        }
+        let value = identifier.value.to_lowercase();
+        self.blocked_values.contains(&value)
+            || self.blocked_patterns.iter().any(|pattern| {
+                pattern.r#type.is_none_or(|of| of == identifier.r#type) && pattern.matches(&value)
+            })
     }
 
     /// How many of a type one profile may hold.
@@ -69,5 +142,47 @@ impl Rules {
     #[must_use]
     pub fn can_be_hub(&self, r#type: IdentifierType) -> bool {
         r#type != IdentifierType::USER_ID && r#type != IdentifierType::CRM_ID
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pattern(text: &str) -> Result<Pattern, NoPattern> {
+        text.parse()
+    }
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        for (text, value, matches) in [
+            ("*@test.*", "ann@test.com", true),
+            ("*@test.*", "ann@test", false),
+            ("*@test.*", "ann@latest.com", false),
+            ("*.TEST", "ann@shop.test", true),
+            ("noreply@*", "noreply@shop.com", true),
+            ("noreply@*", "ann.noreply@shop.com", false),
+            ("a*b*a", "aba", true),
+            ("a*b*a", "ab", false),
+            ("a*a", "a", false),
+            ("*b*", "abc", true),
+        ] {
+            let pattern = pattern(text).expect("a pattern");
+            assert_eq!(pattern.matches(value), matches, "{text} {value}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_may_name_a_type_and_must_say_something() {
+        let rules = Rules {
+            blocked_patterns: vec!["email:test*".parse().expect("a pattern")],
+            ..Rules::default()
+        };
+        let blocks = |r#type, value| rules.blocks(&Identifier::new(r#type, value));
+        assert!(blocks(IdentifierType::EMAIL, "Test-1@shop.example"));
+        assert!(!blocks(IdentifierType::USER_ID, "test-1"));
+        assert_eq!(pattern("test"), Err(NoPattern::Value));
+        assert_eq!(pattern("**"), Err(NoPattern::Everything));
+        assert_eq!(pattern("email:*"), Err(NoPattern::Everything));
     }
 }

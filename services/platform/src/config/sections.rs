@@ -209,6 +209,8 @@ pub struct Identity {
     pub hub: u32,
     /// Compared without case, for every type.
     pub blocked_values: Vec<String>,
+    /// `*` stands for any text; with or without a type before it.
+    pub blocked_patterns: Vec<String>,
     /// Identifiers of one profile, by type.
     pub limits: BTreeMap<String, u32>,
 }

@@ -275,3 +275,37 @@ fn the_summary_holds_what_differs_and_no_secret() {
     );
     assert!(Config::default().summary().is_empty());
 }
+
+#[test]
+fn rules_of_identity_that_make_no_sense_are_refused_by_key() {
+    for (line, parts) in [
+        (
+            "[identity.limits]\nfax = 1",
+            ["identity.limits.fax", "user_id"],
+        ),
+        (
+            "[identity.limits]\nemail = 0",
+            ["identity.limits.email", "at least 1"],
+        ),
+        ("[identity]\nhub = 0", ["identity.hub", "at least 1"]),
+        (
+            "[identity]\nblocked_values = [\"\"]",
+            ["identity.blocked_values", "empty"],
+        ),
+        (
+            "[identity]\nblocked_patterns = [\"test\"]",
+            ["identity.blocked_patterns", "blocked_values"],
+        ),
+        (
+            "[identity]\nblocked_patterns = [\"email:*\"]",
+            ["identity.blocked_patterns", "every value"],
+        ),
+    ] {
+        let error = load(line, &[], &[]).unwrap_err().to_string();
+        for part in parts {
+            assert!(error.contains(part), "{line}: `{part}` is not in {error}");
+        }
+    }
+    // The defaults are patterns.
+    assert!(Config::default().identity.blocked_patterns.len() > 3);
+}

@@ -1,7 +1,9 @@
 //! What the types alone cannot say: completes derived values and refuses what contradicts itself.
 
-use super::{Config, Secret};
+use super::{Config, Identity, Secret};
 use std::collections::BTreeSet;
+use tributary_core::identifier::{BUILT_IN, IdentifierType};
+use tributary_core::identity::Pattern;
 
 /// Fills in what is derived, then checks. The message names the key and the fix.
 pub(super) fn complete(config: &mut Config) -> Result<(), String> {
@@ -16,6 +18,7 @@ pub(super) fn complete(config: &mut Config) -> Result<(), String> {
     take_credentials(config)?;
     check_workspaces(config)?;
     check_sources(config)?;
+    check_identity(&config.identity)?;
     check_limits(config)
 }
 
@@ -153,6 +156,37 @@ fn check_name(key: &str, name: &str) -> Result<(), String> {
             "`{key}`: `{name}` must be 1 to 64 letters, digits, `_`, `-` or `.`"
         )),
     }
+}
+
+fn check_identity(identity: &Identity) -> Result<(), String> {
+    for (name, limit) in &identity.limits {
+        if IdentifierType::named(name).is_none() {
+            let names: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+            return Err(format!(
+                "`identity.limits.{name}`: there is no such type; there are {}",
+                names.join(", ")
+            ));
+        }
+        if *limit == 0 {
+            return Err(format!(
+                "`identity.limits.{name}`: must be at least 1: a profile holds each of its identifiers"
+            ));
+        }
+    }
+    if identity.hub == 0 {
+        return Err(
+            "`identity.hub`: must be at least 1: with 0 a single login makes a device a hub"
+                .to_owned(),
+        );
+    }
+    if identity.blocked_values.iter().any(String::is_empty) {
+        return Err("`identity.blocked_values`: has an empty value: leave it out".to_owned());
+    }
+    for text in &identity.blocked_patterns {
+        text.parse::<Pattern>()
+            .map_err(|error| format!("`identity.blocked_patterns`: `{text}` {error}"))?;
+    }
+    Ok(())
 }
 
 fn check_limits(config: &Config) -> Result<(), String> {

@@ -56,6 +56,13 @@ impl<'a> Reading<'a> {
         })
     }
 
+    /// Whether two of its identifiers are of one person type: which of them acted is a guess.
+    pub(super) fn is_ambiguous(&self) -> bool {
+        self.identifiers
+            .windows(2)
+            .any(|pair| pair[0].0 == pair[1].0 && pair[0].0.is_person())
+    }
+
     /// A stable hash of what a message id stands for: what the sender said, not when or through what it arrived, so
     /// that a retry is the same message.
     pub(super) fn content(&self) -> u64 {
