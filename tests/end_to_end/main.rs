@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         operations::entries_that_cannot_be_are_refused_with_what_to_write,
         operations::who_refuses_to_be_stitched_is_not,
         operations::explain_tells_the_way_between_two_and_who_it_was_when,
+        operations::a_simulated_customer_base_is_recognised_as_its_truth_says,
         sdk::a_visit_with_the_real_sdk_is_one_customer,
         files::a_file_is_imported_once_and_its_bad_rows_are_told,
         files::a_json_file_is_imported_by_pointers,

@@ -3,6 +3,7 @@
 use crate::shop::{login, minutes_ago, order, page};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 use tributary_tests::Tenant;
 
 /// What L1 speaks of: all columns but those of how a row arrived, and marks that stand still.
@@ -382,4 +383,120 @@ pub(crate) fn explain_tells_the_way_between_two_and_who_it_was_when(tenant: &Ten
     assert!(wrong.contains("`yesterday` is no time"), "{wrong}");
     explain(&["--between", &tablet], 2);
     explain(&[], 2);
+}
+
+pub(crate) fn a_simulated_customer_base_is_recognised_as_its_truth_says(tenant: &Tenant<'_>) {
+    let truth = tenant
+        .system
+        .file(&format!("truth-{}.ndjson", tenant.number), "");
+    let truth = truth.to_str().expect("our own names");
+    let (workspace, key) = (tenant.workspace(), tenant.key("web"));
+    let check = [
+        "verify",
+        "identity",
+        "--workspace",
+        &workspace,
+        "--json",
+        "--truth",
+        truth,
+    ];
+    let output = tenant.system.job(&[
+        "simulate",
+        "--people",
+        "150",
+        "--days",
+        "60",
+        "--until",
+        "2026-11-01",
+        "--seed",
+        "3",
+        "--write-key",
+        &key,
+        "--truth",
+        truth,
+    ]);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    tenant.settled();
+    let output = tenant.system.job(&check);
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(
+        report["by_person_identifier"]["pairwise"]["precision"],
+        json!(1.0),
+        "{text}"
+    );
+    let f1 = |name: &str| {
+        let rows = report["by_event"].as_array().expect("rows");
+        let row = rows.iter().find(|row| row["name"] == name).expect("a row");
+        row["quality"]["pairwise"]["f1"].as_f64().expect("a number")
+    };
+    assert!(
+        f1("Tributary") >= f1("nearest login")
+            && f1("Tributary") > f1("union")
+            && f1("union") > 0.0,
+        "{text}"
+    );
+    assert!(
+        f1("ceiling") >= f1("Tributary"),
+        "nobody knows more than there is to know: {text}"
+    );
+
+    // A card that no account has stated, pinned to somebody else's account: found.
+    let lines = std::fs::read_to_string(truth).expect("the truth");
+    let (mut users, mut cards, mut stated) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+    for line in lines.lines() {
+        let event: Value = serde_json::from_str(line).expect("JSON");
+        let of = |r#type: &str| {
+            let all = event["identifiers"].as_array().expect("identifiers");
+            let found = all.iter().find(|identifier| identifier[0] == r#type)?;
+            Some(found[1].as_str().expect("a value").to_owned())
+        };
+        let person = event["person"].to_string();
+        let (user, card) = (of("user_id"), of("loyalty_card"));
+        if let (Some(_), Some(card)) = (&user, &card) {
+            stated.insert(card.clone());
+        }
+        users.extend(
+            user.filter(|user| user.starts_with("user-"))
+                .map(|user| (user, person.clone())),
+        );
+        cards.extend(
+            card.filter(|card| card.starts_with("4000"))
+                .map(|card| (card, person)),
+        );
+    }
+    let (card, owner) = cards
+        .iter()
+        .find(|(card, _)| !stated.contains(*card))
+        .expect("a card");
+    let (user, _) = users
+        .iter()
+        .find(|(_, person)| *person != owner)
+        .expect("an account");
+    let wrong = entered(
+        tenant,
+        &[
+            "pin",
+            &format!("user_id:{user}"),
+            &format!("loyalty_card:{card}"),
+        ],
+    );
+    let output = tenant.system.job(&check);
+    assert_eq!(
+        output.status.code(),
+        Some(3),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+    entered(tenant, &["undo", &wrong]);
+    assert_eq!(tenant.system.job(&check).status.code(), Some(0));
 }

@@ -89,6 +89,11 @@ Example:
     /// Import a CSV or NDJSON file of a till or CRM
     #[command(after_help = crate::import::EXAMPLES)]
     Import(crate::import::Options),
+    /// Make a customer base whose truth is known, and send what it does
+    #[command(after_help = crate::simulate::EXAMPLES)]
+    Simulate(crate::simulate::Options),
+    /// Check the running system against what is known otherwise
+    Verify(crate::verify::Options),
     /// Tell who an identifier is, and why
     #[command(after_help = crate::explain::EXAMPLES)]
     Explain(crate::explain::Options),

@@ -27,6 +27,14 @@ impl Failure {
         }
     }
 
+    /// Checked and found wrong: exit code 3.
+    pub(crate) fn wrong(message: impl std::fmt::Display) -> Self {
+        Failure {
+            code: 3,
+            message: message.to_string(),
+        }
+    }
+
     /// Says it on standard error.
     pub(crate) fn report(&self) -> ExitCode {
         eprintln!("tributary: {}", self.message);

@@ -11,7 +11,7 @@
 //! one. So a resumed or repeated import never doubles anything, and the checkpoint only saves time.
 
 mod checkpoint;
-mod client;
+pub(crate) mod client;
 mod dates;
 mod display;
 mod dry_run;

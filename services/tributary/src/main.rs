@@ -11,6 +11,8 @@ mod exit;
 mod explain;
 mod identity;
 mod import;
+mod simulate;
+mod verify;
 
 use clap::Parser;
 use cli::{Cli, Command};
@@ -46,6 +48,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
             telemetry::init(&config.telemetry)?;
             compose::migrate::run(config)
         }
+        Command::Simulate(options) => simulate::run(&options, &config),
+        Command::Verify(options) => verify::run(&options, &config),
         Command::Import(options) => import::run(&options, &config),
         Command::Explain(options) => explain::run(&options, &config),
         Command::Identity(options) => identity::run(&options, &config),

@@ -10,24 +10,24 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What ingest says of one event.
 #[derive(Debug, Deserialize)]
-pub(super) struct Verdict {
+pub(crate) struct Verdict {
     /// Its place in the batch, from 0.
-    pub(super) index: usize,
+    pub(crate) index: usize,
     status: String,
     /// The event's field, in the words of ingest.
     #[serde(default)]
-    pub(super) field: String,
+    pub(crate) field: String,
     /// One of few.
     #[serde(default)]
-    pub(super) reason: String,
+    pub(crate) reason: String,
     /// What is wrong and how to mend it.
     #[serde(default)]
-    pub(super) message: String,
+    pub(crate) message: String,
 }
 
 /// A batch was not taken.
 #[derive(Debug)]
-pub(super) enum Error {
+pub(crate) enum Error {
     /// Ingest cannot take it now.
     Later {
         /// When ingest says to come again.
@@ -46,14 +46,14 @@ struct Answer {
 
 /// Sends batches to one source.
 #[derive(Clone, Debug)]
-pub(super) struct Client {
+pub(crate) struct Client {
     agent: ureq::Agent,
     url: String,
     authorization: String,
 }
 
 impl Client {
-    pub(super) fn new(ingest: &str, write_key: &str) -> Self {
+    pub(crate) fn new(ingest: &str, write_key: &str) -> Self {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(TIMEOUT))
@@ -67,7 +67,7 @@ impl Client {
     }
 
     /// Sends one batch; the events that were refused alone.
-    pub(super) fn send(&self, body: &[u8]) -> Result<Vec<Verdict>, Error> {
+    pub(crate) fn send(&self, body: &[u8]) -> Result<Vec<Verdict>, Error> {
         let request = self
             .agent
             .post(&self.url)
