@@ -82,8 +82,8 @@ struct Pair {
 #[derive(Clone, Debug, clap::Args)]
 struct Note {
     /// Why, for the log
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    why: String,
+    #[arg(long, value_name = "TEXT")]
+    why: Option<String>,
     /// Who, for the log [default: the user who runs this]
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
@@ -293,9 +293,11 @@ fn enter(
         ["USER", "LOGNAME"]
             .iter()
             .find_map(|name| std::env::var(name).ok())
+            .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
     };
-    let by = note.by.clone().or_else(who).unwrap_or_default();
-    for (flag, text) in [("--by", &by), ("--why", &note.why)] {
+    let by = note.by.clone().unwrap_or_else(who);
+    let why = note.why.clone().unwrap_or_default();
+    for (flag, text) in [("--by", &by), ("--why", &why)] {
         if text.len() > MOST_TEXT {
             return Err(Failure::usage(format!(
                 "{flag}: has more than {MOST_TEXT} bytes: say it shorter"
@@ -314,7 +316,7 @@ fn enter(
         undoes: entry.undoes.map(|(_, id)| id),
         entered_at: Timestamp(jiff::Timestamp::now().as_millisecond()),
         entered_by: &by,
-        reason: &note.why,
+        reason: &why,
     };
     let value = framing::encode(&operation).map_err(Failure::failed)?;
     let topic = connect::topic(&config.kafka, TOPIC.0);

@@ -163,7 +163,7 @@ pub(super) fn between(between: &Between) -> String {
         (false, true) => text.push_str("  they were never seen together\n"),
         (false, false) => section(
             &mut text,
-            "they were seen together, which joins them not",
+            "they were seen together, but that does not join them",
             &between.links,
             link,
         ),
