@@ -285,30 +285,22 @@ impl Stage for Observe {
         let Some(value) = input.value else {
             return Ok(());
         };
-        let unreadable = |detail: String| Poison {
-            reason: "unreadable_link",
-            detail,
-        };
-        let (schema, _) = framing::split(value).map_err(|error| unreadable(error.to_string()))?;
-        if let Some((workspace, word)) = word::read(schema.name, value)? {
-            if decided || self.started {
-                word.tell(self.workspaces.graph(workspace));
-            } else {
-                self.undecided.push((workspace.to_owned(), word));
+        let link: Link<'_> = match framing::decode(value) {
+            Ok(link) => link,
+            Err(error) => {
+                let (workspace, word) = word::read(value, &error)?;
+                if decided || self.started {
+                    word.tell(self.workspaces.graph(workspace));
+                } else {
+                    self.undecided.push((workspace.to_owned(), word));
+                }
+                self.learned |= !decided;
+                return Ok(());
             }
-            self.learned |= !decided;
-            return Ok(());
-        }
-        let link: Link<'_> =
-            framing::decode(value).map_err(|error| unreadable(error.to_string()))?;
-        let identifier = |r#type: &str, value: &str| {
-            let r#type = IdentifierType::named(r#type)
-                .ok_or_else(|| unreadable(format!("identifier type {} is unknown", r#type)))?;
-            Ok(Identifier::new(r#type, value))
         };
         let (higher, lower) = (
-            identifier(link.higher_type, link.higher_value)?,
-            identifier(link.lower_type, link.lower_value)?,
+            word::identifier(link.higher_type, link.higher_value)?,
+            word::identifier(link.lower_type, link.lower_value)?,
         );
         let graph = self.workspaces.graph(link.workspace);
         let (higher, lower) = (graph.intern(&higher), graph.intern(&lower));
@@ -535,16 +527,15 @@ impl Observe {
 
     /// Adds all that what was last sent may say otherwise, though nothing that was learned since changes it.
     fn compare_unsure(&mut self, changes: &mut Vec<(String, Changes)>) {
-        let learned = changes.len();
+        let mut around = Vec::new();
         for (workspace, ends) in std::mem::take(&mut self.unsure) {
             let graph = self.workspaces.graph(&workspace);
-            for index in 0..learned {
-                if changes[index].0 == workspace {
-                    let around = graph.surroundings(&ends, &changes[index].1.identifiers);
-                    changes.push((workspace.clone(), around));
-                }
+            if let Some((_, settled)) = changes.iter().find(|(name, _)| *name == workspace) {
+                let surroundings = graph.surroundings(&ends, &settled.identifiers);
+                around.push((workspace, surroundings));
             }
         }
+        changes.extend(around);
         for (workspace, word) in std::mem::take(&mut self.undecided) {
             word.tell(self.workspaces.graph(&workspace));
         }

@@ -1,9 +1,11 @@
 //! ClickHouse's HTTP interface, as far as questions need it.
 
+use crate::exit::Failure;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use std::fmt::Write as _;
-use tributary_platform::config;
+use tributary_platform::config::{self, Config};
+use tributary_platform::endpoints::Endpoints;
 
 /// Asks questions.
 #[derive(Debug)]
@@ -15,6 +17,17 @@ pub(crate) struct ClickHouse {
 }
 
 impl ClickHouse {
+    /// The configured one, else that of the system that runs on the data folder.
+    pub(crate) fn find(config: &Config) -> Result<Self, Failure> {
+        let mut config = config.clone();
+        if config.clickhouse.url.is_empty() {
+            Endpoints::read(&config.data)
+                .map_err(Failure::failed)?
+                .complete(&mut config);
+        }
+        Ok(Self::new(&config.clickhouse))
+    }
+
     pub(crate) fn new(options: &config::ClickHouse) -> Self {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)

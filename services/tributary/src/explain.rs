@@ -20,7 +20,6 @@ use answer::Answer;
 use between::Between;
 use subject::Subject;
 use tributary_platform::config::Config;
-use tributary_platform::endpoints::Endpoints;
 
 /// What the command line says.
 #[derive(Clone, Debug, clap::Args)]
@@ -61,13 +60,7 @@ pub(crate) fn run(options: &Options, config: &Config) -> Result<(), Failure> {
     let parse =
         |text: &str| Subject::parse(text, options.r#type.as_deref()).map_err(Failure::usage);
     let at = options.at.as_deref().map(moment).transpose()?;
-    let mut config = config.clone();
-    if config.clickhouse.url.is_empty() {
-        Endpoints::read(&config.data)
-            .map_err(Failure::failed)?
-            .complete(&mut config);
-    }
-    let clickhouse = ClickHouse::new(&config.clickhouse);
+    let clickhouse = ClickHouse::find(config)?;
     let workspace = options.workspace.as_deref();
     if let Some([one, other]) = options.between.as_deref() {
         let subjects = [&parse(one)?, &parse(other)?];

@@ -14,7 +14,6 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use tributary_platform::config::Config;
-use tributary_platform::endpoints::Endpoints;
 use truth::Truth;
 
 /// What the command line says.
@@ -82,17 +81,11 @@ struct Row {
 pub(crate) fn run(options: &Options, config: &Config) -> Result<(), Failure> {
     let Check::Identity(options) = &options.check;
     let truth = Truth::read(&options.truth)?;
-    let mut config = config.clone();
-    if config.clickhouse.url.is_empty() {
-        Endpoints::read(&config.data)
-            .map_err(Failure::failed)?
-            .complete(&mut config);
-    }
     let workspace = options
         .workspace
         .as_deref()
         .unwrap_or(&config.workspaces[0].name);
-    let clickhouse = ClickHouse::new(&config.clickhouse);
+    let clickhouse = ClickHouse::find(config)?;
     let report = report(&truth, &clickhouse, workspace)?;
     if options.json {
         let json = serde_json::to_string_pretty(&report).map_err(Failure::failed)?;

@@ -35,36 +35,65 @@ pub(super) fn tell(
     let identifier = graph.identifier(node);
     let (type_name, value) = (identifier.r#type.name(), &*identifier.value);
     let key = [b"i", keys::timeline(workspace, type_name, value).as_slice()].concat();
-    let atom_id = format!("identifier:{type_name}:{value}");
     let before: Option<Told> = match sending.outputs.get(partition, &key)? {
         Some(before) => Some(decode(&before)?),
         None => None,
     };
     let profile = graph.profile(node);
-    if graph.is_blocked(node) || !graph.is_known(node) {
-        let Some(before) = before else {
-            return Ok(());
-        };
-        sending.atom(workspace, ProfileId(before.profile), &atom_id, None)?;
-        let revision = sending.revision;
-        sending.identity(&Identity {
-            workspace,
-            identifier_type: type_name,
-            identifier_value: value,
-            own_profile_id: ProfileId::of(workspace, identifier),
-            profile_id: profile,
-            hub: false,
-            spans: Vec::new(),
-            revision,
-            gone: true,
-        })?;
-        return sending.put::<Told>(partition, &key, None);
+    let is_told = graph.is_known(node) && !graph.is_blocked(node);
+    let wire = if is_told {
+        wire_spans(graph, workspace, node, spans)
+    } else {
+        Vec::new()
+    };
+    let now = is_told.then(|| Told {
+        profile: profile.0,
+        hub: graph.is_hub(node),
+        spans: wire
+            .iter()
+            .map(|span| (span.profile_id.0, span.valid_from.0, span.valid_to.0))
+            .collect(),
+    });
+    if before == now {
+        return Ok(());
     }
+    let holder = |told: &Option<Told>| told.as_ref().map(|told| ProfileId(told.profile));
+    if holder(&before) != holder(&now) {
+        let atom_id = format!("identifier:{type_name}:{value}");
+        if let Some(before) = holder(&before) {
+            sending.atom(workspace, before, &atom_id, None)?;
+        }
+        if let Some(now) = holder(&now) {
+            let body = AtomBody::IdentifierAtom(IdentifierAtom {
+                r#type: type_name,
+                value,
+            });
+            sending.atom(workspace, now, &atom_id, Some(body))?;
+        }
+    }
+    let revision = sending.revision;
+    sending.identity(&Identity {
+        workspace,
+        identifier_type: type_name,
+        identifier_value: value,
+        own_profile_id: ProfileId::of(workspace, identifier),
+        profile_id: profile,
+        hub: now.as_ref().is_some_and(|now| now.hub),
+        spans: wire,
+        revision,
+        gone: now.is_none(),
+    })?;
+    sending.put(partition, &key, now.as_ref())
+}
+
+/// Touching spans from the beginning to the end of time.
+fn wire_spans(graph: &Graph, workspace: &str, node: NodeId, spans: &[Span]) -> Vec<WireSpan> {
+    let profile = graph.profile(node);
     let mut wire: Vec<WireSpan> = Vec::with_capacity(spans.len().max(1));
     for span in spans {
         let profile_id = match span.owner {
             Owner::Profile(root) => graph.profile(root),
-            Owner::Alone => ProfileId::alone(workspace, identifier),
+            Owner::Alone => ProfileId::alone(workspace, graph.identifier(node)),
             Owner::Nobody => profile,
         };
         if let Some(last) = wire.last_mut() {
@@ -83,42 +112,7 @@ pub(super) fn tell(
             valid_to: Timestamp::MAX,
         });
     }
-    let hub = graph.is_hub(node);
-    let now = Told {
-        profile: profile.0,
-        hub,
-        spans: wire
-            .iter()
-            .map(|span| (span.profile_id.0, span.valid_from.0, span.valid_to.0))
-            .collect(),
-    };
-    if before.as_ref() == Some(&now) {
-        return Ok(());
-    }
-    let before = before.map(|before| ProfileId(before.profile));
-    if before != Some(profile) {
-        if let Some(before) = before {
-            sending.atom(workspace, before, &atom_id, None)?;
-        }
-        let body = AtomBody::IdentifierAtom(IdentifierAtom {
-            r#type: type_name,
-            value,
-        });
-        sending.atom(workspace, profile, &atom_id, Some(body))?;
-    }
-    let revision = sending.revision;
-    sending.identity(&Identity {
-        workspace,
-        identifier_type: type_name,
-        identifier_value: value,
-        own_profile_id: ProfileId::of(workspace, identifier),
-        profile_id: profile,
-        hub,
-        spans: wire,
-        revision,
-        gone: false,
-    })?;
-    sending.put(partition, &key, Some(&now))
+    wire
 }
 
 /// Sends the link's refusal where it is another than last sent; returns by how much the number of refusals grew.

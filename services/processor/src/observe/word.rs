@@ -30,23 +30,30 @@ impl Word {
     }
 }
 
-/// The workspace and what is said of it; nothing for a record of another schema.
-pub(super) fn read<'m>(schema: &str, message: &'m [u8]) -> Result<Option<(&'m str, Word)>, Poison> {
+/// The workspace and what is said of it, by a record that is no link; `no_link` says why it is none.
+pub(super) fn read<'m>(
+    message: &'m [u8],
+    no_link: &framing::Error,
+) -> Result<(&'m str, Word), Poison> {
     let unreadable = |error: framing::Error| poison(error.to_string());
-    Ok(match schema {
+    let found = match no_link {
+        framing::Error::WrongSchema { found, .. } => *found,
+        _ => return Err(poison(no_link.to_string())),
+    };
+    match found {
         Entry::SCHEMA => {
             let entry: Entry<'_> = framing::decode(message).map_err(unreadable)?;
             let word = Word::Operation(entry.operation_id, operation(&entry)?);
-            Some((entry.workspace, word))
+            Ok((entry.workspace, word))
         }
         StitchingConsent::SCHEMA => {
             let consent: StitchingConsent<'_> = framing::decode(message).map_err(unreadable)?;
             let identifier = identifier(consent.identifier_type, consent.identifier_value)?;
             let word = Word::Consent(identifier, consent.decided_at, consent.granted);
-            Some((consent.workspace, word))
+            Ok((consent.workspace, word))
         }
-        _ => None,
-    })
+        _ => Err(poison(no_link.to_string())),
+    }
 }
 
 fn poison(detail: String) -> Poison {
@@ -58,25 +65,16 @@ fn poison(detail: String) -> Poison {
 
 /// What the entry says.
 fn operation(entry: &Entry<'_>) -> Result<Operation, Poison> {
-    let pair = || {
-        Ok((
+    let pair = |make: fn(Identifier, Identifier) -> Operation| {
+        Ok(make(
             identifier(entry.first_type, entry.first_value)?,
             identifier(entry.second_type, entry.second_value)?,
         ))
     };
     Ok(match entry.kind {
-        OperationKind::Cut => {
-            let (one, other) = pair()?;
-            Operation::Cut(one, other)
-        }
-        OperationKind::Separate => {
-            let (one, other) = pair()?;
-            Operation::Separate(one, other)
-        }
-        OperationKind::Pin => {
-            let (one, other) = pair()?;
-            Operation::Pin(one, other)
-        }
+        OperationKind::Cut => pair(Operation::Cut)?,
+        OperationKind::Separate => pair(Operation::Separate)?,
+        OperationKind::Pin => pair(Operation::Pin)?,
         OperationKind::Block if entry.first_type.is_empty() => {
             Operation::Block(Blocked::Value(entry.first_value.to_owned()))
         }
@@ -92,7 +90,8 @@ fn operation(entry: &Entry<'_>) -> Result<Operation, Poison> {
     })
 }
 
-fn identifier(r#type: &str, value: &str) -> Result<Identifier, Poison> {
+/// An identifier on the log.
+pub(super) fn identifier(r#type: &str, value: &str) -> Result<Identifier, Poison> {
     let known = IdentifierType::named(r#type)
         .ok_or_else(|| poison(format!("identifier type {} is unknown", r#type)))?;
     Ok(Identifier::new(known, value))

@@ -77,6 +77,9 @@ pub(super) struct Link {
     /// `joins`, or why it does not; and by which entry, where an operator said so.
     #[serde(default)]
     pub(super) standing: String,
+    /// It makes its ends one customer.
+    #[serde(skip)]
+    pub(super) joins: bool,
 }
 
 /// A row of `identity_refusals`.
@@ -246,7 +249,7 @@ impl Explained {
         let without = without_consent(clickhouse, workspace, [id, id])?;
         standing::judge(&mut links, &refusals, &entries, &without);
         // Those that join first, in the order in which they were seen.
-        links.sort_by_key(|link| !standing::joins(&link.standing));
+        links.sort_by_key(|link| !link.joins);
         entries.retain(|entry| {
             let has = |r#type: &str, value: &str| {
                 identifiers.iter().any(|identifier| {
@@ -283,6 +286,7 @@ impl Link {
             last_day: String::new(),
             sources: Vec::new(),
             standing: String::new(),
+            joins: false,
         }
     }
 

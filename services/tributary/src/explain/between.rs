@@ -127,7 +127,7 @@ impl Between {
         let same = one.profile_id == other.profile_id;
         let ends = [one.name(), other.name()];
         if same {
-            links.retain(|link| standing::joins(&link.standing));
+            links.retain(|link| link.joins);
             let edges: Vec<[Name; 2]> = links.iter().map(Link::names).collect();
             let chain = chain::shortest(&edges, &ends[0], &ends[1]).unwrap_or_default();
             let mut all: Vec<Option<Link>> = links.into_iter().map(Some).collect();

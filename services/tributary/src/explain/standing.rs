@@ -38,25 +38,19 @@ pub(super) fn judge(
             .map(|(r#type, value)| format!("{type}:{value} refuses to be stitched"));
         let said =
             |kind: &str, word: &str| entry(kind).map(|number| format!("{word} by entry {number}"));
+        let (pinned, cut) = (said("pin", "pinned"), said("cut", "cut"));
         // In the order in which one beats the other.
-        link.standing = said("block", "blocked")
+        let barred = said("block", "blocked")
             .or_else(|| said("separate", "separated"))
             .or(without)
-            .or_else(|| {
-                said("pin", "pinned").map(|pinned| match &refused {
-                    Some(refused) => format!("{pinned}, {refused}"),
-                    None => pinned,
-                })
-            })
-            .or_else(|| said("cut", "cut"))
-            .or(refused)
-            .unwrap_or_else(|| "joins".to_owned());
+            .or(cut.filter(|_| pinned.is_none()));
+        link.joins = barred.is_none() && refused.is_none();
+        link.standing = barred.unwrap_or_else(|| match (pinned, refused) {
+            (Some(pinned), Some(refused)) => format!("{pinned}, {refused}"),
+            (Some(what), None) | (None, Some(what)) => what,
+            (None, None) => "joins".to_owned(),
+        });
     }
-}
-
-/// Whether a link with that standing makes its ends one customer.
-pub(super) fn joins(standing: &str) -> bool {
-    standing == "joins" || (standing.starts_with("pinned") && !standing.contains("refused"))
 }
 
 fn names(refusal: &Refusal) -> [Name<'_>; 2] {
@@ -93,6 +87,7 @@ mod tests {
             last_day: String::new(),
             sources: Vec::new(),
             standing: String::new(),
+            joins: false,
         }
     }
 
@@ -148,6 +143,7 @@ mod tests {
                 "joins",
             ]
         );
-        assert!(joins(standings[1]) && joins(standings[5]) && !joins(standings[0]));
+        let joins = links.each_ref().map(|link| link.joins);
+        assert_eq!(joins, [false, true, false, false, false, true]);
     }
 }

@@ -254,6 +254,7 @@ mod tests {
                     last_day: owned("2026-11-02"),
                     sources: vec![owned("web"), owned("app")],
                     standing: owned("refused: limit user_id"),
+                    joins: false,
                 }],
                 entries: Vec::new(),
                 refusals: Vec::new(),

@@ -11,7 +11,7 @@ use super::people::{Device, Person, everybody};
 use serde_json::{Value, json};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use tributary_core::time::{DAY, MINUTE, SECOND, Timestamp};
+use tributary_core::time::{DAY, MINUTE, SECOND};
 
 /// What the world is made of.
 #[derive(Clone, Copy, Debug)]
@@ -112,7 +112,8 @@ impl World {
     /// One session of a person, and when the next begins.
     fn session(&mut self, start: i64, index: usize) {
         let person = &mut self.people[index];
-        let next = start + person.dice.between(MINUTE, 2 * MEAN_BETWEEN);
+        let mut dice = person.dice.clone();
+        let next = start + dice.between(MINUTE, 2 * MEAN_BETWEEN);
         if next < self.settings.until {
             self.sessions.push(Reverse((next, index)));
         }
@@ -123,17 +124,14 @@ impl World {
             seed: self.settings.seed,
             person: person.number,
         };
-        match person.dice.weighted(&[85, 8, 1, 6]) {
-            0 => session.browse(
-                person,
-                &mut self.tablets,
-                start,
-                self.settings.login_percent,
-            ),
-            1 => session.till(person, store, start),
-            2 => session.kiosk(person, store, start, self.settings.login_percent),
-            _ => session.mail(person, start),
+        let login = self.settings.login_percent;
+        match dice.weighted(&[85, 8, 1, 6]) {
+            0 => session.browse(person, &mut self.tablets, &mut dice, start, login),
+            1 => session.till(person, &mut dice, store, start),
+            2 => session.kiosk(person, &mut dice, store, start, login),
+            _ => session.mail(person, &mut dice, start),
         }
+        person.dice = dice;
         for event in session.events {
             self.arrive(index, event);
         }
@@ -209,8 +207,14 @@ struct Sender {
 
 impl Session<'_> {
     /// A visit with a browser or app, on one's own device or the household's tablet.
-    fn browse(&mut self, person: &mut Person, tablets: &mut [Device], start: i64, login: u64) {
-        let mut dice = person.dice.clone();
+    fn browse(
+        &mut self,
+        person: &mut Person,
+        tablets: &mut [Device],
+        dice: &mut Dice,
+        start: i64,
+        login: u64,
+    ) {
         let device = match person.tablet {
             Some(tablet) if dice.chance(250_000) => &mut tablets[tablet],
             _ => {
@@ -225,7 +229,7 @@ impl Session<'_> {
         let cookie = if is_private {
             dice.hex()
         } else {
-            browser.cookie(start, &mut dice).to_owned()
+            browser.cookie(start, dice).to_owned()
         };
         let sender = Sender {
             cookie: Some(cookie),
@@ -233,8 +237,7 @@ impl Session<'_> {
             behind,
             ..Sender::default()
         };
-        self.visit(person, &mut dice, sender, start, login);
-        person.dice = dice;
+        self.visit(person, dice, sender, start, login);
     }
 
     /// Pages, with a login before one of them, and perhaps an order.
@@ -279,8 +282,7 @@ impl Session<'_> {
     }
 
     /// A purchase at a till: by card, by the till's default card, or by nobody's.
-    fn till(&mut self, person: &mut Person, store: u64, start: i64) {
-        let dice = &mut person.dice;
+    fn till(&mut self, person: &Person, dice: &mut Dice, store: u64, start: i64) {
         let till = dice.below(4);
         let card = person.card.as_ref().filter(|_| dice.chance(800_000));
         let card = match card {
@@ -301,31 +303,25 @@ impl Session<'_> {
     }
 
     /// The store's kiosk: everybody's.
-    fn kiosk(&mut self, person: &mut Person, store: u64, start: i64, login: u64) {
-        let mut dice = person.dice.clone();
+    fn kiosk(&mut self, person: &Person, dice: &mut Dice, store: u64, start: i64, login: u64) {
         let sender = Sender {
             cookie: Some(format!("kiosk-{store}")),
             store: Some(store),
             ..Sender::default()
         };
-        self.visit(person, &mut dice, sender, start, login);
-        person.dice = dice;
+        self.visit(person, dice, sender, start, login);
     }
 
     /// A click in an e-mail opens the browser of the mail program, whose cookie nobody has seen.
-    fn mail(&mut self, person: &mut Person, start: i64) {
-        let cookie = person.dice.hex();
-        let mut sender = Sender {
-            cookie: Some(cookie),
+    fn mail(&mut self, person: &Person, dice: &mut Dice, start: i64) {
+        let sender = Sender {
+            cookie: Some(dice.hex()),
             ..Sender::default()
         };
         let mut clicked = sender.clone();
         clicked.email = Some(person.email(start).to_owned());
         self.add("identify", "", &clicked, start, Value::Null);
-        let mut dice = person.dice.clone();
-        sender.behind = 0;
-        self.visit(person, &mut dice, sender, start + SECOND, 0);
-        person.dice = dice;
+        self.visit(person, dice, sender, start + SECOND, 0);
     }
 
     fn add(&mut self, r#type: &str, event: &str, sender: &Sender, at: i64, properties: Value) {
@@ -393,7 +389,7 @@ impl Session<'_> {
 
 /// A moment as SDKs write it.
 fn stamp(time: i64) -> String {
-    jiff::Timestamp::from_millisecond(Timestamp(time).0)
+    jiff::Timestamp::from_millisecond(time)
         .map(|time| time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string())
         .unwrap_or_default()
 }

@@ -31,10 +31,7 @@ pub(crate) struct Quality {
 }
 
 impl Score {
-    /// A share of nothing is whole.
-    fn of(right: f64, predicted: f64, actual: f64) -> Self {
-        let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 1.0 };
-        let (precision, recall) = (share(right, predicted), share(right, actual));
+    fn of(precision: f64, recall: f64) -> Self {
         let sum = precision + recall;
         Score {
             precision,
@@ -46,6 +43,11 @@ impl Score {
             },
         }
     }
+}
+
+/// A share of nothing is whole.
+fn share(part: f64, whole: f64) -> f64 {
+    if whole > 0.0 { part / whole } else { 1.0 }
 }
 
 /// Compares the groups, which are given by item.
@@ -79,18 +81,10 @@ pub(crate) fn measure(truth: &[u32], predicted: &[u32]) -> Quality {
     }
     // Whole numbers below 2^53, whose sums are exact in any order.
     let all = |groups: &HashMap<u32, u64>| groups.values().copied().map(pairs).sum::<f64>();
-    let mut b_cubed = Score::of(purity, items, items);
-    b_cubed.recall = if items > 0.0 {
-        completeness / items
-    } else {
-        1.0
-    };
-    let sum = b_cubed.precision + b_cubed.recall;
-    b_cubed.f1 = 2.0 * b_cubed.precision * b_cubed.recall / sum;
     Quality {
         items: truth.len() as u64,
-        pairwise: Score::of(right, all(&found), all(&actual)),
-        b_cubed,
+        pairwise: Score::of(share(right, all(&found)), share(right, all(&actual))),
+        b_cubed: Score::of(share(purity, items), share(completeness, items)),
         over_merge: over_merge.abs(),
         split: split.abs(),
         largest: found.values().copied().max().unwrap_or(0),
