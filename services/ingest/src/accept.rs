@@ -6,7 +6,9 @@
 mod timer;
 
 use std::convert::Infallible;
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -83,14 +85,22 @@ async fn connection(
         .pipeline_flush(true)
         .serve_connection(TokioIo::new(stream), serve);
     let mut connection = std::pin::pin!(connection);
-    // That a connection breaks is the client's affair: its events are counted when their receipt is settled.
-    tokio::select! {
-        biased;
-        _ = connection.as_mut() => {}
-        () = shutdown.requested() => {
-            connection.as_mut().graceful_shutdown();
-            let _ = connection.await;
+    let mut requested = std::pin::pin!(shutdown.requested());
+    let mut waits = false;
+    let is_stop = poll_fn(|context| {
+        // That a connection breaks is the client's affair: its events are counted when their receipt is settled.
+        if connection.as_mut().poll(context).is_ready() {
+            return Poll::Ready(false);
         }
+        // This task's waker never changes, so it is left with the request to stop once, not at each wake.
+        if std::mem::replace(&mut waits, true) && !shutdown.is_requested() {
+            return Poll::Pending;
+        }
+        requested.as_mut().poll(context).map(|()| true)
+    });
+    if is_stop.await {
+        connection.as_mut().graceful_shutdown();
+        let _ = connection.await;
     }
 }
 

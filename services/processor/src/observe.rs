@@ -37,7 +37,7 @@ use self::goals::Goals;
 use self::links::{Observed, Sight};
 use self::reading::Reading;
 use self::sending::{Encoders, Sending};
-use self::stored::{Known, StoredEvent, StoredOrder, Timeline};
+use self::stored::{Known, More, StoredEvent, StoredOrder, Timeline};
 use self::waiting::Waiting;
 use self::word::Word;
 use self::workspaces::Workspaces;
@@ -400,30 +400,33 @@ impl Observe {
         }
         let set = (!reading.identifiers.is_empty()).then(|| timeline.set(&reading.identifiers));
         let is_goal = self.goals.asks_for(touchpoint.event);
-        let event = StoredEvent {
-            time: touchpoint.occurred_at.0,
-            message: touchpoint.message_id.into(),
-            content,
-            activity: match (set, touchpoint.activity) {
-                (None, _) => 2,
-                (_, Activity::Active) => 0,
-                (_, Activity::Passive) => 1,
-            },
-            view: matches!(touchpoint.r#type, "page" | "screen"),
-            facts: timeline.facts(touchpoint),
-            set,
-            goal_event: is_goal.then(|| timeline.name(touchpoint.event)),
+        let more = More {
             traits: traits(touchpoint)
                 .into_iter()
                 .map(|(name, value)| (timeline.name(&name), value))
                 .collect(),
             order: set
                 .and(touchpoint.order.as_ref())
-                .map(|order| Box::new(StoredOrder::of(order, touchpoint.order_namespace))),
+                .map(|order| StoredOrder::of(order, touchpoint.order_namespace)),
+            sent: None,
+        };
+        let event = StoredEvent {
+            time: touchpoint.occurred_at.0,
+            message: touchpoint.message_id.into(),
+            content,
+            facts: timeline.facts(touchpoint),
+            set,
+            goal_event: is_goal.then(|| timeline.name(touchpoint.event)),
             received_session: None,
             received_owner: None,
-            sent: None,
             waiting: Some(self.waiting.add(bytes)),
+            activity: match (set, touchpoint.activity) {
+                (None, _) => 2,
+                (_, Activity::Active) => 0,
+                (_, Activity::Passive) => 1,
+            },
+            view: matches!(touchpoint.r#type, "page" | "screen"),
+            more: (!more.traits.is_empty() || more.order.is_some()).then(|| Box::new(more)),
         };
         timeline.insert(event);
         if let Some(set) = set {
@@ -437,7 +440,7 @@ impl Observe {
             };
             let learned = self
                 .observed
-                .see(&mut timeline.header.sets[set as usize], sight);
+                .see(&mut timeline.header.sets[set.get()], sight);
             timeline.header_dirty |= learned;
             if let Some(granted) = stitching(touchpoint) {
                 self.observed.decide(&reading.identifiers, sight, granted);

@@ -20,7 +20,8 @@ pub struct Shutdown(watch::Receiver<bool>);
 impl Shutdown {
     /// Whether a stop is requested; cheap, for loops that block.
     pub fn is_requested(&self) -> bool {
-        *self.0.borrow() || self.0.has_changed().is_err()
+        // Only the request changes it, or that the trigger is gone.
+        !matches!(self.0.has_changed(), Ok(false))
     }
 
     /// Returns once a stop is requested.

@@ -17,7 +17,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::goals::Goals;
 use super::sending::Sending;
-use super::stored::{Page, SentPassive, SentSession, StoredEvent, Timeline, session_uuid, uuid_of};
+use super::stored::{
+    Index, Page, SentPassive, SentSession, StoredEvent, Timeline, session_uuid, uuid_of,
+};
 use super::summary;
 use super::waiting::Waiting;
 use crate::runtime::stage::Broken;
@@ -95,7 +97,7 @@ fn decided(timeline: &Timeline, graph: &Graph) -> Decisions {
             } else {
                 Activity::Nobody
             },
-            identifiers: event.set.map_or(&[], |set| &timeline.nodes[set as usize]),
+            identifiers: event.set.map_or(&[], |set| &timeline.nodes[set.get()]),
         })
         .collect();
     decide(graph, node, &events)
@@ -145,7 +147,7 @@ fn send_sessions(
         let first = session.events[0] as usize;
         begins[first] = true;
         let (page, place) = places[first];
-        let sent = timeline.pages[page].events[place].sent.as_deref();
+        let sent = timeline.pages[page].events[place].sent();
         let id = sent.map_or_else(
             || {
                 SessionId::of(
@@ -174,7 +176,7 @@ fn send_sessions(
         let page = &mut timeline.pages[page];
         page.dirty = true;
         let events = session.events.len() as u32;
-        page.events[place].sent = Some(Box::new(SentSession {
+        page.events[place].set_sent(Some(SentSession {
             id: id.0,
             owner: uuid_of(owner),
             events,
@@ -182,11 +184,11 @@ fn send_sessions(
         }));
     }
     for (index, (page, place)) in places.iter().enumerate() {
-        if begins[index] || timeline.pages[*page].events[*place].sent.is_none() {
+        if begins[index] {
             continue;
         }
-        timeline.pages[*page].dirty = true;
-        if let Some(sent) = timeline.pages[*page].events[*place].sent.take() {
+        if let Some(sent) = timeline.pages[*page].events[*place].set_sent(None) {
+            timeline.pages[*page].dirty = true;
             take_back_session(timeline, &sent, sending)?;
         }
     }
@@ -216,11 +218,11 @@ fn send_session(
             &timeline.pages[page].events[place]
         })
         .collect();
-    let facts = &header.facts[events[0].facts as usize];
+    let facts = &header.facts[events[0].facts.get()];
     let goals = goals.reached(
         events
             .iter()
-            .filter_map(|event| Some(header.names[event.goal_event? as usize].as_str())),
+            .filter_map(|event| Some(header.names[event.goal_event?.get()].as_str())),
     );
     let atom_id = format!("session:{id}");
     if let Some(before) = before.filter(|before| Some(*before) != owner) {
@@ -235,12 +237,12 @@ fn send_session(
             ended_at: session.end,
             touchpoints: events.len() as i64,
             views,
-            channel: &facts.channel,
-            traffic_source: &facts.traffic_source,
-            campaign: &facts.campaign,
-            store: &facts.store,
-            device_type: &facts.device_type,
-            source: &facts.source,
+            channel: facts.channel(),
+            traffic_source: facts.traffic_source(),
+            campaign: facts.campaign(),
+            store: facts.store(),
+            device_type: facts.device_type(),
+            source: facts.source(),
             goals: goals.clone(),
             activity: summary::activity(header, &events),
             traits: summary::latest_traits(header, &events),
@@ -260,12 +262,12 @@ fn send_session(
             ended_at: session.end,
             touchpoints: events.len() as i64,
             views,
-            channel: &facts.channel,
-            traffic_source: &facts.traffic_source,
-            campaign: &facts.campaign,
-            store: &facts.store,
-            device_type: &facts.device_type,
-            source: &facts.source,
+            channel: facts.channel(),
+            traffic_source: facts.traffic_source(),
+            campaign: facts.campaign(),
+            store: facts.store(),
+            device_type: facts.device_type(),
+            source: facts.source(),
             goals,
             revision,
             gone: false,
@@ -353,7 +355,7 @@ fn send_claims(
 ) -> Result<(), Broken> {
     for (index, (page, place)) in places.iter().enumerate() {
         let event = &timeline.pages[*page].events[*place];
-        let Some(order) = event.order.as_deref() else {
+        let Some(order) = event.order() else {
             continue;
         };
         let (session_id, profile_id) = now[index];
@@ -363,8 +365,8 @@ fn send_claims(
                 places[decisions.sessions[session as usize].events[0] as usize]
             });
         let header = &timeline.header;
-        let facts = &header.facts[event.facts as usize];
-        let begun = &header.facts[timeline.pages[first.0].events[first.1].facts as usize];
+        let facts = &header.facts[event.facts.get()];
+        let begun = &header.facts[timeline.pages[first.0].events[first.1].facts.get()];
         let claim = Claim {
             workspace: &header.workspace,
             order_namespace: &order.namespace,
@@ -381,12 +383,12 @@ fn send_claims(
             currency: &order.currency,
             total: order.total(),
             margin: order.margin(),
-            channel: &facts.channel,
-            source: &facts.source,
-            traffic_source: &begun.traffic_source,
-            campaign: &begun.campaign,
-            store: &facts.store,
-            device_type: &facts.device_type,
+            channel: facts.channel(),
+            source: facts.source(),
+            traffic_source: begun.traffic_source(),
+            campaign: begun.campaign(),
+            store: facts.store(),
+            device_type: facts.device_type(),
             session_id,
             profile_id,
             gone: profile_id.is_none(),
@@ -407,7 +409,9 @@ fn send_claims(
         sending.claim(&claim)?;
         let page = &mut timeline.pages[*page];
         page.dirty = true;
-        if let Some(order) = &mut page.events[*place].order {
+        if let Some(more) = &mut page.events[*place].more
+            && let Some(order) = &mut more.order
+        {
             order.claimed = hash;
         }
     }
@@ -488,7 +492,7 @@ fn send_overrides(
         let (page, place) = places[index];
         let page = &timeline.pages[page];
         let event = &page.events[place];
-        let received = |place: Option<u32>| place.map(|place| page.ids[place as usize]);
+        let received = |place: Option<Index>| place.map(|place| page.ids[place.get()]);
         let (session, owner) = now[index];
         received(event.received_session) != session_uuid(session)
             || received(event.received_owner) != uuid_of(owner)

@@ -1,8 +1,10 @@
 //! A timeline as this stage keeps it: a header with what its events share, and pages of events in order of time.
 //!
-//! A change writes the page it touches, never the whole timeline; a page that overflows is split.
+//! A change writes the page it touches, never the whole timeline; a page that overflows is split. While a timeline has
+//! only one page, as most have, that page stands in one record with the header.
 
 use std::collections::HashSet;
+use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 use tributary_contracts::wire::{Order, OrderKind, Touchpoint};
@@ -21,15 +23,78 @@ use crate::runtime::stage::{Broken, Store};
 /// Events on a page. Small, because a page is the least that a change writes; not smaller, because each costs a record.
 const PAGE: usize = 64;
 
-/// What an event shares with most others of its timeline.
+/// What an event shares with most others of its timeline. One text, because each event is compared with it: six would
+/// be six places in memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Facts {
-    pub(super) channel: String,
-    pub(super) traffic_source: String,
-    pub(super) campaign: String,
-    pub(super) store: String,
-    pub(super) device_type: String,
-    pub(super) source: String,
+    text: Box<str>,
+    /// Where each of the fields but the last ends in `text`.
+    ends: [u32; 5],
+}
+
+impl Facts {
+    fn of(touchpoint: &Touchpoint<'_>) -> Self {
+        let fields = Self::fields(touchpoint);
+        let mut ends = [0; 5];
+        let mut end = 0;
+        for (place, field) in ends.iter_mut().zip(fields) {
+            end += field.len() as u32;
+            *place = end;
+        }
+        Self {
+            text: fields.concat().into(),
+            ends,
+        }
+    }
+
+    fn are_of(&self, touchpoint: &Touchpoint<'_>) -> bool {
+        let fields = Self::fields(touchpoint);
+        (0..fields.len()).all(|number| self.field(number) == fields[number])
+    }
+
+    fn fields<'a>(touchpoint: &Touchpoint<'a>) -> [&'a str; 6] {
+        [
+            touchpoint.channel,
+            touchpoint.traffic_source,
+            touchpoint.campaign.name,
+            touchpoint.store,
+            touchpoint.device_type,
+            touchpoint.source,
+        ]
+    }
+
+    fn field(&self, number: usize) -> &str {
+        let begin = number.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let end = self
+            .ends
+            .get(number)
+            .map_or(self.text.len(), |end| *end as usize);
+        &self.text[begin as usize..end]
+    }
+
+    pub(super) fn channel(&self) -> &str {
+        self.field(0)
+    }
+
+    pub(super) fn traffic_source(&self) -> &str {
+        self.field(1)
+    }
+
+    pub(super) fn campaign(&self) -> &str {
+        self.field(2)
+    }
+
+    pub(super) fn store(&self) -> &str {
+        self.field(3)
+    }
+
+    pub(super) fn device_type(&self) -> &str {
+        self.field(4)
+    }
+
+    pub(super) fn source(&self) -> &str {
+        self.field(5)
+    }
 }
 
 /// A set of identifiers that came together, and when it was seen by a source.
@@ -84,30 +149,52 @@ pub(super) struct SentSession {
     pub(super) end: i64,
 }
 
-/// An event.
+/// A place in one of the lists of a header or page: an `Option` of it takes no more memory than itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Index(NonZeroU32);
+
+impl Index {
+    fn new(place: usize) -> Self {
+        let place = u32::try_from(place + 1).expect("a list of a timeline has under 2^32 entries");
+        Self(NonZeroU32::new(place).expect("it is one more than a place"))
+    }
+
+    pub(super) fn get(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
+
+/// An event. There are millions of them in memory: what few have is in a box.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct StoredEvent {
     pub(super) time: i64,
     pub(super) message: Box<str>,
     pub(super) content: u64,
-    /// 0 active, 1 passive, 2 nobody's.
-    pub(super) activity: u8,
-    pub(super) view: bool,
-    pub(super) facts: u32,
+    pub(super) facts: Index,
     /// Its set of identifiers; none where it is nobody's.
-    pub(super) set: Option<u32>,
+    pub(super) set: Option<Index>,
     /// Its name, where a goal asks for it.
-    pub(super) goal_event: Option<u32>,
-    pub(super) traits: Vec<(u32, String)>,
-    pub(super) order: Option<Box<StoredOrder>>,
+    pub(super) goal_event: Option<Index>,
     /// Session and owner under which it was sent to the sink, as places in the page's `ids`.
-    pub(super) received_session: Option<u32>,
-    pub(super) received_owner: Option<u32>,
-    /// The session that begins with it, as last sent.
-    pub(super) sent: Option<Box<SentSession>>,
+    pub(super) received_session: Option<Index>,
+    pub(super) received_owner: Option<Index>,
     /// Its bytes, where it was taken since the last decision.
     #[serde(skip)]
     pub(super) waiting: Option<Place>,
+    /// 0 active, 1 passive, 2 nobody's.
+    pub(super) activity: u8,
+    pub(super) view: bool,
+    pub(super) more: Option<Box<More>>,
+}
+
+/// What few events have.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct More {
+    /// Places in the header's `names`, and values as JSON.
+    pub(super) traits: Vec<(Index, String)>,
+    pub(super) order: Option<StoredOrder>,
+    /// The session that begins with it, as last sent.
+    pub(super) sent: Option<SentSession>,
 }
 
 /// Passive touchpoints of a page that belong to one profile, as last sent.
@@ -157,16 +244,12 @@ pub(super) enum Known {
 
 impl Page {
     /// The place of an id in `ids`.
-    pub(super) fn place(&mut self, id: Uuid) -> u32 {
-        let place = self
-            .ids
-            .iter()
-            .rposition(|known| *known == id)
-            .unwrap_or_else(|| {
-                self.ids.push(id);
-                self.ids.len() - 1
-            });
-        place as u32
+    pub(super) fn place(&mut self, id: Uuid) -> Index {
+        let known = self.ids.iter().rposition(|known| *known == id);
+        Index::new(known.unwrap_or_else(|| {
+            self.ids.push(id);
+            self.ids.len() - 1
+        }))
     }
 
     fn first(&self) -> (i64, &str) {
@@ -187,6 +270,26 @@ impl StoredEvent {
 
     pub(super) fn time(&self) -> Timestamp {
         Timestamp(self.time)
+    }
+
+    pub(super) fn traits(&self) -> &[(Index, String)] {
+        self.more.as_ref().map_or(&[], |more| &more.traits)
+    }
+
+    pub(super) fn order(&self) -> Option<&StoredOrder> {
+        self.more.as_ref()?.order.as_ref()
+    }
+
+    pub(super) fn sent(&self) -> Option<&SentSession> {
+        self.more.as_ref()?.sent.as_ref()
+    }
+
+    /// Remembers the session that begins with it, and returns the one before.
+    pub(super) fn set_sent(&mut self, session: Option<SentSession>) -> Option<SentSession> {
+        if session.is_none() && self.more.is_none() {
+            return None;
+        }
+        std::mem::replace(&mut self.more.get_or_insert_default().sent, session)
     }
 }
 
@@ -260,13 +363,14 @@ impl Timeline {
         let Some(header) = store.get(partition, &header_key(key))? else {
             return Ok(None);
         };
-        let header: Header = decode(&header)?;
-        let mut pages: Vec<Page> = Vec::new();
-        store.scan(partition, &pages_prefix(key), &mut |_, page| {
-            pages.push(decode(page)?);
-            Ok(())
-        })?;
-        pages.retain(|page| !page.events.is_empty());
+        let (header, only): (Header, Option<Page>) = decode(&header)?;
+        let mut pages: Vec<Page> = Vec::from_iter(only);
+        if pages.is_empty() {
+            store.scan(partition, &pages_prefix(key), &mut |_, page| {
+                pages.push(decode(page)?);
+                Ok(())
+            })?;
+        }
         pages.sort_by(|one, other| one.first().cmp(&other.first()));
         Ok(Some(Self::with(partition, header, pages)))
     }
@@ -317,8 +421,8 @@ impl Timeline {
         }
     }
 
-    /// The number of the set of identifiers.
-    pub(super) fn set(&mut self, identifiers: &[(IdentifierType, &str)]) -> u32 {
+    /// The place of the set of identifiers.
+    pub(super) fn set(&mut self, identifiers: &[(IdentifierType, &str)]) -> Index {
         let is_it = |set: &IdentifierSet| {
             set.identifiers.len() == identifiers.len()
                 && set
@@ -327,7 +431,8 @@ impl Timeline {
                     .zip(identifiers)
                     .all(|((rank, value), other)| *rank == other.0.0 && *value == *other.1)
         };
-        let number = self.header.sets.iter().rposition(is_it).unwrap_or_else(|| {
+        let known = self.header.sets.iter().rposition(is_it);
+        Index::new(known.unwrap_or_else(|| {
             let identifiers = identifiers
                 .iter()
                 .map(|(r#type, value)| (r#type.0, (*value).to_owned()))
@@ -338,53 +443,29 @@ impl Timeline {
             });
             self.header_dirty = true;
             self.header.sets.len() - 1
-        });
-        number as u32
+        }))
     }
 
-    /// The number of the event's facts.
-    pub(super) fn facts(&mut self, touchpoint: &Touchpoint<'_>) -> u32 {
-        let is_it = |facts: &Facts| {
-            facts.channel == touchpoint.channel
-                && facts.traffic_source == touchpoint.traffic_source
-                && facts.campaign == touchpoint.campaign.name
-                && facts.store == touchpoint.store
-                && facts.device_type == touchpoint.device_type
-                && facts.source == touchpoint.source
-        };
-        let number = self
-            .header
-            .facts
-            .iter()
-            .rposition(is_it)
-            .unwrap_or_else(|| {
-                self.header.facts.push(Facts {
-                    channel: touchpoint.channel.to_owned(),
-                    traffic_source: touchpoint.traffic_source.to_owned(),
-                    campaign: touchpoint.campaign.name.to_owned(),
-                    store: touchpoint.store.to_owned(),
-                    device_type: touchpoint.device_type.to_owned(),
-                    source: touchpoint.source.to_owned(),
-                });
-                self.header_dirty = true;
-                self.header.facts.len() - 1
-            });
-        number as u32
+    /// The place of the event's facts.
+    pub(super) fn facts(&mut self, touchpoint: &Touchpoint<'_>) -> Index {
+        let facts = &mut self.header.facts;
+        let known = facts.iter().rposition(|facts| facts.are_of(touchpoint));
+        Index::new(known.unwrap_or_else(|| {
+            facts.push(Facts::of(touchpoint));
+            self.header_dirty = true;
+            facts.len() - 1
+        }))
     }
 
-    /// The number of a name.
-    pub(super) fn name(&mut self, name: &str) -> u32 {
-        let number = self
-            .header
-            .names
-            .iter()
-            .rposition(|known| known == name)
-            .unwrap_or_else(|| {
-                self.header.names.push(name.to_owned());
-                self.header_dirty = true;
-                self.header.names.len() - 1
-            });
-        number as u32
+    /// The place of a name.
+    pub(super) fn name(&mut self, name: &str) -> Index {
+        let names = &mut self.header.names;
+        let known = names.iter().rposition(|known| known == name);
+        Index::new(known.unwrap_or_else(|| {
+            names.push(name.to_owned());
+            self.header_dirty = true;
+            names.len() - 1
+        }))
     }
 
     /// Files an event at its place.
@@ -412,6 +493,10 @@ impl Timeline {
                 ..Page::default()
             };
             if at_the_end && index + 1 >= self.pages.len() {
+                // The first page leaves the header's record.
+                if let [only] = self.pages.as_mut_slice() {
+                    only.dirty = true;
+                }
                 self.pages.push(page);
                 index = self.pages.len() - 1;
             } else {
@@ -435,8 +520,16 @@ impl Timeline {
 
     /// Writes what has changed.
     pub(super) fn save(&mut self, key: &[u8], sending: &mut Sending<'_>) -> Result<(), Broken> {
+        let only = match self.pages.as_mut_slice() {
+            [only] => {
+                self.header_dirty |= std::mem::take(&mut only.dirty);
+                Some(&*only)
+            }
+            _ => None,
+        };
         if std::mem::take(&mut self.header_dirty) {
-            sending.put(self.partition, &header_key(key), Some(&self.header))?;
+            let record = (&self.header, only);
+            sending.put(self.partition, &header_key(key), Some(&record))?;
         }
         for page in self.pages.iter_mut().filter(|page| page.dirty) {
             page.dirty = false;

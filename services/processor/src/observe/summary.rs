@@ -18,7 +18,7 @@ pub(super) fn activity<'a>(
     for event in events {
         let place = match last {
             Some((facts, place)) if facts == event.facts => place,
-            _ => activity_of(&mut activities, &header.facts[event.facts as usize]),
+            _ => activity_of(&mut activities, &header.facts[event.facts.get()]),
         };
         last = Some((event.facts, place));
         // The first minute mark at or after the event: a window (end - length, end] holds it from that mark on.
@@ -41,15 +41,15 @@ pub(super) fn activity<'a>(
 /// The place of the activity that the facts belong to.
 fn activity_of<'a>(activities: &mut Vec<ChannelActivity<'a>>, facts: &'a Facts) -> usize {
     let known = activities.iter().position(|activity| {
-        activity.channel == facts.channel
-            && activity.store == facts.store
-            && activity.device_type == facts.device_type
+        activity.channel == facts.channel()
+            && activity.store == facts.store()
+            && activity.device_type == facts.device_type()
     });
     known.unwrap_or_else(|| {
         activities.push(ChannelActivity {
-            channel: &facts.channel,
-            store: &facts.store,
-            device_type: &facts.device_type,
+            channel: facts.channel(),
+            store: facts.store(),
+            device_type: facts.device_type(),
             minutes: Vec::new(),
         });
         activities.len() - 1
@@ -60,8 +60,8 @@ fn activity_of<'a>(activities: &mut Vec<ChannelActivity<'a>>, facts: &'a Facts) 
 pub(super) fn latest_traits<'a>(header: &'a Header, events: &[&'a StoredEvent]) -> Vec<Trait<'a>> {
     let mut latest: BTreeMap<&str, Trait<'_>> = BTreeMap::new();
     for event in events {
-        for (name, value) in &event.traits {
-            let name = header.names[*name as usize].as_str();
+        for (name, value) in event.traits() {
+            let name = header.names[name.get()].as_str();
             latest.insert(
                 name,
                 Trait {
