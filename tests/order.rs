@@ -1,23 +1,11 @@
 //! Order does not matter: the same events in another order, with duplicates, from several senders at once, and the same
-//! operations entered before the events instead of after, give the same rows, byte for byte.
+//! operations entered before the events instead of after, give the same rows, byte for byte; and rules that are changed
+//! give those that they would have given from the start.
 
 use serde_json::{Value, json};
+use std::time::Duration;
+use tributary_tests::wait::until;
 use tributary_tests::{Settings, System, Tenant};
-
-/// Each view that must be equal, without what may differ.
-const VIEWS: [(&str, &str); 8] = [
-    ("identities", "*"),
-    ("profile_aliases", "*"),
-    ("identity_refusals", "*"),
-    ("profiles_current", "*"),
-    ("sessions_current", "*"),
-    ("orders_current", "*"),
-    ("links", "*"),
-    (
-        "touchpoints_current",
-        "* EXCEPT (received_at, sent_at, links_offset, kafka_partition, kafka_offset)",
-    ),
-];
 
 /// A generator of numbers that gives the same ones each time (splitmix64).
 struct Dice(u64);
@@ -121,22 +109,42 @@ fn operate(system: &System) {
     }
 }
 
-fn rows(system: &System, end: i64) -> Vec<(String, Vec<Value>)> {
-    let tenant = Tenant { system, number: 0 };
-    tenant.settled();
-    let views = VIEWS.iter().map(|(view, columns)| {
-        (
-            format!("SELECT {columns} FROM {view} WHERE workspace = {{w:String}} ORDER BY ALL"),
-            *view,
-        )
-    });
-    let kpis = format!(
-        "SELECT * FROM kpis_current WHERE workspace = {{w:String}} AND window_end <= toDateTime64({end}, 3, 'UTC') ORDER BY ALL"
-    );
-    views
-        .chain([(kpis, "kpis_current")])
-        .map(|(sql, view)| (view.to_owned(), tenant.query(&sql)))
-        .collect()
+/// Sends each event from the site or, every third, from the tills.
+fn feed(system: &System, events: &[Value]) {
+    let tenant = only(system);
+    for part in events.chunks(100) {
+        let (till, site): (Vec<_>, Vec<_>) = part
+            .iter()
+            .enumerate()
+            .partition(|(index, _)| index % 3 == 0);
+        for (source, part) in [("web", site), ("till", till)] {
+            let part: Vec<Value> = part.into_iter().map(|(_, event)| event.clone()).collect();
+            tenant.send(source, &part);
+        }
+    }
+}
+
+fn only(system: &System) -> Tenant<'_> {
+    Tenant { system, number: 0 }
+}
+
+type State = Vec<(&'static str, Vec<Value>)>;
+
+fn assert_equal(one: &State, other: &State, what: &str) {
+    for ((view, one), (_, other)) in one.iter().zip(other) {
+        for (one, other) in one.iter().zip(other) {
+            assert_eq!(one, other, "a row of {view}: {what}");
+        }
+        assert_eq!(one.len(), other.len(), "rows of {view}: {what}");
+    }
+}
+
+fn assert_changed(before: &State, after: &State, views: &[&str]) {
+    for ((view, before), (_, after)) in before.iter().zip(after) {
+        if views.contains(view) {
+            assert_ne!(before, after, "{view} does not change");
+        }
+    }
 }
 
 #[test]
@@ -147,31 +155,24 @@ fn any_order_with_duplicates_gives_the_same_rows() {
 
     let mut system = System::start(settings());
     for part in events.chunks(500) {
-        Tenant {
-            system: &system,
-            number: 0,
-        }
-        .send("web", part);
+        only(&system).send("web", part);
         system.settled();
     }
-    let without = rows(&system, end);
+    let without = only(&system).state(end);
     operate(&system);
-    let first = rows(&system, end);
+    let first = only(&system).state(end);
     system.stop();
     drop(system);
-    for view in [
-        "identities",
-        "profiles_current",
-        "touchpoints_current",
-        "kpis_current",
-    ] {
-        let of = |all: &[(String, Vec<Value>)]| {
-            all.iter()
-                .find(|(name, _)| name == view)
-                .map(|(_, rows)| rows.clone())
-        };
-        assert_ne!(of(&without), of(&first), "the operations change {view}");
-    }
+    assert_changed(
+        &without,
+        &first,
+        &[
+            "identities",
+            "profiles_current",
+            "touchpoints_current",
+            "kpis_current",
+        ],
+    );
     for (view, rows) in &first {
         assert!(!rows.is_empty(), "{view} is empty: the world is too simple");
     }
@@ -186,19 +187,79 @@ fn any_order_with_duplicates_gives_the_same_rows() {
     operate(&system);
     std::thread::scope(|scope| {
         for part in events.chunks(events.len() / 3 + 1) {
-            let tenant = Tenant {
-                system: &system,
-                number: 0,
-            };
+            let tenant = only(&system);
             scope.spawn(move || part.chunks(50).for_each(|batch| tenant.send("web", batch)));
         }
     });
-    let second = rows(&system, end);
-    for ((view, first), (_, second)) in first.iter().zip(&second) {
-        for (first, second) in first.iter().zip(second) {
-            assert_eq!(first, second, "a row of {view}");
+    let second = only(&system).state(end);
+    assert_equal(&first, &second, "another order");
+    system.stop();
+}
+
+#[test]
+fn other_rules_give_what_they_would_have_given_from_the_start() {
+    let end = jiff::Timestamp::now().as_second() / 3_600 * 3_600;
+    let events = world(end);
+    let settings = |lines: &str| Settings::new(env!("CARGO_BIN_EXE_tributary"), 1, lines);
+    let old = settings("");
+    let mut new = settings(
+        "[identity]\nshared_devices = \"certain\"\nhub = 1\nblocked_patterns = [\"user_id:*7\"]\nlimits = { anonymous_id = 2 }",
+    );
+    let till = "write_keys = [\"w0-till\"]\n";
+    assert!(new.config.contains(till), "{}", new.config);
+    new.config = new.config.replace(till, &format!("{till}links = false\n"));
+
+    let mut system = System::start(old.clone());
+    feed(&system, &events);
+    let before = only(&system).state(end);
+    system.stop();
+    system.configure(&new.config);
+    system.restart();
+    let after = only(&system).state(end);
+    assert_changed(
+        &before,
+        &after,
+        &[
+            "identities",
+            "identity_refusals",
+            "links",
+            "sessions_current",
+            "profiles_current",
+            "touchpoints_current",
+            "kpis_current",
+        ],
+    );
+    let rules = only(&system)
+        .query("SELECT version, in_force, hub, sources_without_links FROM identity_rules WHERE workspace = {w:String} ORDER BY version");
+    assert_eq!(
+        rules,
+        [
+            json!({"version": 1, "in_force": false, "hub": 10, "sources_without_links": []}),
+            json!({"version": 2, "in_force": true, "hub": 1, "sources_without_links": ["till"]}),
+        ]
+    );
+
+    let mut always = System::start(new.clone());
+    feed(&always, &events);
+    let from_the_start = only(&always).state(end);
+    always.stop();
+    assert_equal(&after, &from_the_start, "as if these rules had always held");
+
+    // An older configuration is refused, and says how it is meant.
+    system.stop();
+    system.configure(&old.config);
+    system.start_without_waiting();
+    until("the refusal", Duration::from_secs(120), || {
+        let printed = system.printed();
+        if printed.contains("state identity.version = 3 to go back") {
+            Ok(())
+        } else {
+            Err(printed)
         }
-        assert_eq!(first.len(), second.len(), "rows of {view}");
-    }
+    });
+    system.stop();
+    system.configure(&format!("[identity]\nversion = 3\n{}", old.config));
+    system.restart();
+    assert_equal(&before, &only(&system).state(end), "back to the old rules");
     system.stop();
 }

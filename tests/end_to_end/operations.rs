@@ -6,29 +6,6 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use tributary_tests::Tenant;
 
-/// What L1 speaks of: all columns but those of how a row arrived, and marks that stand still.
-const STATE: [&str; 6] = [
-    "SELECT * FROM identities WHERE workspace = {w:String} ORDER BY ALL",
-    "SELECT * FROM identity_refusals WHERE workspace = {w:String} ORDER BY ALL",
-    "SELECT * FROM profiles_current WHERE workspace = {w:String} ORDER BY profile_id",
-    "SELECT * FROM sessions_current WHERE workspace = {w:String} ORDER BY session_id",
-    "SELECT * FROM orders_current WHERE workspace = {w:String} ORDER BY order_id",
-    "SELECT * EXCEPT (received_at, sent_at, links_offset, kafka_partition, kafka_offset, kafka_epoch) \
-     FROM touchpoints_current WHERE workspace = {w:String} ORDER BY message_id",
-];
-
-fn state(tenant: &Tenant<'_>, marks: Timestamp) -> Vec<Vec<Value>> {
-    let kpis = format!(
-        "SELECT * FROM kpis_current WHERE workspace = {{w:String}} AND {} ORDER BY ALL",
-        up_to(marks)
-    );
-    STATE
-        .into_iter()
-        .chain([kpis.as_str()])
-        .map(|sql| tenant.query(sql))
-        .collect()
-}
-
 fn up_to(marks: Timestamp) -> String {
     format!(
         "window_end <= toDateTime64({}, 3, 'UTC')",
@@ -90,7 +67,7 @@ pub(crate) fn what_is_entered_changes_the_past_and_what_is_taken_back_restores_i
         ],
     );
     tenant.settled();
-    let before = state(tenant, marks);
+    let before = tenant.state(marks.as_second());
     assert_eq!(
         customers(tenant),
         [json!(["ada", "laptop", "phone"]), json!(["tablet"])]
@@ -131,7 +108,11 @@ pub(crate) fn what_is_entered_changes_the_past_and_what_is_taken_back_restores_i
     );
 
     let undo = entered(tenant, &["undo", &cut]);
-    assert_eq!(state(tenant, marks), before, "the cut is taken back");
+    assert_eq!(
+        tenant.state(marks.as_second()),
+        before,
+        "the cut is taken back"
+    );
 
     let pin = entered(tenant, &["pin", "tablet", "user_id:ada"]);
     assert_eq!(
@@ -140,7 +121,11 @@ pub(crate) fn what_is_entered_changes_the_past_and_what_is_taken_back_restores_i
     );
     assert_eq!(visitors(tenant, marks), "1");
     entered(tenant, &["undo", &pin]);
-    assert_eq!(state(tenant, marks), before, "the pin is taken back");
+    assert_eq!(
+        tenant.state(marks.as_second()),
+        before,
+        "the pin is taken back"
+    );
 
     let block = entered(tenant, &["block", "ada"]);
     assert_eq!(
@@ -150,7 +135,11 @@ pub(crate) fn what_is_entered_changes_the_past_and_what_is_taken_back_restores_i
     );
     assert_eq!(tenant.count("orders_current"), 1, "the phone's order now");
     entered(tenant, &["undo", &block]);
-    assert_eq!(state(tenant, marks), before, "the block is taken back");
+    assert_eq!(
+        tenant.state(marks.as_second()),
+        before,
+        "the block is taken back"
+    );
 
     entered(tenant, &["undo", &undo]);
     assert_eq!(visitors(tenant, marks), "3", "the cut holds again");

@@ -10,6 +10,21 @@ const BATCH: usize = 500;
 /// As long as a broker takes to come back.
 const TAKEN_WITHIN: Duration = Duration::from_secs(180);
 
+/// What L1 speaks of, beside the marks of KPIs, without what may differ.
+const VIEWS: [(&str, &str); 8] = [
+    ("identities", "*"),
+    ("profile_aliases", "*"),
+    ("identity_refusals", "*"),
+    ("profiles_current", "*"),
+    ("sessions_current", "*"),
+    ("orders_current", "*"),
+    ("links", "*"),
+    (
+        "touchpoints_current",
+        "* EXCEPT (received_at, sent_at, links_offset, kafka_partition, kafka_offset, kafka_epoch)",
+    ),
+];
+
 /// A workspace of a running system.
 #[derive(Debug, Clone, Copy)]
 pub struct Tenant<'a> {
@@ -23,6 +38,26 @@ impl Tenant<'_> {
     /// The workspace's name.
     pub fn workspace(&self) -> String {
         format!("w{}", self.number)
+    }
+
+    /// The rows of each view that L1 speaks of, once all is settled, with the KPIs' marks up to `end` (Unix seconds).
+    ///
+    /// # Panics
+    /// When ClickHouse does not answer.
+    pub fn state(&self, end: i64) -> Vec<(&'static str, Vec<Value>)> {
+        self.settled();
+        let views = VIEWS.iter().map(|(view, columns)| {
+            let sql =
+                format!("SELECT {columns} FROM {view} WHERE workspace = {{w:String}} ORDER BY ALL");
+            (sql, *view)
+        });
+        let kpis = format!(
+            "SELECT * FROM kpis_current WHERE workspace = {{w:String}} AND window_end <= toDateTime64({end}, 3, 'UTC') ORDER BY ALL"
+        );
+        views
+            .chain([(kpis, "kpis_current")])
+            .map(|(sql, view)| (view, self.query(&sql)))
+            .collect()
     }
 
     /// The write key of one of its sources: `web`, `till`, `history`.

@@ -17,7 +17,7 @@ pub use profile::{
 pub use state::State;
 pub use stitching::{
     Identity, Link, Operation, OperationKind, Override, OverrideMessage, OverrideRange, Refusal,
-    Session, Span, StitchingConsent,
+    Rules, Session, SharedDevices, Span, StitchingConsent,
 };
 pub use touchpoint::{
     Activity, Answer, Campaign, Consent, DeadLetter, Identifier, Order, OrderKind, OrderLine,

@@ -209,6 +209,19 @@ fn every_record_is_written_and_read_as_its_golden_bytes_say() {
         decided_at: AT,
         granted: false,
     });
+    check(&Rules {
+        workspace: "default",
+        version: 2,
+        published_at: AT,
+        device_bridges: false,
+        shared_devices: SharedDevices::Certain,
+        consent_required: true,
+        hub: 10,
+        limits: BTreeMap::from([("email", 5)]),
+        blocked_values: vec!["guest", "test"],
+        blocked_patterns: vec!["email:*@test.*"],
+        sources_without_links: vec!["pixel"],
+    });
     check(&Operation {
         workspace: "default",
         operation_id: PROFILE.0,

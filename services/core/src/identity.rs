@@ -15,7 +15,7 @@ mod graph;
 mod operations;
 mod rules;
 
-pub use graph::{Changes, Graph, LinkId, NodeId, Observation};
+pub use graph::{Changes, Graph, LinkId, NodeId, Observation, SourceId};
 pub use operations::{Blocked, Operation};
 pub use rules::{NoPattern, Pattern, Rules, SharedDevices};
 

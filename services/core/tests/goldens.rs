@@ -38,11 +38,12 @@ fn check(case: &Value, reversed: bool) {
         .flatten()
         .map(identifier)
         .collect();
-    let barred: Vec<&str> = operations["barred"]
+    rules.sources_without_links = operations["barred"]
         .as_array()
         .into_iter()
         .flatten()
         .filter_map(Value::as_str)
+        .map(str::to_owned)
         .collect();
 
     let mut events: Vec<world::Seen> = case["events"]
@@ -53,7 +54,7 @@ fn check(case: &Value, reversed: bool) {
             message: event["id"].as_str().expect("an id").to_owned(),
             seconds: event["seconds"].as_i64().expect("seconds"),
             identifiers: identifiers_of(&event["identifiers"]),
-            may_link: !barred.contains(&event["source"].as_str().unwrap_or_default()),
+            source: event["source"].as_str().unwrap_or("web").to_owned(),
             consent: event["consent"].as_bool(),
         })
         .collect();

@@ -49,11 +49,11 @@ fn events() -> impl Strategy<Value = Vec<Seen>> {
         events
             .into_iter()
             .enumerate()
-            .map(|(index, (seconds, identifiers, may_link, consent))| Seen {
+            .map(|(index, (seconds, identifiers, is_site, consent))| Seen {
                 message: format!("m{index}"),
                 seconds,
                 identifiers,
-                may_link,
+                source: if is_site { "site" } else { "pixel" }.to_owned(),
                 consent,
             })
             .collect()
@@ -61,8 +61,15 @@ fn events() -> impl Strategy<Value = Vec<Seen>> {
 }
 
 fn rules() -> impl Strategy<Value = Rules> {
-    (any::<bool>(), any::<bool>(), 1..4_u32, 1..4_u32).prop_map(
-        |(device_bridges, certain, hub_above, emails)| {
+    let flags = (
+        any::<bool>(),
+        any::<bool>(),
+        prop::bool::weighted(0.1),
+        prop::bool::weighted(0.7),
+        any::<bool>(),
+    );
+    (flags, 1..4_u32, 1..4_u32).prop_map(
+        |((device_bridges, certain, consent_required, pixel_bars, blocks), hub_above, emails)| {
             let shared_devices = if certain {
                 SharedDevices::Certain
             } else {
@@ -72,8 +79,16 @@ fn rules() -> impl Strategy<Value = Rules> {
                 device_bridges,
                 shared_devices,
                 hub_above,
+                consent_required,
                 ..Rules::default()
             };
+            if pixel_bars {
+                rules.sources_without_links.insert("pixel".to_owned());
+            }
+            if blocks {
+                let pattern = "user_id:*1".parse().expect("a pattern");
+                rules.blocked_patterns.push(pattern);
+            }
             rules.limits[usize::from(IdentifierType::EMAIL.0)] = emails;
             rules.limits[usize::from(IdentifierType::ANONYMOUS_ID.0)] = 3;
             rules
@@ -254,6 +269,29 @@ proptest! {
         let mut first = World::new(Rules { blocked: [one.clone()].into(), ..rules });
         events.iter().for_each(|event| first.take(event));
         prop_assert_eq!(outcome(&mut blocked), outcome(&mut first), "blocked {:?}", one);
+    }
+
+    #[test]
+    fn other_rules_leave_what_would_be_had_they_always_held(
+        before in rules(),
+        after in rules(),
+        events in events(),
+        entries in entries(),
+        learned in any::<Index>(),
+    ) {
+        let all = identifiers_in(&events);
+        let (mut changed, mut always) = (World::new(before), World::new(after.clone()));
+        enter(&mut changed, &entries, &all, &[], 0);
+        enter(&mut always, &entries, &all, &[], 0);
+        let (old, new) = events.split_at(learned.index(events.len() + 1));
+        for event in old {
+            changed.take(event);
+            changed.graph.settle();
+        }
+        changed.graph.obey(after);
+        new.iter().for_each(|event| changed.take(event));
+        events.iter().for_each(|event| always.take(event));
+        prop_assert_eq!(outcome(&mut changed), outcome(&mut always));
     }
 
     #[test]

@@ -42,6 +42,7 @@ pub const ALL: &[Migration] = migrations![
     6 "0006_dead_letters",
     7 "0007_operations",
     8 "0008_consents",
+    9 "0009_rules",
 ];
 
 /// Why the database cannot be brought up to date.

@@ -13,6 +13,7 @@ mod overlay;
 mod writer;
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -235,6 +236,48 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// The first key behind `after` that starts with `prefix`.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn next_key(
+        &self,
+        partition: i32,
+        prefix: &[u8],
+        after: &[u8],
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let Some(partition) = self.partitions.get(&partition) else {
+            return Ok(None);
+        };
+        let mut after = after.to_vec();
+        loop {
+            let behind = (Bound::Excluded(after.as_slice()), Bound::Unbounded);
+            let stored = match partition.stored.range::<&[u8], _>(behind).next() {
+                Some(guard) => {
+                    let key = guard.key().map_err(|error| failed(&self.folder, error))?;
+                    Some(key.to_vec())
+                }
+                None => None,
+            };
+            let (key, is_there) = match (partition.overlay.next(&after), stored) {
+                (Some((changed, is_there)), stored)
+                    if stored.as_deref().is_none_or(|stored| *changed <= *stored) =>
+                {
+                    (changed, is_there)
+                }
+                (_, Some(stored)) => (stored, true),
+                _ => return Ok(None),
+            };
+            if !key.starts_with(prefix) {
+                return Ok(None);
+            }
+            if is_there {
+                return Ok(Some(key));
+            }
+            after = key;
+        }
     }
 
     /// Sets the value of a key; none deletes it. In memory until the next checkpoint.

@@ -16,6 +16,7 @@ pub mod observe;
 pub mod once;
 pub mod profile;
 mod recent;
+pub mod rules;
 pub mod runtime;
 mod service;
 mod state_record;

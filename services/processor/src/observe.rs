@@ -12,6 +12,7 @@
 //! When it fails: a touchpoint that cannot be read goes to the dead letters, whole; everything else aborts the
 //! transaction, and the stage starts anew from what was committed.
 
+mod backlog;
 mod deciding;
 mod goals;
 mod identities;
@@ -33,28 +34,37 @@ use tributary_core::identifier::{Identifier, IdentifierType};
 use tributary_core::identity::{Changes, NodeId, Observation, Rules};
 use tributary_core::time::Timestamp;
 
+use self::backlog::{Backlog, Piece};
 use self::goals::Goals;
 use self::links::{Observed, Sight};
 use self::reading::Reading;
 use self::sending::{Encoders, Sending};
 use self::stored::{Known, More, StoredEvent, StoredOrder, Timeline};
 use self::waiting::Waiting;
-use self::word::Word;
+use self::word::{Said, Word};
 use self::workspaces::Workspaces;
+use crate::rules;
 use crate::runtime::stage::{Broken, Input, Outputs, Poison, Stage, Store};
 
-/// Where a partition's revision stands in its store.
+/// Where a partition's revision stands in its store, and whether there was a backlog when it was written.
 const REVISION_KEY: &[u8] = b"v";
 
 /// What the stage is told.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The rules of identity.
-    pub rules: Rules,
+    /// The rules of identity by workspace, as configured; under version 0 they are published as the next.
+    pub rules: BTreeMap<String, Rules>,
     /// Events of each goal, by the goal's slug.
     pub goals: BTreeMap<String, Vec<String>>,
     /// How many events of timelines are kept decoded in memory; the rest is read again from the store.
     pub cached_events: usize,
+    /// How much of a change of the graph is worked on in one flush, in events and links; the rest waits for the next.
+    pub slice: usize,
+}
+
+impl Settings {
+    /// A slice that takes about a tenth of a second.
+    pub const SLICE: usize = 20_000;
 }
 
 /// What the stage counted; the runtime's metrics read it.
@@ -85,6 +95,7 @@ pub type CountsSink = std::sync::Arc<dyn Fn(&Counts) + Send + Sync>;
 pub struct Observe {
     goals: Goals,
     cached_events: usize,
+    slice: usize,
     workspaces: Workspaces,
     partitions: BTreeSet<i32>,
     timelines: FxHashMap<Vec<u8>, Timeline>,
@@ -97,6 +108,9 @@ pub struct Observe {
     strangers: FxHashMap<(String, Identifier), BTreeSet<Vec<u8>>>,
     revisions: BTreeMap<i32, i64>,
     links_offset: i64,
+    backlog: Backlog,
+    /// A life before this one ended with a backlog, and nobody knows of what.
+    left_behind: bool,
     /// The side input is still at what was decided before the start.
     replaying: bool,
     /// Ends of links that were learned at the start beyond what was decided. What was last sent may have known some of
@@ -126,6 +140,7 @@ impl Observe {
         Self {
             goals: Goals::new(settings.goals),
             cached_events: settings.cached_events,
+            slice: settings.slice,
             workspaces: Workspaces::new(settings.rules),
             partitions: BTreeSet::new(),
             timelines: FxHashMap::default(),
@@ -136,6 +151,8 @@ impl Observe {
             strangers: FxHashMap::default(),
             revisions: BTreeMap::new(),
             links_offset: 0,
+            backlog: Backlog::default(),
+            left_behind: false,
             replaying: true,
             unsure: Vec::new(),
             undecided: Vec::new(),
@@ -154,60 +171,97 @@ impl Observe {
     fn end_replay(&mut self) {
         if std::mem::take(&mut self.replaying) {
             self.workspaces.settle();
+            self.workspaces.take_rules_changed();
         }
     }
 
-    /// The timelines of this instance that may be decided otherwise now.
-    fn dependents(
-        &mut self,
-        workspace: &str,
-        changes: &Changes,
-        outputs: &dyn Outputs,
-    ) -> Result<(), Broken> {
+    /// Takes a slice off the backlog: finds the timelines that depend on an identifier, marks those to be decided with
+    /// this flush, and returns what is to be told without a timeline.
+    fn take_slice(&mut self, outputs: &dyn Outputs) -> Result<Vec<(String, Piece)>, Broken> {
         let partitions = outputs.partitions("touchpoints");
-        let mut candidates: BTreeSet<Vec<u8>> = BTreeSet::new();
+        let (mut cost, mut told) = (0, Vec::new());
+        while cost < self.slice
+            && let Some((workspace, piece)) = self.backlog.take_piece()
+        {
+            let graph = self.workspaces.graph(&workspace);
+            let filed_under = match piece {
+                Piece::Identifier(node, _) => node,
+                Piece::Refusal(link) => graph.ends(link).0,
+            };
+            let identifier = graph.identifier(filed_under);
+            let own = keys::timeline(&workspace, identifier.r#type.name(), &identifier.value);
+            let mut has_timeline = false;
+            cost += 1;
+            if let Piece::Identifier(node, moved) = piece {
+                let others = if moved {
+                    self.dependents(&workspace, node)
+                } else {
+                    Vec::new()
+                };
+                cost += others.len();
+                for key in others {
+                    self.decide_again(key, outputs)?;
+                }
+                has_timeline = self.decide_again(own.clone(), outputs)?;
+            }
+            // An identifier with a timeline is told with it.
+            let is_mine = self.partitions.contains(&keys::partition(&own, partitions));
+            let says = !matches!(piece, Piece::Identifier(_, false));
+            if is_mine && says && !has_timeline {
+                told.push((workspace, piece));
+            }
+        }
+        while cost < self.slice
+            && let Some(key) = self.backlog.take_timeline(outputs)?
+        {
+            let partition = keys::partition(&key, partitions);
+            if !self.timelines.contains_key(&key)
+                && let Some(timeline) = Timeline::load(partition, &key, outputs)?
+            {
+                self.timelines.insert(key.clone(), timeline);
+            }
+            if let Some(timeline) = self.timelines.get_mut(&key) {
+                cost += 1 + timeline.events();
+                timeline.touched = true;
+                self.touched.insert(key);
+            }
+        }
+        Ok(told)
+    }
+
+    /// Whether this instance has a timeline of that key; then it is decided again.
+    fn decide_again(&mut self, key: Vec<u8>, outputs: &dyn Outputs) -> Result<bool, Broken> {
+        let partition = keys::partition(&key, outputs.partitions("touchpoints"));
+        let is_here = self.partitions.contains(&partition)
+            && (self.timelines.contains_key(&key) || stored::exists(partition, &key, outputs)?);
+        if is_here && !self.touched.contains(&key) {
+            self.backlog.add_timeline(key);
+        }
+        Ok(is_here)
+    }
+
+    /// Keys of the timelines, other than its own, that may be decided otherwise when the identifier changes.
+    fn dependents(&mut self, workspace: &str, node: NodeId) -> Vec<Vec<u8>> {
         let graph = self.workspaces.graph(workspace);
         let key_of = |node: NodeId| {
             let identifier = graph.identifier(node);
             keys::timeline(workspace, identifier.r#type.name(), &identifier.value)
         };
-        candidates.extend(changes.lines.iter().copied().map(key_of));
-        for node in &changes.identifiers {
-            candidates.insert(key_of(*node));
-            // A timeline depends on the persons on its events, and where its own identifier is blocked on all that is left.
-            let is_person = graph.identifier(*node).r#type.is_person();
-            candidates.extend(
-                graph
-                    .neighbours(*node)
-                    .filter(|other| is_person || graph.is_blocked(*other))
-                    .map(key_of),
-            );
-            if let Some(strangers) = self
-                .strangers
-                .get(&(workspace.to_owned(), graph.identifier(*node).clone()))
-            {
-                candidates.extend(strangers.iter().cloned());
-            }
+        // A timeline depends on the persons on its events, and where its own identifier is blocked on all that is left.
+        let identifier = graph.identifier(node);
+        let is_person = identifier.r#type.is_person();
+        let mut keys: Vec<Vec<u8>> = graph
+            .neighbours(node)
+            .filter(|other| is_person || graph.is_blocked(*other))
+            .map(key_of)
+            .collect();
+        if let Some(strangers) = self
+            .strangers
+            .get(&(workspace.to_owned(), identifier.clone()))
+        {
+            keys.extend(strangers.iter().cloned());
         }
-        for key in candidates {
-            let partition = keys::partition(&key, partitions);
-            if !self.partitions.contains(&partition) || self.touched.contains(&key) {
-                continue;
-            }
-            if !self.timelines.contains_key(&key) {
-                if !stored::exists(partition, &key, outputs)? {
-                    continue;
-                }
-                if let Some(timeline) = Timeline::load(partition, &key, outputs)? {
-                    self.timelines.insert(key.clone(), timeline);
-                }
-            }
-            if let Some(timeline) = self.timelines.get_mut(&key) {
-                timeline.touched = true;
-            }
-            self.touched.insert(key);
-        }
-        Ok(())
+        keys
     }
 
     /// Forgets the timelines that were not used for longest, once too many events are in memory.
@@ -257,15 +311,20 @@ impl Stage for Observe {
         self.partitions = partitions.iter().copied().collect();
         self.timelines.clear();
         self.touched.clear();
+        self.backlog.clear();
         self.waiting.clear();
         self.strangers.clear();
         self.revisions.clear();
         for partition in partitions {
-            let revision = match store.get(*partition, REVISION_KEY)? {
-                Some(revision) => stored::decode(&revision)?,
-                None => 0,
+            let (revision, left_behind) = match store.get(*partition, REVISION_KEY)? {
+                Some(record) => stored::decode(&record)?,
+                None => (0, false),
             };
             self.revisions.insert(*partition, revision);
+            if left_behind {
+                self.left_behind = true;
+                self.backlog.sweep(*partition);
+            }
             store.scan(*partition, b"x", &mut |_, record| {
                 let (workspace, rank, value, timeline): (String, u8, String, Vec<u8>) =
                     stored::decode(record)?;
@@ -288,11 +347,21 @@ impl Stage for Observe {
         let link: Link<'_> = match framing::decode(value) {
             Ok(link) => link,
             Err(error) => {
-                let (workspace, word) = word::read(value, &error)?;
-                if decided || self.started {
-                    word.tell(self.workspaces.graph(workspace));
-                } else {
-                    self.undecided.push((workspace.to_owned(), word));
+                let (workspace, said) = word::read(value, &error)?;
+                let counts_now = decided || self.started;
+                match said {
+                    Said::Word(word) if counts_now => {
+                        word.tell(self.workspaces.graph(workspace));
+                    }
+                    Said::Word(word) => self.undecided.push((workspace.to_owned(), word)),
+                    Said::Rules(rules) => {
+                        if let Err(broken) = self.workspaces.hear(workspace, rules) {
+                            self.broken = Some(broken);
+                        }
+                        if counts_now {
+                            self.workspaces.obey();
+                        }
+                    }
                 }
                 self.learned |= !decided;
                 return Ok(());
@@ -303,6 +372,7 @@ impl Stage for Observe {
             word::identifier(link.lower_type, link.lower_value)?,
         );
         let graph = self.workspaces.graph(link.workspace);
+        let source = graph.source(link.source);
         let (higher, lower) = (graph.intern(&higher), graph.intern(&lower));
         graph.observe(
             higher,
@@ -310,7 +380,7 @@ impl Stage for Observe {
             Observation {
                 first: link.first_seen,
                 last_day: link.last_day,
-                may_link: link.may_link,
+                source,
             },
         );
         if !decided {
@@ -321,6 +391,10 @@ impl Stage for Observe {
             }
         }
         Ok(())
+    }
+
+    fn begin(&mut self) -> Result<(), Broken> {
+        self.workspaces.unpublished().map(drop)
     }
 
     fn take(&mut self, input: &Input<'_>, store: &dyn Store) -> Result<(), Poison> {
@@ -351,10 +425,10 @@ impl Stage for Observe {
     }
 
     fn due(&self, _now: Timestamp) -> bool {
-        self.learned
+        self.learned || !self.started || !self.backlog.is_empty()
     }
 
-    fn flush(&mut self, _now: Timestamp, outputs: &mut dyn Outputs) -> Result<bool, Broken> {
+    fn flush(&mut self, now: Timestamp, outputs: &mut dyn Outputs) -> Result<bool, Broken> {
         if let Some(broken) = self.broken.take() {
             return Err(broken);
         }
@@ -368,15 +442,15 @@ impl Stage for Observe {
             outputs,
             encoders: &mut encoders,
             revision,
-            rules_version: self.workspaces.rules_version(),
+            rules_version: 0,
             links_offset: self.links_offset,
         };
-        let result = self.send_all(&mut sending);
+        let result = self.send_all(now, &mut sending);
         self.encoders = encoders;
         result?;
         self.evict();
         (self.report)(&self.counts);
-        Ok(false)
+        Ok(!self.backlog.is_empty())
     }
 }
 
@@ -453,7 +527,7 @@ impl Observe {
         Ok(known)
     }
 
-    fn send_all(&mut self, sending: &mut Sending<'_>) -> Result<(), Broken> {
+    fn send_all(&mut self, now: Timestamp, sending: &mut Sending<'_>) -> Result<(), Broken> {
         self.counts.links += self.observed.tell(&mut self.workspaces, sending)? as u64;
         for key in &self.touched {
             if let Some(timeline) = self.timelines.get_mut(key) {
@@ -463,22 +537,34 @@ impl Observe {
         let mut changes = self.workspaces.settle();
         if !std::mem::replace(&mut self.started, true) {
             self.compare_unsure(&mut changes);
+            for (workspace, rules) in self.workspaces.unpublished()? {
+                rules::written(&rules, &workspace, now, |record| sending.rules(record))?;
+            }
         }
-        for (workspace, changes) in &changes {
+        if self.workspaces.take_rules_changed() {
+            for partition in &self.partitions {
+                self.backlog.sweep(*partition);
+            }
+        }
+        if std::mem::take(&mut self.left_behind) {
+            changes.extend(self.workspaces.everything());
+        }
+        for (workspace, changes) in changes {
             self.counts.moved += changes.moved as u64;
-            self.dependents(workspace, changes, &*sending.outputs)?;
+            self.backlog.add(&workspace, changes);
         }
-        let touched = std::mem::take(&mut self.touched);
-        for key in &touched {
-            let Some(timeline) = self.timelines.get_mut(key) else {
+        let told = self.take_slice(&*sending.outputs)?;
+        for key in std::mem::take(&mut self.touched) {
+            let Some(timeline) = self.timelines.get_mut(&key) else {
                 continue;
             };
             timeline.touched = false;
             let graph = self.workspaces.graph(&timeline.header.workspace);
             timeline.intern(graph);
             timeline.used = self.flushes;
+            sending.rules_version = graph.rules().version;
             let spans =
-                deciding::settle(key, timeline, graph, &self.goals, &self.waiting, sending)?;
+                deciding::settle(&key, timeline, graph, &self.goals, &self.waiting, sending)?;
             if let Some(node) = timeline.node {
                 identities::tell(
                     graph,
@@ -489,29 +575,26 @@ impl Observe {
                     sending,
                 )?;
             }
-            timeline.save(key, sending)?;
+            timeline.save(&key, sending)?;
         }
         self.waiting.clear();
         let partitions = sending.outputs.partitions("touchpoints");
-        for (workspace, changes) in &changes {
-            let graph = self.workspaces.graph(workspace);
-            for node in &changes.identifiers {
-                let identifier = graph.identifier(*node);
-                let key = keys::timeline(workspace, identifier.r#type.name(), &identifier.value);
-                let partition = keys::partition(&key, partitions);
-                if self.partitions.contains(&partition) && !touched.contains(&key) {
-                    identities::tell(graph, workspace, *node, &[], partition, sending)?;
+        for (workspace, piece) in told {
+            let graph = self.workspaces.graph(&workspace);
+            sending.rules_version = graph.rules().version;
+            let filed = |node: NodeId| {
+                let identifier = graph.identifier(node);
+                let key = keys::timeline(&workspace, identifier.r#type.name(), &identifier.value);
+                keys::partition(&key, partitions)
+            };
+            match piece {
+                Piece::Identifier(node, _) => {
+                    identities::tell(graph, &workspace, node, &[], filed(node), sending)?;
                 }
-            }
-            for link in &changes.refusals {
-                let higher = graph.identifier(graph.ends(*link).0);
-                let partition = keys::partition(
-                    &keys::timeline(workspace, higher.r#type.name(), &higher.value),
-                    partitions,
-                );
-                if self.partitions.contains(&partition) {
+                Piece::Refusal(link) => {
+                    let partition = filed(graph.ends(link).0);
                     self.counts.refusals +=
-                        identities::tell_refusal(graph, workspace, *link, partition, sending)?;
+                        identities::tell_refusal(graph, &workspace, link, partition, sending)?;
                 }
             }
         }
@@ -522,7 +605,8 @@ impl Observe {
         }
         for (partition, revision) in &mut self.revisions {
             *revision = sending.revision;
-            sending.put(*partition, REVISION_KEY, Some(&*revision))?;
+            let record = (sending.revision, !self.backlog.is_empty());
+            sending.put(*partition, REVISION_KEY, Some(&record))?;
         }
         self.counts.identifiers = self.workspaces.size().0 as u64;
         Ok(())
@@ -542,6 +626,7 @@ impl Observe {
         for (workspace, word) in std::mem::take(&mut self.undecided) {
             word.tell(self.workspaces.graph(&workspace));
         }
+        self.workspaces.obey();
         changes.extend(self.workspaces.settle());
     }
 

@@ -1,21 +1,18 @@
 //! The composition of the processor: which stages run, set up by which part of the configuration.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use prometheus::{IntCounter, IntGauge};
-use tributary_core::identifier::IdentifierType;
-use tributary_core::identity::{Rules, SharedDevices};
 use tributary_core::kpi::Window;
 use tributary_platform::admin_http::Readiness;
-use tributary_platform::config::{self, Compression, Config};
+use tributary_platform::config::{Compression, Config};
 use tributary_platform::lifecycle::Scope;
 use tributary_platform::memory;
 use tributary_platform::metrics::Metrics;
 
 use crate::observe::{Counts, CountsSink, Observe};
 use crate::runtime::{self, Factory, RuntimeMetrics};
-use crate::{kpi, observe, once, profile};
+use crate::{kpi, observe, once, profile, rules};
 
 /// Events of an average timeline, by which `processor.cached_timelines` becomes a number of events.
 const EVENTS_PER_TIMELINE: usize = 20;
@@ -68,9 +65,17 @@ pub fn start(
 
 fn factories(config: &Config, metrics: &Metrics) -> [(&'static str, Factory); 4] {
     let settings = observe::Settings {
-        rules: rules(&config.identity),
+        rules: config
+            .workspaces
+            .iter()
+            .map(|workspace| {
+                let rules = rules::configured(workspace, &config.sources);
+                (workspace.name.clone(), rules)
+            })
+            .collect(),
         goals: config.kpi.goals.clone(),
         cached_events: config.processor.cached_timelines * EVENTS_PER_TIMELINE,
+        slice: observe::Settings::SLICE,
     };
     let observed = ObserveMetrics::new(metrics);
     let profiles = profile::Options {
@@ -95,37 +100,6 @@ fn factories(config: &Config, metrics: &Metrics) -> [(&'static str, Factory); 4]
         ),
         ("kpi", Arc::new(move || Box::new(kpi::Stage::new(kpis)))),
     ]
-}
-
-/// The rules of identity, from the configuration; types it does not name keep their default limit.
-fn rules(identity: &config::Identity) -> Rules {
-    let mut rules = Rules {
-        hub_above: identity.hub,
-        device_bridges: identity.device_bridges,
-        consent_required: identity.consent_required,
-        shared_devices: match identity.shared_devices {
-            config::SharedDevices::Last => SharedDevices::Nearest,
-            config::SharedDevices::Certain => SharedDevices::Certain,
-        },
-        blocked_values: identity
-            .blocked_values
-            .iter()
-            .map(|value| value.to_lowercase())
-            .collect::<BTreeSet<_>>(),
-        // What is no pattern was refused when the configuration was read.
-        blocked_patterns: identity
-            .blocked_patterns
-            .iter()
-            .filter_map(|pattern| pattern.parse().ok())
-            .collect(),
-        ..Rules::default()
-    };
-    for (name, limit) in &identity.limits {
-        if let Some(r#type) = IdentifierType::named(name) {
-            rules.limits[usize::from(r#type.0)] = *limit;
-        }
-    }
-    rules
 }
 
 /// What operations sees of stitching.

@@ -1,12 +1,13 @@
 //! L1 and L2 on the observe stage: in whatever order, batches and duplicates touchpoints arrive, whenever operations are
-//! entered and undone, and whenever the stage is restarted from its state, what it has sent in the end says the same.
+//! entered and undone and rules published, in slices of whatever size, and whenever the stage is restarted from its state,
+//! what it has sent in the end says the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use proptest::prelude::*;
 use tributary_contracts::wire::{
-    Activity, Atom, Campaign, Claim, Consent, Identifier, Identity, Operation, OperationKind,
+    self, Activity, Atom, Campaign, Claim, Consent, Identifier, Identity, Operation, OperationKind,
     Order, OrderKind, Override, Refusal, ResolvedTouchpoint, Session, Subject, Touchpoint,
 };
 use tributary_contracts::{framing, keys};
@@ -14,6 +15,7 @@ use tributary_core::identity::Rules;
 use tributary_core::money::Amount;
 use tributary_core::time::{SECOND, Timestamp};
 use tributary_processor::observe::{Observe, Settings};
+use tributary_processor::rules;
 use tributary_processor::runtime::memory::MemoryOutputs;
 use tributary_processor::runtime::stage::{Input, Stage};
 use uuid::Uuid;
@@ -44,11 +46,60 @@ struct Entered {
     undoes: Option<Uuid>,
 }
 
+/// A version of the rules.
+#[derive(Clone, Debug)]
+struct Ruled {
+    version: i64,
+    consent_required: bool,
+    certain: bool,
+    device_bridges: bool,
+    pixel_links: bool,
+    blocks: bool,
+    hub: i32,
+    emails: i32,
+}
+
+impl Ruled {
+    /// Hands `to` the record that publishes them.
+    fn record<R>(&self, to: impl FnOnce(&wire::Rules<'_>) -> R) -> R {
+        to(&wire::Rules {
+            workspace: "default",
+            version: self.version,
+            published_at: Timestamp(0),
+            device_bridges: self.device_bridges,
+            shared_devices: if self.certain {
+                wire::SharedDevices::Certain
+            } else {
+                wire::SharedDevices::Last
+            },
+            consent_required: self.consent_required,
+            hub: self.hub,
+            limits: BTreeMap::from([("email", self.emails)]),
+            blocked_values: Vec::new(),
+            blocked_patterns: if self.blocks {
+                vec!["e*1@x"]
+            } else {
+                Vec::new()
+            },
+            sources_without_links: if self.pixel_links {
+                Vec::new()
+            } else {
+                vec!["pixel"]
+            },
+        })
+    }
+
+    fn rules(&self) -> Rules {
+        self.record(rules::read).expect("rules of this version")
+    }
+}
+
 /// What comes to the stage.
 #[derive(Clone, Debug)]
 enum Step {
     Touchpoint(Sent),
     Operation(Entered),
+    Rules(Ruled),
 }
 
 fn operation(entered: &Entered) -> Vec<u8> {
@@ -68,18 +119,19 @@ fn operation(entered: &Entered) -> Vec<u8> {
     framing::encode(&operation).expect("an operation")
 }
 
-fn stage(consent_required: bool) -> Observe {
+fn stage(ruled: &Ruled, slice: usize) -> Observe {
     let goals = BTreeMap::from([("purchase".to_owned(), vec!["Order Completed".to_owned()])]);
+    // Started as it is configured, which states no version.
     let rules = Rules {
-        hub_above: 3,
-        consent_required,
-        ..Rules::default()
+        version: 0,
+        ..ruled.rules()
     };
     Observe::new(
         Settings {
-            rules,
+            rules: BTreeMap::from([("default".to_owned(), rules)]),
             goals,
             cached_events: 30,
+            slice,
         },
         Arc::new(|_| {}),
     )
@@ -182,27 +234,37 @@ fn touchpoint(sent: &Sent) -> (Vec<u8>, Vec<u8>) {
 
 /// The stage between topics in memory: what it sends to the links log comes back to it.
 struct Run {
-    consent_required: bool,
+    /// The newest rules, as the stage is configured at the next start.
+    ruled: Ruled,
+    slice: usize,
     stage: Observe,
     outputs: MemoryOutputs,
     links: Vec<Vec<u8>>,
     learned: usize,
+    /// Of the links log, what is committed as taken into account.
+    committed: usize,
     seen: usize,
+    is_starting: bool,
 }
 
 impl Run {
-    fn new(consent_required: bool) -> Self {
+    /// Under its first rules, which are published.
+    fn new(ruled: &Ruled, slice: usize) -> Self {
         let mut run = Self {
-            consent_required,
-            stage: stage(consent_required),
+            ruled: ruled.clone(),
+            slice,
+            stage: stage(ruled, slice),
             outputs: MemoryOutputs::default(),
             links: Vec::new(),
             learned: 0,
+            committed: 0,
             seen: 0,
+            is_starting: true,
         };
         run.stage
             .assigned(&PARTITIONS, &run.outputs)
             .expect("an empty store");
+        run.flush();
         run
     }
 
@@ -210,6 +272,17 @@ impl Run {
         let sent = match step {
             Step::Touchpoint(sent) => sent,
             Step::Operation(entered) => return self.links.push(operation(entered)),
+            Step::Rules(ruled) => {
+                // A processor that has not begun would be refused, as configured with older rules.
+                if self.is_starting {
+                    self.flush();
+                }
+                if ruled.version > self.ruled.version {
+                    self.ruled = ruled.clone();
+                }
+                let record = ruled.record(|record| framing::encode(record).expect("rules"));
+                return self.links.push(record);
+            }
         };
         let (key, value) = touchpoint(sent);
         let partition = keys::partition(&key, 4);
@@ -237,6 +310,7 @@ impl Run {
             self.stage.learn(&input, false).expect("readable");
         }
         self.learned = self.links.len();
+        self.is_starting = false;
         self.stage
             .flush(Timestamp(0), &mut self.outputs)
             .expect("memory");
@@ -246,11 +320,13 @@ impl Run {
             }
         }
         self.seen = self.outputs.sent.len();
+        self.committed = self.learned;
     }
 
     /// All that was not flushed is lost, as after a kill; the state and the topics stay.
     fn restart(&mut self) {
-        self.stage = stage(self.consent_required);
+        self.is_starting = true;
+        self.stage = stage(&self.ruled, self.slice);
         self.stage
             .assigned(&PARTITIONS, &self.outputs)
             .expect("the store");
@@ -262,7 +338,7 @@ impl Run {
                 value: Some(link),
             };
             self.stage
-                .learn(&input, offset < self.learned)
+                .learn(&input, offset < self.committed)
                 .expect("readable");
         }
         self.learned = self.links.len();
@@ -270,7 +346,12 @@ impl Run {
 
     fn said(mut self) -> Said {
         self.flush();
-        self.flush();
+        let mut flushes = 0;
+        while self.learned < self.links.len() || self.stage.due(Timestamp(0)) {
+            self.flush();
+            flushes += 1;
+            assert!(flushes < 10_000, "it comes to no end");
+        }
         let compacted = self.outputs.compacted();
         let mut said = Said::default();
         let mut messages: BTreeMap<String, (String, i64, bool, bool, String, String)> =
@@ -480,26 +561,56 @@ fn operations() -> impl Strategy<Value = Vec<Step>> {
     })
 }
 
-fn world() -> impl Strategy<Value = Vec<Step>> {
-    (touchpoints(), operations())
-        .prop_map(|(touchpoints, operations)| touchpoints.into_iter().chain(operations).collect())
+/// The first rules, and what comes.
+fn world() -> impl Strategy<Value = (Ruled, Vec<Step>)> {
+    let ruled = (
+        prop::bool::weighted(0.2),
+        any::<bool>(),
+        any::<bool>(),
+        any::<bool>(),
+        any::<bool>(),
+        1..4_i32,
+        1..3_i32,
+    );
+    let versions = prop::collection::vec(ruled, 1..4).prop_map(|versions| {
+        let number = |(
+            version,
+            (consent_required, certain, device_bridges, pixel_links, blocks, hub, emails),
+        )| Ruled {
+            version,
+            consent_required,
+            certain,
+            device_bridges,
+            pixel_links,
+            blocks,
+            hub,
+            emails,
+        };
+        (1..).zip(versions).map(number).collect::<Vec<_>>()
+    });
+    (versions, touchpoints(), operations()).prop_map(|(versions, touchpoints, operations)| {
+        let mut versions = versions.into_iter();
+        let first = versions.next().expect("at least one");
+        let steps = touchpoints.into_iter().chain(operations);
+        (first, steps.chain(versions.map(Step::Rules)).collect())
+    })
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 20000, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_same_touchpoints_and_operations_in_any_order_with_restarts_say_the_same_in_the_end(
-        (world, other, breaks) in world().prop_flat_map(|world| {
+    fn the_same_touchpoints_operations_and_rules_in_any_order_with_restarts_say_the_same_in_the_end(
+        (first, world, other, breaks) in world().prop_flat_map(|(first, world)| {
             let doubled: Vec<Step> = world.iter().chain(world.iter().step_by(4)).cloned().collect();
             let breaks = prop::collection::vec(0..8_u8, doubled.len());
-            (Just(world), Just(doubled).prop_shuffle(), breaks)
+            (Just(first), Just(world), Just(doubled).prop_shuffle(), breaks)
         }),
-        consent_required in prop::bool::weighted(0.2),
+        slice in 1..40_usize,
     ) {
-        let mut one = Run::new(consent_required);
+        let mut one = Run::new(&first, Settings::SLICE);
         world.iter().for_each(|step| one.take(step));
-        let mut two = Run::new(consent_required);
+        let mut two = Run::new(&first, slice);
         for (step, then) in other.iter().zip(breaks) {
             two.take(step);
             match then {

@@ -77,7 +77,12 @@ pub(crate) static TOPICS: &[Topic] = &[
     },
     Topic {
         name: "links",
-        tables: &[&table::LINKS, &table::OPERATIONS, &table::CONSENTS],
+        tables: &[
+            &table::LINKS,
+            &table::OPERATIONS,
+            &table::CONSENTS,
+            &table::RULES,
+        ],
         encode: stitching::logged,
     },
     Topic {

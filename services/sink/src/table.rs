@@ -82,6 +82,13 @@ pub(crate) static CONSENTS: Table = Table {
     columns: "workspace, identifier_type, identifier_value, partition, decided_at, granted, kafka_partition, kafka_offset",
 };
 
+pub(crate) static RULES: Table = Table {
+    name: "rules_entries",
+    keeps: Keeps::OneRowAKey,
+    columns: "workspace, version, published_at, device_bridges, shared_devices, consent_required, hub, limits, blocked_values, \
+              blocked_patterns, sources_without_links, kafka_partition, kafka_offset",
+};
+
 pub(crate) static PROFILES: Table = Table {
     name: "profiles",
     keeps: Keeps::OneRowAKey,

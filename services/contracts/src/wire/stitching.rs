@@ -7,7 +7,7 @@ use tributary_core::ids::{ProfileId, SessionId};
 use tributary_core::time::Timestamp;
 use uuid::Uuid;
 
-use crate::keys;
+use crate::{framing, keys};
 
 super::message!(
     Link = "link",
@@ -17,6 +17,7 @@ super::message!(
     Override = "override",
     Operation = "operation",
     StitchingConsent = "stitching_consent",
+    Rules = "rules",
 );
 
 /// One partition's whole knowledge of one link from one source.
@@ -34,7 +35,7 @@ pub struct Link<'a> {
     pub lower_value: &'a str,
     /// The source that saw both on one event.
     pub source: &'a str,
-    /// Whether that source may link.
+    /// Whether an event with both said that its source may link; the rules decide.
     pub may_link: bool,
     /// The partition of the touchpoints that observed it; the only writer.
     pub partition: i32,
@@ -142,6 +143,75 @@ impl Operation<'_> {
     #[must_use]
     pub fn key(&self) -> Vec<u8> {
         keys::joined(&[self.workspace, "operation", &self.operation_id.to_string()])
+    }
+}
+
+/// A version of a workspace's rules of identity; stands on the links log, and the newest is in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rules<'a> {
+    /// The tenant.
+    pub workspace: &'a str,
+    /// Its number, from 1; of two records with one number the first counts.
+    pub version: i64,
+    /// When a processor that was configured so published it.
+    pub published_at: Timestamp,
+    /// Whether a device may join two persons.
+    pub device_bridges: bool,
+    /// Whose a session without a login is on a shared device: the last login's before it, or only theirs who agree.
+    pub shared_devices: SharedDevices,
+    /// Whether both ends of a link must have agreed to stitching.
+    pub consent_required: bool,
+    /// An identifier linked to more values of one person type than this joins nobody.
+    pub hub: i32,
+    /// How many identifiers of a type one profile may hold.
+    #[serde(borrow)]
+    pub limits: BTreeMap<&'a str, i32>,
+    /// Values that identify nobody, in lower case, of any type.
+    pub blocked_values: Vec<&'a str>,
+    /// The same with * for any text, with or without a type before it.
+    pub blocked_patterns: Vec<&'a str>,
+    /// Sources whose sight of two identifiers makes no link.
+    pub sources_without_links: Vec<&'a str>,
+}
+
+/// See the schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SharedDevices {
+    /// `last`.
+    Last,
+    /// `certain`.
+    Certain,
+}
+
+impl SharedDevices {
+    /// Its name, as in the schema.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Last => "last",
+            Self::Certain => "certain",
+        }
+    }
+}
+
+impl Rules<'_> {
+    /// The record's key on the links log. Compaction keeps every version, and of two with one number both, because the
+    /// first counts: so a hash of what it says is part of it.
+    #[must_use]
+    pub fn key(&self) -> Vec<u8> {
+        let says = Self {
+            published_at: Timestamp(0),
+            ..self.clone()
+        };
+        let bytes = framing::encode(&says).unwrap_or_default();
+        let hash = xxhash_rust::xxh3::xxh3_64(&bytes);
+        keys::joined(&[
+            self.workspace,
+            "rules",
+            &self.version.to_string(),
+            &format!("{hash:016x}"),
+        ])
     }
 }
 

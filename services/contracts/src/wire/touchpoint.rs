@@ -50,7 +50,7 @@ pub struct Touchpoint<'a> {
     pub bot: bool,
     /// From a source declared historic: its times are not corrected and its messages are known for as long as they are kept.
     pub historic: bool,
-    /// Whether the source may make links.
+    /// Whether the source might make links by ingest's configuration; the rules decide.
     pub may_link: bool,
     /// Event time: computed once from this message alone.
     pub occurred_at: Timestamp,

@@ -192,8 +192,8 @@ fn order(graph: &Graph, link: LinkId) -> Order<'_> {
         graph.identifier(known.lower),
     );
     let devices = u8::from(!higher.r#type.is_person()) + u8::from(!lower.r#type.is_person());
-    let (first, last_day) = known
-        .seen
+    let (first, last_day) = graph
+        .seen(link)
         .map_or((Timestamp(0), 0), |seen| (seen.first, seen.last_day));
     (
         !known.pinned,
@@ -259,11 +259,7 @@ fn earliest(graph: &Graph, node: NodeId) -> Timestamp {
         .links
         .iter()
         .filter(|link| graph.is_usable(**link))
-        .map(|link| {
-            graph.links[link.0 as usize]
-                .seen
-                .map_or(Timestamp(0), |seen| seen.first)
-        })
+        .map(|link| graph.seen(*link).map_or(Timestamp(0), |seen| seen.first))
         .min()
         .unwrap_or(Timestamp(i64::MAX))
 }

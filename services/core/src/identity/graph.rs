@@ -35,28 +35,83 @@ pub(super) struct Link {
     /// The higher identifier.
     pub(super) higher: NodeId,
     pub(super) lower: NodeId,
-    /// Over the sources that may link; none while only others have seen it.
-    pub(super) seen: Option<Seen>,
+    sights: Sights,
     pub(super) pinned: bool,
     pub(super) cut: bool,
     pub(super) refusal: Option<Refusal>,
 }
 
-#[derive(Clone, Copy, Debug)]
+/// What each source has seen of a link; most are seen by one.
+#[derive(Debug)]
+enum Sights {
+    None,
+    One(Observation),
+    Several(Box<Vec<Observation>>),
+}
+
+impl Sights {
+    fn all(&self) -> &[Observation] {
+        match self {
+            Self::None => &[],
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Several(all) => all,
+        }
+    }
+
+    fn add(&mut self, sight: Observation) {
+        let known = match self {
+            Self::None => None,
+            Self::One(one) => Some(one).filter(|known| known.source == sight.source),
+            Self::Several(all) => all.iter_mut().find(|known| known.source == sight.source),
+        };
+        if let Some(known) = known {
+            known.join(sight);
+            return;
+        }
+        *self = match std::mem::replace(self, Self::None) {
+            Self::None => Self::One(sight),
+            Self::One(one) => Self::Several(Box::new(vec![one, sight])),
+            Self::Several(mut all) => {
+                all.push(sight);
+                Self::Several(all)
+            }
+        };
+    }
+}
+
+/// When a link was seen, by the sources that may link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Seen {
     pub(super) first: Timestamp,
     pub(super) last_day: i32,
 }
 
-/// That two identifiers were seen on one event, or on several.
+/// A source in the graph; see [`NodeId`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourceId(u16);
+
+/// That a source has seen two identifiers on one event, or on several.
 #[derive(Clone, Copy, Debug)]
 pub struct Observation {
     /// Event time of the first.
     pub first: Timestamp,
     /// UTC day of the last.
     pub last_day: i32,
-    /// Whether the source that saw it may link.
-    pub may_link: bool,
+    /// Who saw it.
+    pub source: SourceId,
+}
+
+impl Observation {
+    fn join(&mut self, other: Self) {
+        self.first = self.first.min(other.first);
+        self.last_day = self.last_day.max(other.last_day);
+    }
+}
+
+#[derive(Debug)]
+struct Source {
+    name: String,
+    may_link: bool,
 }
 
 /// What [`Graph::settle`] changed.
@@ -84,6 +139,7 @@ pub struct Graph {
     pairs: FxHashMap<(NodeId, NodeId), LinkId>,
     pub(super) separated: FxHashMap<NodeId, FxHashSet<NodeId>>,
     operations: Operations,
+    sources: Vec<Source>,
     touched: FxHashSet<NodeId>,
     /// Identifiers and lines of the next settlement's changes, as far as no resolution finds them.
     changed: FxHashSet<NodeId>,
@@ -104,6 +160,7 @@ impl Graph {
             pairs: FxHashMap::default(),
             separated: FxHashMap::default(),
             operations: Operations::default(),
+            sources: Vec::new(),
             touched: FxHashSet::default(),
             changed: FxHashSet::default(),
             lines: FxHashSet::default(),
@@ -168,35 +225,56 @@ impl Graph {
         self.index.get(identifier).copied()
     }
 
+    /// The source of that name, made where it is new.
+    ///
+    /// # Panics
+    /// At 65,536 sources in one workspace.
+    pub fn source(&mut self, name: &str) -> SourceId {
+        let known = self.sources.iter().position(|source| source.name == name);
+        let place = known.unwrap_or_else(|| {
+            self.sources.push(Source {
+                name: name.to_owned(),
+                may_link: !self.rules.sources_without_links.contains(name),
+            });
+            self.sources.len() - 1
+        });
+        SourceId(u16::try_from(place).expect("a workspace has under 65,536 sources"))
+    }
+
     /// Takes in that two identifiers were seen together. Two of one person type are no link.
     pub fn observe(&mut self, one: NodeId, other: NodeId, observation: Observation) {
         let Some(link) = self.link(one, other) else {
             return;
         };
-        if !observation.may_link {
-            return;
-        }
-        let link = &mut self.links[link.0 as usize];
-        let seen = match link.seen {
-            None => Seen {
-                first: observation.first,
-                last_day: observation.last_day,
-            },
-            Some(seen) => Seen {
-                first: seen.first.min(observation.first),
-                last_day: seen.last_day.max(observation.last_day),
-            },
-        };
-        if link
-            .seen
-            .is_none_or(|before| (before.first, before.last_day) != (seen.first, seen.last_day))
-        {
-            let is_new = link.seen.replace(seen).is_none();
-            let ends = [link.higher, link.lower];
+        let before = self.seen(link);
+        self.links[link.0 as usize].sights.add(observation);
+        if self.seen(link) != before {
+            let ends: [NodeId; 2] = self.ends(link).into();
             self.touched.extend(ends);
-            if is_new {
+            if before.is_none() {
                 self.lines_between(ends);
             }
+        }
+    }
+
+    /// Takes in other rules; what was observed and entered under the old ones stands. Which lines events are on and whose
+    /// sessions are hangs on rules, too: whoever keeps timelines decides all of them again, known here or not.
+    pub fn obey(&mut self, rules: Rules) {
+        if self.rules.say_the_same(&rules) {
+            self.rules.version = rules.version;
+            return;
+        }
+        self.rules = rules;
+        for source in &mut self.sources {
+            source.may_link = !self.rules.sources_without_links.contains(&source.name);
+        }
+        for number in 0..self.nodes.len() {
+            let node = NodeId(number as u32);
+            let blocked = self.blocks(&self.nodes[number].identifier);
+            if std::mem::replace(&mut self.nodes[number].blocked, blocked) != blocked {
+                self.changed.insert(node);
+            }
+            self.touched.insert(node);
         }
     }
 
@@ -435,7 +513,7 @@ impl Graph {
             Some((_, granted)) => granted,
             None => !self.rules.consent_required,
         };
-        (link.pinned || (link.seen.is_some() && !link.cut))
+        (link.pinned || (!link.cut && self.is_seen(link)))
             && !(higher.blocked || lower.blocked)
             && !self
                 .separated
@@ -443,6 +521,32 @@ impl Graph {
                 .is_some_and(|partners| partners.contains(&link.lower))
             && agrees(higher)
             && agrees(lower)
+    }
+
+    /// When the sources that may link have seen it; none while only others have.
+    pub(super) fn seen(&self, link: LinkId) -> Option<Seen> {
+        let sights = self.links[link.0 as usize].sights.all().iter();
+        sights
+            .filter(|sight| self.may_link(sight.source))
+            .map(|sight| Seen {
+                first: sight.first,
+                last_day: sight.last_day,
+            })
+            .reduce(|one, other| Seen {
+                first: one.first.min(other.first),
+                last_day: one.last_day.max(other.last_day),
+            })
+    }
+
+    fn is_seen(&self, link: &Link) -> bool {
+        link.sights
+            .all()
+            .iter()
+            .any(|sight| self.may_link(sight.source))
+    }
+
+    fn may_link(&self, source: SourceId) -> bool {
+        self.sources[usize::from(source.0)].may_link
     }
 
     pub(super) fn other_end(&self, link: LinkId, node: NodeId) -> NodeId {
@@ -480,7 +584,7 @@ impl Graph {
         self.links.push(Link {
             higher,
             lower,
-            seen: None,
+            sights: Sights::None,
             pinned: false,
             cut: false,
             refusal: None,
@@ -502,7 +606,7 @@ impl Graph {
         known.links.iter().any(|link| {
             let r#type = self.identifier(self.other_end(*link, node)).r#type;
             if !r#type.is_person()
-                || self.links[link.0 as usize].seen.is_none()
+                || !self.is_seen(&self.links[link.0 as usize])
                 || !self.is_usable(*link)
             {
                 return false;

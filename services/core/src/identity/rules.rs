@@ -32,6 +32,15 @@ pub enum NoPattern {
     Value,
 }
 
+impl std::fmt::Display for Pattern {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(r#type) = self.r#type {
+            write!(formatter, "{}:", r#type.name())?;
+        }
+        formatter.write_str(&self.parts.join("*"))
+    }
+}
+
 impl std::str::FromStr for Pattern {
     type Err = NoPattern;
 
@@ -97,6 +106,8 @@ pub struct Rules {
     pub shared_devices: SharedDevices,
     /// Whether both ends of a link must have agreed to stitching.
     pub consent_required: bool,
+    /// Sources whose sight of two identifiers makes no link, such as a pixel.
+    pub sources_without_links: BTreeSet<String>,
 }
 
 impl Default for Rules {
@@ -111,11 +122,23 @@ impl Default for Rules {
             device_bridges: false,
             shared_devices: SharedDevices::Nearest,
             consent_required: false,
+            sources_without_links: BTreeSet::new(),
         }
     }
 }
 
 impl Rules {
+    /// Whether they say the same, under whatever version.
+    #[must_use]
+    pub fn say_the_same(&self, other: &Self) -> bool {
+        let version = other.version;
+        *other
+            == Self {
+                version,
+                ..self.clone()
+            }
+    }
+
     /// Whether the identifier is taken from every event.
     #[must_use]
     pub fn blocks(&self, identifier: &Identifier) -> bool {
@@ -181,6 +204,7 @@ mod tests {
         let blocks = |r#type, value| rules.blocks(&Identifier::new(r#type, value));
         assert!(blocks(IdentifierType::EMAIL, "Test-1@shop.example"));
         assert!(!blocks(IdentifierType::USER_ID, "test-1"));
+        assert_eq!(rules.blocked_patterns[0].to_string(), "email:test*");
         assert_eq!(pattern("test"), Err(NoPattern::Value));
         assert_eq!(pattern("**"), Err(NoPattern::Everything));
         assert_eq!(pattern("email:*"), Err(NoPattern::Everything));

@@ -16,7 +16,7 @@ pub(crate) struct Seen {
     pub(crate) message: String,
     pub(crate) seconds: i64,
     pub(crate) identifiers: Vec<Identifier>,
-    pub(crate) may_link: bool,
+    pub(crate) source: String,
     pub(crate) consent: Option<bool>,
 }
 
@@ -55,6 +55,7 @@ impl World {
             .iter()
             .map(|identifier| self.graph.intern(identifier))
             .collect();
+        let source = self.graph.source(&event.source);
         for (index, one) in nodes.iter().enumerate() {
             for other in &nodes[index + 1..] {
                 let ends = [self.graph.identifier(*one), self.graph.identifier(*other)];
@@ -71,7 +72,7 @@ impl World {
                     Observation {
                         first: at,
                         last_day: at.day(),
-                        may_link: event.may_link,
+                        source,
                     },
                 );
             }

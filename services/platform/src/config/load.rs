@@ -194,6 +194,7 @@ impl Layers {
 
 fn read(origin: &str, table: &Table) -> Result<Config, Error> {
     let mut table = table.clone();
+    inherit_identity(&mut table);
     inherit(&mut table, "workspace", "workspaces");
     inherit(&mut table, "source", "sources");
     Config::deserialize_table(table).map_err(|error| Error::Invalid {
@@ -214,6 +215,18 @@ fn inherit(table: &mut Table, pattern: &str, list: &str) {
             merge(&mut whole, std::mem::take(entry));
             *entry = whole;
         }
+    }
+}
+
+/// A workspace has from `[identity]` what it does not state itself.
+fn inherit_identity(table: &mut Table) {
+    let identity = table.get("identity").and_then(Value::as_table).cloned();
+    let workspace = table.get_mut("workspace").and_then(Value::as_table_mut);
+    if let (Some(mut whole), Some(workspace)) = (identity, workspace) {
+        if let Some(Value::Table(own)) = workspace.remove("identity") {
+            merge(&mut whole, own);
+        }
+        workspace.insert("identity".to_owned(), Value::Table(whole));
     }
 }
 

@@ -80,6 +80,8 @@ pub struct Workspace {
     pub time_zone: String,
     /// ISO 3166 code for phone numbers without country code; empty when there is none.
     pub phone_region: String,
+    /// `[identity]`, but for what the workspace states itself.
+    pub identity: Identity,
 }
 
 /// Something that sends events.
@@ -199,6 +201,8 @@ pub enum SharedDevices {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Identity {
+    /// Number of these rules; 0 is the next.
+    pub version: i64,
     /// Whether a device may join people.
     pub device_bridges: bool,
     /// Who owns what nobody logged in for.

@@ -18,7 +18,10 @@ pub(super) fn complete(config: &mut Config) -> Result<(), String> {
     take_credentials(config)?;
     check_workspaces(config)?;
     check_sources(config)?;
-    check_identity(&config.identity)?;
+    check_identity("identity", &config.identity)?;
+    for workspace in &config.workspaces {
+        check_identity("workspaces.identity", &workspace.identity)?;
+    }
     check_limits(config)
 }
 
@@ -158,33 +161,39 @@ fn check_name(key: &str, name: &str) -> Result<(), String> {
     }
 }
 
-fn check_identity(identity: &Identity) -> Result<(), String> {
+fn check_identity(section: &str, identity: &Identity) -> Result<(), String> {
     for (name, limit) in &identity.limits {
         if IdentifierType::named(name).is_none() {
             let names: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
             return Err(format!(
-                "`identity.limits.{name}`: there is no such type; there are {}",
+                "`{section}.limits.{name}`: there is no such type; there are {}",
                 names.join(", ")
             ));
         }
         if *limit == 0 {
             return Err(format!(
-                "`identity.limits.{name}`: must be at least 1: a profile holds each of its identifiers"
+                "`{section}.limits.{name}`: must be at least 1: a profile holds each of its identifiers"
             ));
         }
     }
     if identity.hub == 0 {
-        return Err(
-            "`identity.hub`: must be at least 1: with 0 a single login makes a device a hub"
-                .to_owned(),
-        );
+        return Err(format!(
+            "`{section}.hub`: must be at least 1: with 0 a single login makes a device a hub"
+        ));
     }
     if identity.blocked_values.iter().any(String::is_empty) {
-        return Err("`identity.blocked_values`: has an empty value: leave it out".to_owned());
+        return Err(format!(
+            "`{section}.blocked_values`: has an empty value: leave it out"
+        ));
+    }
+    if identity.version < 0 {
+        return Err(format!(
+            "`{section}.version`: must be 0 for the next, or the number of the rules"
+        ));
     }
     for text in &identity.blocked_patterns {
         text.parse::<Pattern>()
-            .map_err(|error| format!("`identity.blocked_patterns`: `{text}` {error}"))?;
+            .map_err(|error| format!("`{section}.blocked_patterns`: `{text}` {error}"))?;
     }
     Ok(())
 }

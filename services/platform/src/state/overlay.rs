@@ -1,6 +1,7 @@
 //! Changes that the store does not hold yet.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::{Arc, Weak};
 
 /// Keys with their new value; none where it was deleted.
@@ -45,6 +46,21 @@ impl Overlay {
             known.extend(below.map(|(key, value)| (key.clone(), value.clone())));
         }
         known
+    }
+
+    /// The first key behind `after` of which something is known, and whether it has a value.
+    pub(super) fn next(&self, after: &[u8]) -> Option<(Vec<u8>, bool)> {
+        let behind = (Bound::Excluded(after), Bound::Unbounded);
+        let first = |layer: &Changes| {
+            let (key, value) = layer.range::<[u8], _>(behind).next()?;
+            Some((key.to_vec(), value.is_some()))
+        };
+        let written = self.written.upgrade().and_then(|written| first(&written));
+        match (first(&self.changed), written) {
+            (Some(changed), Some(written)) if written.0 < changed.0 => Some(written),
+            (Some(changed), _) => Some(changed),
+            (None, written) => written,
+        }
     }
 
     /// Hands over what changed; it stays readable here until the last holder drops it.

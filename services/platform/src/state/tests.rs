@@ -22,6 +22,18 @@ fn scanned(store: &Store, partition: i32, prefix: &str) -> Vec<String> {
     found
 }
 
+fn walked(store: &Store, partition: i32, prefix: &str) -> Vec<String> {
+    let (mut found, mut last) = (Vec::new(), prefix.as_bytes().to_vec());
+    while let Some(key) = store
+        .next_key(partition, prefix.as_bytes(), &last)
+        .expect("a temporary folder can be read")
+    {
+        found.push(String::from_utf8_lossy(&key).into_owned());
+        last = key;
+    }
+    found
+}
+
 fn open(folder: &Path) -> Store {
     Store::open(folder, 1 << 20).expect("a temporary folder can be written")
 }
@@ -41,16 +53,21 @@ fn what_was_put_is_read_before_amid_and_after_a_checkpoint() {
     store.put(0, b"a1", Some(b"new"));
     store.put(0, b"a2", None);
     store.put(0, b"a0", Some(b"first"));
-    let expected = ["a0=first", "a1=new", "a3=kept"];
+    store.put(0, b"b", Some(b"behind"));
+    let (expected, keys) = (["a0=first", "a1=new", "a3=kept"], ["a0", "a1", "a3"]);
     assert_eq!(scanned(&store, 0, "a"), expected, "amid");
+    assert_eq!(walked(&store, 0, "a"), keys, "amid");
     store.wait().unwrap();
     assert_eq!(scanned(&store, 0, "a"), expected, "after the first");
+    assert_eq!(walked(&store, 0, "a"), keys, "after the first");
     assert_eq!(store.get(0, b"a2").unwrap(), None);
     store
         .checkpoint(&BTreeMap::from([(0, checkpoint(7))]))
         .unwrap();
     store.wait().unwrap();
     assert_eq!(scanned(&store, 0, "a"), expected, "after the second");
+    assert_eq!(walked(&store, 0, "a"), keys, "after the second");
+    assert_eq!(walked(&store, 0, "c"), [""; 0]);
     assert_eq!(scanned(&store, 1, ""), ["a4=elsewhere"]);
 }
 

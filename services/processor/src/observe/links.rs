@@ -21,6 +21,7 @@ struct Knowledge {
     first: i64,
     first_message: String,
     last_day: i32,
+    may_link: bool,
 }
 
 /// The links observed since the last flush, by partition.
@@ -45,7 +46,6 @@ struct ObservedKey {
     higher: Identifier,
     lower: Identifier,
     source: String,
-    may_link: bool,
 }
 
 /// One sight of a set of identifiers.
@@ -66,15 +66,11 @@ impl Observed {
             return false;
         }
         let day = sight.at.day();
-        match set
-            .seen
-            .iter_mut()
-            .find(|seen| seen.source == sight.source && seen.may_link == sight.may_link)
-        {
+        match set.seen.iter_mut().find(|seen| seen.source == sight.source) {
             Some(seen) => {
                 let earlier =
                     (sight.at.0, sight.message) < (seen.first, seen.first_message.as_str());
-                if !earlier && day <= seen.last_day {
+                if !earlier && day <= seen.last_day && seen.may_link >= sight.may_link {
                     return false;
                 }
                 if earlier {
@@ -82,6 +78,7 @@ impl Observed {
                     sight.message.clone_into(&mut seen.first_message);
                 }
                 seen.last_day = seen.last_day.max(day);
+                seen.may_link |= sight.may_link;
             }
             None => set.seen.push(SetSeen {
                 source: sight.source.to_owned(),
@@ -135,12 +132,12 @@ impl Observed {
             higher,
             lower,
             source: sight.source.to_owned(),
-            may_link: sight.may_link,
         };
         let seen = Knowledge {
             first: sight.at.0,
             first_message: sight.message.to_owned(),
             last_day: sight.at.day(),
+            may_link: sight.may_link,
         };
         self.links
             .entry(key)
@@ -173,7 +170,7 @@ impl Observed {
                 lower_type: key.lower.r#type.name(),
                 lower_value: &key.lower.value,
                 source: &key.source,
-                may_link: key.may_link,
+                may_link: known.may_link,
                 partition: key.partition,
                 first_seen: Timestamp(known.first),
                 first_message_id: &known.first_message,
@@ -185,7 +182,7 @@ impl Observed {
             let observation = Observation {
                 first: Timestamp(known.first),
                 last_day: known.last_day,
-                may_link: key.may_link,
+                source: graph.source(&key.source),
             };
             graph.observe(higher, lower, observation);
             told += 1;
@@ -225,7 +222,6 @@ impl Observed {
 
 impl ObservedKey {
     fn stored(&self) -> Vec<u8> {
-        let may_link = if self.may_link { "1" } else { "0" };
         let parts = [
             self.workspace.as_str(),
             self.higher.r#type.name(),
@@ -233,7 +229,6 @@ impl ObservedKey {
             self.lower.r#type.name(),
             &self.lower.value,
             &self.source,
-            may_link,
         ];
         [b"l", keys::joined(&parts).as_slice()].concat()
     }
@@ -246,5 +241,6 @@ impl Knowledge {
             self.first_message.clone_from(&other.first_message);
         }
         self.last_day = self.last_day.max(other.last_day);
+        self.may_link |= other.may_link;
     }
 }

@@ -4,8 +4,8 @@ use serde::Serialize;
 use tributary_contracts::framing::{Encoder, Message};
 use tributary_contracts::keys;
 use tributary_contracts::wire::{
-    Atom, AtomBody, Claim, Identity, Link, Override, Refusal, ResolvedTouchpoint, Session, State,
-    StitchingConsent,
+    Atom, AtomBody, Claim, Identity, Link, Override, Refusal, ResolvedTouchpoint, Rules, Session,
+    State, StitchingConsent,
 };
 use tributary_core::ids::{ProfileId, SessionId};
 
@@ -16,6 +16,7 @@ use crate::runtime::stage::{Broken, Outputs};
 pub(super) struct Encoders {
     link: Encoder,
     consent: Encoder,
+    rules: Encoder,
     session: Encoder,
     identity: Encoder,
     refusal: Encoder,
@@ -33,6 +34,7 @@ impl Default for Encoders {
         Self {
             link: Encoder::new(Link::SCHEMA),
             consent: Encoder::new(StitchingConsent::SCHEMA),
+            rules: Encoder::new(Rules::SCHEMA),
             session: Encoder::new(Session::SCHEMA),
             identity: Encoder::new(Identity::SCHEMA),
             refusal: Encoder::new(Refusal::SCHEMA),
@@ -83,10 +85,15 @@ impl Sending<'_> {
             link.lower_type,
             link.lower_value,
             link.source,
-            if link.may_link { "1" } else { "0" },
             &partition,
         ]);
         send!(self, link, "links", 0, &key, link)
+    }
+
+    /// Publishes a version of the rules. Its key tells its words apart, too, so that compaction keeps the first of two
+    /// with one number.
+    pub(super) fn rules(&mut self, rules: &Rules<'_>) -> Result<(), Broken> {
+        send!(self, rules, "links", 0, &rules.key(), rules)
     }
 
     pub(super) fn consent(&mut self, consent: &StitchingConsent<'_>) -> Result<(), Broken> {

@@ -557,8 +557,11 @@ fn message_hash(message: &str) -> u64 {
     xxhash_rust::xxh3::xxh3_64(message.as_bytes())
 }
 
+/// What the keys of headers begin with; the timeline's key follows.
+pub(super) const HEADERS: &[u8] = b"h";
+
 fn header_key(timeline: &[u8]) -> Vec<u8> {
-    [b"h", timeline].concat()
+    [HEADERS, timeline].concat()
 }
 
 fn pages_prefix(timeline: &[u8]) -> Vec<u8> {

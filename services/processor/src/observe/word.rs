@@ -1,12 +1,13 @@
-//! What stands on the links log beside links: entries of operators, and consents.
+//! What stands on the links log beside links: entries of operators, consents, and rules.
 
 use tributary_contracts::framing::{self, Message as _};
-use tributary_contracts::wire::{Operation as Entry, OperationKind, StitchingConsent};
+use tributary_contracts::wire::{self, Operation as Entry, OperationKind, StitchingConsent};
 use tributary_core::identifier::{Identifier, IdentifierType};
-use tributary_core::identity::{Blocked, Graph, Operation};
+use tributary_core::identity::{Blocked, Graph, Operation, Rules};
 use tributary_core::time::Timestamp;
 use uuid::Uuid;
 
+use crate::rules;
 use crate::runtime::stage::Poison;
 
 /// It counts from its place in the log on, for all events; nobody uses it before the log brings it.
@@ -16,6 +17,14 @@ pub(super) enum Word {
     Operation(Uuid, Operation),
     /// A decision on being stitched.
     Consent(Identifier, Timestamp, bool),
+}
+
+/// What such a record says.
+#[derive(Debug)]
+pub(super) enum Said {
+    Word(Word),
+    /// A version of the rules.
+    Rules(Rules),
 }
 
 impl Word {
@@ -34,7 +43,7 @@ impl Word {
 pub(super) fn read<'m>(
     message: &'m [u8],
     no_link: &framing::Error,
-) -> Result<(&'m str, Word), Poison> {
+) -> Result<(&'m str, Said), Poison> {
     let unreadable = |error: framing::Error| poison(error.to_string());
     let found = match no_link {
         framing::Error::WrongSchema { found, .. } => *found,
@@ -44,13 +53,18 @@ pub(super) fn read<'m>(
         Entry::SCHEMA => {
             let entry: Entry<'_> = framing::decode(message).map_err(unreadable)?;
             let word = Word::Operation(entry.operation_id, operation(&entry)?);
-            Ok((entry.workspace, word))
+            Ok((entry.workspace, Said::Word(word)))
         }
         StitchingConsent::SCHEMA => {
             let consent: StitchingConsent<'_> = framing::decode(message).map_err(unreadable)?;
             let identifier = identifier(consent.identifier_type, consent.identifier_value)?;
             let word = Word::Consent(identifier, consent.decided_at, consent.granted);
-            Ok((consent.workspace, word))
+            Ok((consent.workspace, Said::Word(word)))
+        }
+        wire::Rules::SCHEMA => {
+            let record: wire::Rules<'_> = framing::decode(message).map_err(unreadable)?;
+            let rules = rules::read(&record).map_err(|error| poison(error.to_string()))?;
+            Ok((record.workspace, Said::Rules(rules)))
         }
         _ => Err(poison(no_link.to_string())),
     }

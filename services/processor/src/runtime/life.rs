@@ -119,6 +119,7 @@ impl<'a> Life<'a> {
             })?;
             side_input = Some(input);
         }
+        stage.begin()?;
         keep_alive()?;
         member.resume(&partitions)?;
         tracing::info!(stage = worker.name, ?partitions, "at work");

@@ -1,6 +1,7 @@
 //! A stage's surroundings in memory: for tests of stages, where no broker is wanted.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use super::stage::{Broken, Outputs, Store};
 
@@ -69,6 +70,22 @@ impl Store for MemoryOutputs {
             visit(key, value)?;
         }
         Ok(())
+    }
+
+    fn next_key(
+        &self,
+        partition: i32,
+        prefix: &[u8],
+        after: &[u8],
+    ) -> Result<Option<Vec<u8>>, Broken> {
+        let behind = (Bound::Excluded(after.to_vec()), Bound::Unbounded);
+        let next = self
+            .stored
+            .get(&partition)
+            .and_then(|records| records.range(behind).next());
+        Ok(next
+            .map(|(key, _)| key.clone())
+            .filter(|key| key.starts_with(prefix)))
     }
 }
 

@@ -52,6 +52,17 @@ pub trait Store {
         prefix: &[u8],
         visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), Broken>,
     ) -> Result<(), Broken>;
+
+    /// The first key behind `after` that starts with `prefix`.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    fn next_key(
+        &self,
+        partition: i32,
+        prefix: &[u8],
+        after: &[u8],
+    ) -> Result<Option<Vec<u8>>, Broken>;
 }
 
 /// Where a stage puts its decisions; all of them commit in one transaction with the input's offsets, or none.
@@ -108,6 +119,14 @@ pub trait Stage: Send {
     /// # Errors
     /// [`Poison`] when it cannot be used.
     fn learn(&mut self, _input: &Input<'_>, _decided: bool) -> Result<(), Poison> {
+        Ok(())
+    }
+
+    /// Called once the state is there and the side input is read to the end that it had, before any input is taken.
+    ///
+    /// # Errors
+    /// When the stage must not work on what it finds.
+    fn begin(&mut self) -> Result<(), Broken> {
         Ok(())
     }
 

@@ -44,6 +44,17 @@ impl Store for View<'_> {
             (Err(Stopped::ByVisitor), None) => Ok(()),
         }
     }
+
+    fn next_key(
+        &self,
+        partition: i32,
+        prefix: &[u8],
+        after: &[u8],
+    ) -> Result<Option<Vec<u8>>, Broken> {
+        self.0
+            .next_key(partition, prefix, after)
+            .map_err(|error| broken(&error))
+    }
 }
 
 enum Stopped {
@@ -202,6 +213,15 @@ impl Store for Transaction<'_> {
         visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), Broken>,
     ) -> Result<(), Broken> {
         View(self.store).scan(partition, prefix, visit)
+    }
+
+    fn next_key(
+        &self,
+        partition: i32,
+        prefix: &[u8],
+        after: &[u8],
+    ) -> Result<Option<Vec<u8>>, Broken> {
+        View(self.store).next_key(partition, prefix, after)
     }
 }
 

@@ -1,7 +1,9 @@
 //! Who is who: identities, refusals, links, and what was decided otherwise about touchpoints.
 
 use tributary_contracts::framing::{self, Message as _};
-use tributary_contracts::wire::{Identity, Link, Operation, Override, Refusal, StitchingConsent};
+use tributary_contracts::wire::{
+    Identity, Link, Operation, Override, Refusal, Rules, StitchingConsent,
+};
 
 use super::Position;
 use crate::rows::Rows;
@@ -55,20 +57,48 @@ pub(super) fn refusal(
     Ok(())
 }
 
-/// A record of the links log: a link, an operator's entry, or a consent.
+/// A record of the links log: a link, an operator's entry, a consent, or rules.
 pub(super) fn logged(
     message: &[u8],
     position: Position<'_>,
     rows: &mut [Rows],
 ) -> Result<(), framing::Error> {
-    let [links, operations, consents] = rows else {
-        unreachable!("the links log has three tables");
+    let [links, operations, consents, versions] = rows else {
+        unreachable!("the links log has four tables");
     };
     match framing::split(message)?.0.name {
         Operation::SCHEMA => operation(message, position, operations),
         StitchingConsent::SCHEMA => consent(message, position, consents),
+        Rules::SCHEMA => rules(message, position, versions),
         _ => link(message, position, links),
     }
+}
+
+fn rules(message: &[u8], position: Position<'_>, rows: &mut Rows) -> Result<(), framing::Error> {
+    let rules: Rules<'_> = framing::decode(message)?;
+    rows.add(position.offset, |row| {
+        row.text(rules.workspace)
+            .long(rules.version)
+            .time(rules.published_at)
+            .flag(rules.device_bridges)
+            .text(rules.shared_devices.name())
+            .flag(rules.consent_required)
+            .integer(rules.hub)
+            .array(rules.limits.iter(), |row, (r#type, limit)| {
+                row.text(r#type).integer(*limit);
+            });
+        for texts in [
+            &rules.blocked_values,
+            &rules.blocked_patterns,
+            &rules.sources_without_links,
+        ] {
+            row.array(texts.iter(), |row, text| {
+                row.text(text);
+            });
+        }
+        position.append(row);
+    });
+    Ok(())
 }
 
 fn consent(message: &[u8], position: Position<'_>, rows: &mut Rows) -> Result<(), framing::Error> {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use tributary_contracts::framing;
 use tributary_contracts::wire::{
     Campaign, Consent, DeadLetter, Identity, KpiBlock, Link, Operation, OperationKind, OrderState,
-    Override, OverrideMessage, OverrideRange, Profile, ProfileIdentifier, Refusal, Session, Span,
+    Override, OverrideMessage, OverrideRange, Profile, ProfileIdentifier, Refusal, Rules, Session,
+    SharedDevices, Span,
 };
 use tributary_core::money::Amount;
 use tributary_core::time::{DAY, Timestamp};
@@ -452,11 +453,30 @@ async fn identities_links_and_refusals_read_back_as_spans_and_minima() {
             last_day,
         })
     };
+    let rules = |version, sources: &[&'static str]| {
+        message(&Rules {
+            workspace: "default",
+            version,
+            published_at: Timestamp(START),
+            device_bridges: true,
+            shared_devices: SharedDevices::Certain,
+            consent_required: false,
+            hub: 10,
+            limits: BTreeMap::from([("email", 5), ("user_id", 1)]),
+            blocked_values: vec!["guest", "test"],
+            blocked_patterns: vec!["email:*@test.*"],
+            sources_without_links: sources.to_vec(),
+        })
+    };
     let observations = [
         seen(0, "shop", true, START + 5, "late", 20_500),
         seen(1, "shop", true, START, "m2", 20_400),
         seen(1, "app", true, START, "m1", 20_454),
-        seen(1, "till", false, 0, "never", 30_000),
+        seen(1, "till", true, 0, "never", 30_000),
+        rules(1, &[]),
+        rules(2, &["till"]),
+        // Another processor was first.
+        rules(2, &["app"]),
         // The partition knows more by now.
         seen(0, "shop", true, START + 3, "earlier", 20_454),
     ];
@@ -469,6 +489,19 @@ async fn identities_links_and_refusals_read_back_as_spans_and_minima() {
     assert_eq!(
         shown,
         "2026-01-01 00:00:00.000\tm1\t2026-01-01\t['app','shop']"
+    );
+
+    assert_eq!(
+        text(
+            &client,
+            "SELECT * EXCEPT (workspace, published_at) FROM {db}.identity_rules ORDER BY version",
+        )
+        .await,
+        [
+            "1\tfalse\ttrue\tcertain\tfalse\t10\t{'email':5,'user_id':1}\t['guest','test']\t['email:*@test.*']\t[]",
+            "2\ttrue\ttrue\tcertain\tfalse\t10\t{'email':5,'user_id':1}\t['guest','test']\t['email:*@test.*']\t['till']",
+        ]
+        .join("\n")
     );
 
     let refused = |revision, gone| {

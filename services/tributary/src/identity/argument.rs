@@ -154,10 +154,8 @@ mod tests {
 
     fn workspace() -> Workspace {
         Workspace {
-            name: "default".to_owned(),
-            currency: "EUR".to_owned(),
-            time_zone: "UTC".to_owned(),
             phone_region: "FR".to_owned(),
+            ..tributary_platform::config::Config::default().workspace
         }
     }
 
