@@ -40,7 +40,7 @@ AS
 SELECT
     workspace,
     version,
-    version = max(version) OVER (PARTITION BY workspace) AS in_force,
+    CAST(version = max(version) OVER (PARTITION BY workspace), 'Bool') AS in_force,
     published_at, device_bridges, shared_devices, consent_required, hub, limits, blocked_values, blocked_patterns,
     sources_without_links
 FROM

@@ -9,6 +9,7 @@
 
 mod answer;
 mod between;
+mod brought;
 mod chain;
 mod standing;
 mod subject;

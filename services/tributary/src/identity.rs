@@ -7,6 +7,7 @@
 
 mod argument;
 pub(crate) mod log;
+pub(crate) mod rules;
 
 use crate::clickhouse::ClickHouse;
 use crate::exit::Failure;
@@ -66,6 +67,8 @@ enum Action {
     },
     /// List the entries: number, time, who, what and why
     Log,
+    /// List the versions of the rules, and which is in force
+    Rules,
 }
 
 #[derive(Clone, Debug, clap::Args)]
@@ -98,6 +101,7 @@ Examples:
   tributary identity block kiosk@shop.example
   tributary identity log
   tributary identity undo 1519
+  tributary identity rules
 
 An entry counts for all events, also those of the past: profiles, sessions and KPIs follow within seconds.
 Block beats separate, separate beats pin, pin beats cut.
@@ -115,6 +119,7 @@ pub(crate) fn run(options: &Options, config: &Config) -> Result<(), Failure> {
     let clickhouse = ClickHouse::new(&config.clickhouse);
     let (note, entry) = match &options.action {
         Action::Log => return log::print(&clickhouse, &workspace.name, options.json),
+        Action::Rules => return rules::print(&clickhouse, &workspace.name, options.json),
         Action::Cut(pair) => (
             &pair.note,
             pair_entry(OperationKind::Cut, pair, workspace, &clickhouse)?,

@@ -1,12 +1,14 @@
 //! Everything that the views know of an identifier's customers.
 
-use super::standing;
+use super::standing::{self, Said};
 use super::subject::Subject;
+use super::brought;
 use crate::clickhouse::ClickHouse;
 use crate::identity::log::{self, Entry};
+use crate::identity::rules;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Customers that an identifier was or is; a shared device has several.
 #[derive(Debug, Serialize)]
@@ -22,6 +24,8 @@ pub(super) struct Answer {
 pub(super) struct Explained {
     pub(super) workspace: String,
     pub(super) profile_id: String,
+    /// Version of the rules under which all this was decided; none before the first are published.
+    pub(super) rules_version: Option<i64>,
     /// None for one that nothing was counted for yet.
     pub(super) profile: Option<Profile>,
     pub(super) identifiers: Vec<Identity>,
@@ -61,10 +65,25 @@ pub(super) struct Identity {
     pub(super) valid_to: String,
     /// The span reaches over all time.
     pub(super) always: bool,
+    /// The link that brought it to the customer; none for the one that the customer is named after.
+    #[serde(default)]
+    pub(super) brought_by: Option<BroughtBy>,
+}
+
+/// How an identifier came to its customer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct BroughtBy {
+    /// The identifier at the other end, as type:value.
+    pub(super) linked_to: String,
+    /// Message id of the first event with both; empty for a pin that was never seen.
+    pub(super) message_id: String,
+    pub(super) sources: Vec<String>,
+    /// Event time of that event.
+    pub(super) first_seen: String,
 }
 
 /// A row of `links`.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Link {
     pub(super) higher_type: String,
     pub(super) higher_value: String,
@@ -146,10 +165,10 @@ const LINKS: &str = "WITH own AS (SELECT DISTINCT identifier_type, identifier_va
     AND ({at:String} = '' OR l.first_seen <= parseDateTime64BestEffortOrZero({at:String}, 3, 'UTC')) \
     ORDER BY l.first_seen, higher_type, higher_value, lower_type, lower_value LIMIT 200";
 
-/// Identifiers of these customers, or linked to theirs, that refuse to be stitched.
-const WITHOUT_CONSENT: &str = "WITH own AS (SELECT identifier_type, identifier_value FROM identity_states FINAL \
+/// What identifiers of these customers, or linked to theirs, said of being stitched.
+const CONSENTS: &str = "WITH own AS (SELECT identifier_type, identifier_value FROM identity_states FINAL \
     WHERE workspace = {workspace:String} AND profile_id IN ({one:UUID}, {other:UUID})) \
-    SELECT identifier_type, identifier_value FROM identity_consents WHERE workspace = {workspace:String} AND NOT granted \
+    SELECT identifier_type, identifier_value, granted FROM identity_consents WHERE workspace = {workspace:String} \
     AND ((identifier_type, identifier_value) IN (SELECT * FROM own) \
     OR (identifier_type, identifier_value) IN (SELECT higher_type, higher_value FROM links \
     WHERE workspace = {workspace:String} AND (lower_type, lower_value) IN (SELECT * FROM own)) \
@@ -165,27 +184,28 @@ const SESSIONS: &str = "SELECT toString(s.session_id) AS session_id, timeline, t
     touchpoints, channel, traffic_source, campaign FROM sessions_current AS s WHERE workspace = {workspace:String} AND profile_id = {id:UUID} \
     AND ({at:String} = '' OR s.started_at <= parseDateTime64BestEffortOrZero({at:String}, 3, 'UTC')) ORDER BY s.started_at DESC, session_id LIMIT 20";
 
-/// Identifiers that refuse to be stitched, around these customers.
-pub(super) fn without_consent(
+/// What each identifier around these customers said of being stitched.
+pub(super) fn consents(
     clickhouse: &ClickHouse,
     workspace: &str,
     customers: [&str; 2],
-) -> Result<BTreeSet<(String, String)>, String> {
+) -> Result<BTreeMap<(String, String), bool>, String> {
     #[derive(Deserialize)]
     struct End {
         identifier_type: String,
         identifier_value: String,
+        granted: bool,
     }
     let parameters = [
         ("workspace", workspace),
         ("one", customers[0]),
         ("other", customers[1]),
     ];
-    let ends: Vec<End> = clickhouse.rows(WITHOUT_CONSENT, &parameters)?;
-    let names = ends
+    let ends: Vec<End> = clickhouse.rows(CONSENTS, &parameters)?;
+    let said = ends
         .into_iter()
-        .map(|end| (end.identifier_type, end.identifier_value));
-    Ok(names.collect())
+        .map(|end| ((end.identifier_type, end.identifier_value), end.granted));
+    Ok(said.collect())
 }
 
 /// Events of bots on which the subject stands: they have no customer.
@@ -243,11 +263,17 @@ impl Explained {
         let parameters = [("workspace", workspace), ("id", id), ("at", at)];
         let links = LINKS.replace("LINK_COLUMNS", LINK_COLUMNS);
         let mut links: Vec<Link> = clickhouse.rows(&links, &parameters)?;
-        let identifiers: Vec<Identity> = clickhouse.rows(IDENTITIES, &parameters)?;
+        let mut identifiers: Vec<Identity> = clickhouse.rows(IDENTITIES, &parameters)?;
         let refusals: Vec<Refusal> = clickhouse.rows(REFUSALS, &parameters)?;
         let mut entries = log::entries(clickhouse, workspace)?;
-        let without = without_consent(clickhouse, workspace, [id, id])?;
-        standing::judge(&mut links, &refusals, &entries, &without);
+        let said = Said {
+            entries: &entries,
+            consents: &consents(clickhouse, workspace, [id, id])?,
+            rules: rules::in_force(clickhouse, workspace)?.as_ref(),
+        };
+        standing::judge(&mut links, &refusals, &said);
+        let rules_version = said.rules.map(|rules| rules.version);
+        brought::tell(&mut identifiers, &links, &entries, workspace, id);
         // Those that join first, in the order in which they were seen.
         links.sort_by_key(|link| !link.joins);
         entries.retain(|entry| {
@@ -261,6 +287,7 @@ impl Explained {
                 || has(&entry.second_type, &entry.second_value)
         });
         Ok(Explained {
+            rules_version,
             profile: clickhouse.rows(PROFILE, &parameters)?.pop(),
             identifiers,
             links,
@@ -288,6 +315,12 @@ impl Link {
             standing: String::new(),
             joins: false,
         }
+    }
+
+    /// Whether it is between the same two.
+    pub(super) fn is_of(&self, other: &Self) -> bool {
+        let ([one, two], other) = (self.names(), other.names());
+        other == [one.clone(), two.clone()] || other == [two, one]
     }
 
     /// Its ends, by type and value.

@@ -2,24 +2,51 @@
 
 use super::answer::{Link, Refusal};
 use crate::identity::log::Entry;
-use std::collections::BTreeSet;
+use crate::identity::rules::Version;
+use std::collections::BTreeMap;
 
 type Name<'a> = (&'a str, &'a str);
 
+/// What operators, customers and rules say of links.
+#[derive(Clone, Copy)]
+pub(super) struct Said<'a> {
+    pub(super) entries: &'a [Entry],
+    /// Of each identifier that has decided, whether it agrees to be stitched.
+    pub(super) consents: &'a BTreeMap<(String, String), bool>,
+    /// None before the first are published.
+    pub(super) rules: Option<&'a Version>,
+}
+
+impl Said<'_> {
+    fn blocked(&self, end: Name<'_>) -> Option<String> {
+        let rules = self.rules.filter(|rules| rules.blocks(end.0, end.1))?;
+        let version = rules.version;
+        Some(format!("{}:{} is blocked by the rules, version {version}", end.0, end.1))
+    }
+
+    fn does_not_agree(&self, end: Name<'_>) -> Option<String> {
+        let (r#type, value) = (end.0.to_owned(), end.1.to_owned());
+        let text = format!("{type}:{value}");
+        match self.consents.get(&(r#type, value)) {
+            Some(true) => None,
+            Some(false) => Some(text + " refuses to be stitched"),
+            None => self
+                .rules
+                .is_some_and(|rules| rules.consent_required)
+                .then_some(text + " has not agreed to be stitched"),
+        }
+    }
+}
+
 /// Says of each link what it does; what operators and customers said goes before what the rules refuse.
-pub(super) fn judge(
-    links: &mut [Link],
-    refusals: &[Refusal],
-    entries: &[Entry],
-    without_consent: &BTreeSet<(String, String)>,
-) {
+pub(super) fn judge(links: &mut [Link], refusals: &[Refusal], said: &Said<'_>) {
     for link in links {
         let ends = [
             (link.higher_type.as_str(), link.higher_value.as_str()),
             (link.lower_type.as_str(), link.lower_value.as_str()),
         ];
         let entry = |kind: &str| {
-            entries
+            said.entries
                 .iter()
                 .find(|entry| entry.counts && entry.kind == kind && is_of(entry, ends))
                 .map(|entry| entry.number)
@@ -28,21 +55,14 @@ pub(super) fn judge(
             .iter()
             .find(|refusal| names(refusal) == ends)
             .map(|refusal| format!("refused: {}", refusal.reason));
-        let without = ends
-            .iter()
-            .find(|(r#type, value)| {
-                without_consent
-                    .iter()
-                    .any(|known| (known.0.as_str(), known.1.as_str()) == (*r#type, *value))
-            })
-            .map(|(r#type, value)| format!("{type}:{value} refuses to be stitched"));
-        let said =
+        let entered =
             |kind: &str, word: &str| entry(kind).map(|number| format!("{word} by entry {number}"));
-        let (pinned, cut) = (said("pin", "pinned"), said("cut", "cut"));
+        let (pinned, cut) = (entered("pin", "pinned"), entered("cut", "cut"));
         // In the order in which one beats the other.
-        let barred = said("block", "blocked")
-            .or_else(|| said("separate", "separated"))
-            .or(without)
+        let barred = entered("block", "blocked")
+            .or_else(|| ends.iter().find_map(|end| said.blocked(*end)))
+            .or_else(|| entered("separate", "separated"))
+            .or_else(|| ends.iter().find_map(|end| said.does_not_agree(*end)))
             .or(cut.filter(|_| pinned.is_none()));
         link.joins = barred.is_none() && refused.is_none();
         link.standing = barred.unwrap_or_else(|| match (pinned, refused) {
@@ -129,8 +149,13 @@ mod tests {
             lower_value: "x".to_owned(),
             reason: "limit email".to_owned(),
         }];
-        let without = BTreeSet::from([("user_id".to_owned(), "e".to_owned())]);
-        judge(&mut links, &refusals, &entries, &without);
+        let consents = BTreeMap::from([(("user_id".to_owned(), "e".to_owned()), false)]);
+        let mut said = Said {
+            entries: &entries,
+            consents: &consents,
+            rules: None,
+        };
+        judge(&mut links, &refusals, &said);
         let standings: Vec<&str> = links.iter().map(|link| link.standing.as_str()).collect();
         assert_eq!(
             standings,
@@ -145,5 +170,23 @@ mod tests {
         );
         let joins = links.each_ref().map(|link| link.joins);
         assert_eq!(joins, [false, true, false, false, false, true]);
+
+        let rules = Version {
+            version: 3,
+            in_force: true,
+            published_at: String::new(),
+            device_bridges: false,
+            shared_devices: "last".to_owned(),
+            consent_required: true,
+            hub: 10,
+            limits: BTreeMap::new(),
+            blocked_values: vec!["a".to_owned()],
+            blocked_patterns: Vec::new(),
+            sources_without_links: Vec::new(),
+        };
+        said.rules = Some(&rules);
+        judge(&mut links, &refusals, &said);
+        assert_eq!(links[0].standing, "user_id:a is blocked by the rules, version 3");
+        assert_eq!(links[5].standing, "user_id:f has not agreed to be stitched");
     }
 }

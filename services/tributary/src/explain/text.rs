@@ -63,6 +63,9 @@ fn profile(explained: &Explained) -> String {
             }
         }
     }
+    if let Some(version) = explained.rules_version {
+        let _ = writeln!(text, "  decided under version {version} of the rules");
+    }
     section(&mut text, "identifiers", &explained.identifiers, identity);
     section(
         &mut text,
@@ -97,15 +100,22 @@ fn section<T>(text: &mut String, title: &str, items: &[T], line: impl Fn(&T) -> 
 }
 
 fn identity(identity: &Identity) -> String {
-    let name = format!("{}:{}", identity.identifier_type, identity.identifier_value);
-    match identity.always {
-        true => name,
-        false => format!(
-            "{name} from {} to {}",
+    let mut text = format!("{}:{}", identity.identifier_type, identity.identifier_value);
+    if !identity.always {
+        let _ = write!(
+            text,
+            " from {} to {}",
             short(&identity.valid_from),
             short(&identity.valid_to)
-        ),
+        );
     }
+    if let Some(by) = &identity.brought_by {
+        let _ = write!(text, ", by its link to {}", by.linked_to);
+        if !by.message_id.is_empty() {
+            let _ = write!(text, " (message {})", by.message_id);
+        }
+    }
+    text
 }
 
 fn link(link: &Link) -> String {
@@ -215,7 +225,7 @@ fn short(moment: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::answer::Profile;
+    use super::super::answer::{BroughtBy, Profile};
     use super::*;
     use serde_json::value::RawValue;
     use std::collections::BTreeMap;
@@ -227,6 +237,7 @@ mod tests {
             profiles: vec![Explained {
                 workspace: owned("default"),
                 profile_id: owned("6fa459ea-ee8a-3ca4-894e-db77e160355e"),
+                rules_version: Some(2),
                 profile: Some(Profile {
                     first_seen: Some(owned("2026-11-01 10:00:00.000")),
                     last_seen: Some(owned("2026-11-02 10:00:00.000")),
@@ -243,6 +254,12 @@ mod tests {
                     valid_from: owned("2026-11-01 10:00:00.000"),
                     valid_to: owned("2299-12-31 00:00:00.000"),
                     always: false,
+                    brought_by: Some(BroughtBy {
+                        linked_to: owned("user_id:ada"),
+                        message_id: owned("m1"),
+                        sources: vec![owned("web")],
+                        first_seen: owned("2026-11-01 10:00:00.000"),
+                    }),
                 }],
                 links: vec![Link {
                     higher_type: owned("user_id"),
