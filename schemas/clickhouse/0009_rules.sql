@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS {database}.rules_entries
     kafka_partition Int32 COMMENT 'partition of the Kafka topic that the row came from' CODEC(Delta, ZSTD),
     kafka_offset Int64 COMMENT 'offset in that partition' CODEC(Delta, ZSTD)
 )
-ENGINE = {engine:ReplacingMergeTree()}
+ENGINE = {engine:ReplacingMergeTree}
 ORDER BY (workspace, version, kafka_offset)
 SETTINGS non_replicated_deduplication_window = 10000
 COMMENT 'rules of identity on the links log; read identity_rules';

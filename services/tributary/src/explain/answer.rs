@@ -1,8 +1,8 @@
 //! Everything that the views know of an identifier's customers.
 
+use super::brought;
 use super::standing::{self, Said};
 use super::subject::Subject;
-use super::brought;
 use crate::clickhouse::ClickHouse;
 use crate::identity::log::{self, Entry};
 use crate::identity::rules;
@@ -266,13 +266,14 @@ impl Explained {
         let mut identifiers: Vec<Identity> = clickhouse.rows(IDENTITIES, &parameters)?;
         let refusals: Vec<Refusal> = clickhouse.rows(REFUSALS, &parameters)?;
         let mut entries = log::entries(clickhouse, workspace)?;
+        let rules = rules::in_force(clickhouse, workspace)?;
         let said = Said {
             entries: &entries,
             consents: &consents(clickhouse, workspace, [id, id])?,
-            rules: rules::in_force(clickhouse, workspace)?.as_ref(),
+            rules: rules.as_ref(),
         };
         standing::judge(&mut links, &refusals, &said);
-        let rules_version = said.rules.map(|rules| rules.version);
+        let rules_version = rules.map(|rules| rules.version);
         brought::tell(&mut identifiers, &links, &entries, workspace, id);
         // Those that join first, in the order in which they were seen.
         links.sort_by_key(|link| !link.joins);

@@ -1,11 +1,11 @@
 //! Why two identifiers are one customer, or that they are two.
 
-use super::answer::{LINK_COLUMNS, Link, Refusal, without_consent};
+use super::answer::{LINK_COLUMNS, Link, Refusal, consents};
 use super::chain::{self, Name};
-use super::standing;
+use super::standing::{self, Said};
 use super::subject::Subject;
 use crate::clickhouse::ClickHouse;
-use crate::identity::log;
+use crate::identity::{log, rules};
 use serde::{Deserialize, Serialize};
 
 /// What is known of the two.
@@ -107,7 +107,8 @@ impl Between {
         let refusals: Vec<Refusal> = clickhouse.rows(REFUSED, &parameters)?;
         let entries = log::entries(clickhouse, &workspace)?;
         let customers = [one.profile_id.as_str(), &other.profile_id];
-        let without = without_consent(clickhouse, &workspace, customers)?;
+        let consents = consents(clickhouse, &workspace, customers)?;
+        let rules = rules::in_force(clickhouse, &workspace)?;
         // A pin needs no event with both.
         for entry in entries
             .iter()
@@ -123,7 +124,12 @@ impl Between {
                 links.push(pinned);
             }
         }
-        standing::judge(&mut links, &refusals, &entries, &without);
+        let said = Said {
+            entries: &entries,
+            consents: &consents,
+            rules: rules.as_ref(),
+        };
+        standing::judge(&mut links, &refusals, &said);
         let same = one.profile_id == other.profile_id;
         let ends = [one.name(), other.name()];
         if same {

@@ -21,7 +21,10 @@ impl Said<'_> {
     fn blocked(&self, end: Name<'_>) -> Option<String> {
         let rules = self.rules.filter(|rules| rules.blocks(end.0, end.1))?;
         let version = rules.version;
-        Some(format!("{}:{} is blocked by the rules, version {version}", end.0, end.1))
+        Some(format!(
+            "{}:{} is blocked by the rules, version {version}",
+            end.0, end.1
+        ))
     }
 
     fn does_not_agree(&self, end: Name<'_>) -> Option<String> {
@@ -186,7 +189,10 @@ mod tests {
         };
         said.rules = Some(&rules);
         judge(&mut links, &refusals, &said);
-        assert_eq!(links[0].standing, "user_id:a is blocked by the rules, version 3");
+        assert_eq!(
+            links[0].standing,
+            "user_id:a is blocked by the rules, version 3"
+        );
         assert_eq!(links[5].standing, "user_id:f has not agreed to be stitched");
     }
 }

@@ -293,8 +293,9 @@ customer 6fa459ea-ee8a-3ca4-894e-db77e160355e of workspace default
   1 session, 3 touchpoints, 2 orders; revenue 80 EUR
   seen from 2026-11-01 10:00:00 to 2026-11-02 10:00:00 on web
   traits {\"city\":\"Lyon\"}
+  decided under version 2 of the rules
   identifiers
-    anonymous_id:tablet from 2026-11-01 10:00:00 to 2299-12-31 00:00:00
+    anonymous_id:tablet from 2026-11-01 10:00:00 to 2299-12-31 00:00:00, by its link to user_id:ada (message m1)
   links: seen together on an event
     user_id:ada - anonymous_id:tablet, first at 2026-11-01 10:00:00 on message m1, last on 2026-11-02, by web, app (refused: limit user_id)
   latest sessions
