@@ -139,6 +139,76 @@ fn assert_equal(one: &State, other: &State, what: &str) {
     }
 }
 
+/// What a dry run of that configuration reports.
+fn simulated(system: &System, config: &str) -> Value {
+    let file = system.file("proposed.toml", config);
+    let file = file.to_str().expect("UTF-8");
+    let output = system.job(&[
+        "identity",
+        "simulate",
+        "--rules",
+        file,
+        "--workspace",
+        "w0",
+        "--json",
+    ]);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+/// The system is as the dry run said.
+fn assert_reported(report: &Value, when: &str, system: &System) {
+    let tenant = only(system);
+    let count = |sql: &str| tenant.row(sql)["count"].clone();
+    for (what, sql) in [
+        (
+            "customers",
+            "SELECT uniqExact(profile_id) AS count FROM profile_aliases WHERE workspace = {w:String}",
+        ),
+        (
+            "identifiers",
+            "SELECT count() AS count FROM profile_aliases WHERE workspace = {w:String}",
+        ),
+        (
+            "refused_links",
+            "SELECT count() AS count FROM identity_refusals WHERE workspace = {w:String}",
+        ),
+    ] {
+        assert_eq!(report[what][when], count(sql), "{what} {when}: {report}");
+    }
+    let kpis = report["kpis"].as_array().expect("KPIs");
+    assert_eq!(kpis.len(), 4, "{report}");
+    for kpi in kpis {
+        let rows = tenant.query(&format!(
+            "SELECT numerator, denominator FROM kpis_current WHERE workspace = {{w:String}} AND dimension = '' AND kpi = {} \
+             AND window = {} AND toUnixTimestamp(window_end) = {}",
+            quoted(&kpi["kpi"]),
+            quoted(&kpi["window"]),
+            kpi["window_end"]
+        ));
+        let found = rows.first().unwrap_or_else(|| panic!("no mark of {kpi}"));
+        for part in ["numerator", "denominator"] {
+            let number = |value: &Value| match value {
+                Value::String(text) => text.parse::<f64>().expect("a number"),
+                value => value.as_f64().expect("a number"),
+            };
+            let (said, is) = (number(&kpi[part][when]), number(&found[part]));
+            assert!(
+                (said - is).abs() < 1e-9,
+                "{part} {when} of {kpi} is {found}"
+            );
+        }
+    }
+}
+
+fn quoted(text: &Value) -> String {
+    format!("'{}'", text.as_str().expect("a text"))
+}
+
 fn assert_changed(before: &State, after: &State, views: &[&str]) {
     for ((view, before), (_, after)) in before.iter().zip(after) {
         if views.contains(view) {
@@ -212,10 +282,24 @@ fn other_rules_give_what_they_would_have_given_from_the_start() {
     let mut system = System::start(old.clone());
     feed(&system, &events);
     let before = only(&system).state(end);
+    let report = simulated(&system, &new.config);
+    assert_eq!(
+        only(&system).state(end),
+        before,
+        "a dry run changes nothing"
+    );
+    assert_reported(&report, "before", &system);
     system.stop();
     system.configure(&new.config);
     system.restart();
     let after = only(&system).state(end);
+    assert_reported(&report, "after", &system);
+    for what in ["merged", "split", "unchanged", "lost_identifiers"] {
+        assert_ne!(report[what], 0, "{what}: the world is too simple");
+    }
+    let same = simulated(&system, &new.config);
+    assert_eq!(same["same"], true);
+    assert_eq!((&same["merged"], &same["split"]), (&json!(0), &json!(0)));
     assert_changed(
         &before,
         &after,

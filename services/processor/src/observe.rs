@@ -18,6 +18,7 @@ mod goals;
 mod identities;
 mod links;
 mod reading;
+mod replay;
 mod sending;
 mod stored;
 mod summary;
@@ -31,13 +32,14 @@ use rustc_hash::FxHashMap;
 use tributary_contracts::wire::{Activity, Link, StitchingConsent, Touchpoint};
 use tributary_contracts::{framing, keys};
 use tributary_core::identifier::{Identifier, IdentifierType};
-use tributary_core::identity::{Changes, NodeId, Observation, Rules};
+use tributary_core::identity::{Changes, NodeId, Rules};
 use tributary_core::time::Timestamp;
 
 use self::backlog::{Backlog, Piece};
 use self::goals::Goals;
 use self::links::{Observed, Sight};
 use self::reading::Reading;
+pub use self::replay::Replay;
 use self::sending::{Encoders, Sending};
 use self::stored::{Known, More, StoredEvent, StoredOrder, Timeline};
 use self::waiting::Waiting;
@@ -367,27 +369,11 @@ impl Stage for Observe {
                 return Ok(());
             }
         };
-        let (higher, lower) = (
-            word::identifier(link.higher_type, link.higher_value)?,
-            word::identifier(link.lower_type, link.lower_value)?,
-        );
-        let graph = self.workspaces.graph(link.workspace);
-        let source = graph.source(link.source);
-        let (higher, lower) = (graph.intern(&higher), graph.intern(&lower));
-        graph.observe(
-            higher,
-            lower,
-            Observation {
-                first: link.first_seen,
-                last_day: link.last_day,
-                source,
-            },
-        );
+        let ends = links::observe(self.workspaces.graph(link.workspace), &link)?;
         if !decided {
             self.learned = true;
             if !self.started {
-                self.unsure
-                    .push((link.workspace.to_owned(), [higher, lower]));
+                self.unsure.push((link.workspace.to_owned(), ends));
             }
         }
         Ok(())

@@ -6,6 +6,7 @@
 //! ```
 
 mod argument;
+mod dry_run;
 pub(crate) mod log;
 pub(crate) mod rules;
 
@@ -69,6 +70,8 @@ enum Action {
     Log,
     /// List the versions of the rules, and which is in force
     Rules,
+    /// Tell what other rules would make of the links that there are; nothing is changed
+    Simulate(dry_run::Options),
 }
 
 #[derive(Clone, Debug, clap::Args)]
@@ -102,6 +105,7 @@ Examples:
   tributary identity log
   tributary identity undo 1519
   tributary identity rules
+  tributary identity simulate --rules new.toml
 
 An entry counts for all events, also those of the past: profiles, sessions and KPIs follow within seconds.
 Block beats separate, separate beats pin, pin beats cut.
@@ -119,6 +123,9 @@ pub(crate) fn run(options: &Options, config: &Config) -> Result<(), Failure> {
     let clickhouse = ClickHouse::new(&config.clickhouse);
     let (note, entry) = match &options.action {
         Action::Log => return log::print(&clickhouse, &workspace.name, options.json),
+        Action::Simulate(other) => {
+            return dry_run::run(other, workspace, &config, &clickhouse, options.json);
+        }
         Action::Rules => return rules::print(&clickhouse, &workspace.name, options.json),
         Action::Cut(pair) => (
             &pair.note,

@@ -1,4 +1,4 @@
-//! One record, written or read: for jobs that an operator runs.
+//! One record, written or read, and a partition read to its end: for jobs that an operator runs.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -127,6 +127,78 @@ pub fn read(
     offset: i64,
     timeout: Duration,
 ) -> Result<Option<Record>, Error> {
+    let consumer = reader(kafka, topic, partition, Offset::Offset(offset))?;
+    let begin = Instant::now();
+    loop {
+        let left = timeout.saturating_sub(begin.elapsed());
+        match consumer.poll(left) {
+            Some(Ok(message)) => {
+                return Ok(Some(Record {
+                    offset: message.offset(),
+                    value: message.payload().map(<[u8]>::to_vec),
+                }));
+            }
+            Some(Err(KafkaError::PartitionEOF(_))) => return Ok(None),
+            Some(Err(error)) if passes(&error) && !left.is_zero() => {}
+            Some(Err(error)) => return Err(error.into()),
+            None => {
+                return Err(Error::NoAnswer {
+                    brokers: kafka.brokers.clone(),
+                    waited: timeout,
+                });
+            }
+        }
+    }
+}
+
+/// Hands every committed record of a partition to `visit`, with its offset, up to the end that it has when that is
+/// reached; tombstones are passed over. Returns the end.
+///
+/// # Errors
+/// When Kafka says nothing for `silence`.
+pub fn read_all(
+    kafka: &Kafka,
+    topic: &str,
+    partition: i32,
+    silence: Duration,
+    mut visit: impl FnMut(i64, &[u8]),
+) -> Result<i64, Error> {
+    let consumer = reader(kafka, topic, partition, Offset::Beginning)?;
+    let (mut heard, mut end) = (Instant::now(), 0);
+    loop {
+        match consumer.poll(Duration::from_millis(100)) {
+            Some(Ok(message)) => {
+                heard = Instant::now();
+                end = message.offset() + 1;
+                if let Some(value) = message.payload() {
+                    visit(message.offset(), value);
+                }
+            }
+            Some(Err(KafkaError::PartitionEOF(_))) => return Ok(end),
+            Some(Err(error)) if !passes(&error) => return Err(error.into()),
+            _ if heard.elapsed() > silence => {
+                return Err(Error::NoAnswer {
+                    brokers: kafka.brokers.clone(),
+                    waited: silence,
+                });
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A connection that breaks is made anew.
+fn passes(error: &KafkaError) -> bool {
+    matches!(error, KafkaError::Global(code) | KafkaError::MessageConsumption(code)
+        if *code != rdkafka::types::RDKafkaErrorCode::UnknownTopicOrPartition)
+}
+
+fn reader(
+    kafka: &Kafka,
+    topic: &str,
+    partition: i32,
+    from: Offset,
+) -> Result<BaseConsumer<Logged>, Error> {
     let config = properties(
         kafka,
         "tributary-job",
@@ -141,30 +213,7 @@ pub fn read(
     );
     let consumer: BaseConsumer<Logged> = BaseConsumer::from_config_and_context(&config, Logged)?;
     let mut partitions = TopicPartitionList::new();
-    partitions.add_partition_offset(topic, partition, Offset::Offset(offset))?;
+    partitions.add_partition_offset(topic, partition, from)?;
     consumer.assign(&partitions)?;
-    let begin = Instant::now();
-    loop {
-        let left = timeout.saturating_sub(begin.elapsed());
-        match consumer.poll(left) {
-            Some(Ok(message)) => {
-                return Ok(Some(Record {
-                    offset: message.offset(),
-                    value: message.payload().map(<[u8]>::to_vec),
-                }));
-            }
-            Some(Err(KafkaError::PartitionEOF(_))) => return Ok(None),
-            // A connection that breaks is made anew.
-            Some(Err(KafkaError::Global(code) | KafkaError::MessageConsumption(code)))
-                if code != rdkafka::types::RDKafkaErrorCode::UnknownTopicOrPartition
-                    && !left.is_zero() => {}
-            Some(Err(error)) => return Err(error.into()),
-            None => {
-                return Err(Error::NoAnswer {
-                    brokers: kafka.brokers.clone(),
-                    waited: timeout,
-                });
-            }
-        }
-    }
+    Ok(consumer)
 }

@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 use tributary_contracts::keys;
 use tributary_contracts::wire::{Link, StitchingConsent};
 use tributary_core::identifier::{Identifier, IdentifierType};
-use tributary_core::identity::Observation;
+use tributary_core::identity::{Graph, NodeId, Observation};
 use tributary_core::time::Timestamp;
 
 use super::sending::Sending;
 use super::stored::{IdentifierSet, SetSeen, decode};
+use super::word;
 use super::workspaces::Workspaces;
-use crate::runtime::stage::Broken;
+use crate::runtime::stage::{Broken, Poison};
 
 /// What a partition knows of one link from one source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -218,6 +219,22 @@ impl Observed {
         }
         Ok(())
     }
+}
+
+/// Takes a record of the log into the graph; returns its ends.
+pub(super) fn observe(graph: &mut Graph, link: &Link<'_>) -> Result<[NodeId; 2], Poison> {
+    let ends = [
+        word::identifier(link.higher_type, link.higher_value)?,
+        word::identifier(link.lower_type, link.lower_value)?,
+    ]
+    .map(|identifier| graph.intern(&identifier));
+    let observation = Observation {
+        first: link.first_seen,
+        last_day: link.last_day,
+        source: graph.source(link.source),
+    };
+    graph.observe(ends[0], ends[1], observation);
+    Ok(ends)
 }
 
 impl ObservedKey {
