@@ -46,7 +46,7 @@ pub(super) struct Link {
 enum Sights {
     None,
     One(Observation),
-    Several(Box<Vec<Observation>>),
+    Several(Vec<Observation>),
 }
 
 impl Sights {
@@ -70,7 +70,7 @@ impl Sights {
         }
         *self = match std::mem::replace(self, Self::None) {
             Self::None => Self::One(sight),
-            Self::One(one) => Self::Several(Box::new(vec![one, sight])),
+            Self::One(one) => Self::Several(vec![one, sight]),
             Self::Several(mut all) => {
                 all.push(sight);
                 Self::Several(all)

@@ -30,7 +30,7 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// What the command line says.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Options {
-    /// A tributary.toml with other rules: [identity], [[workspaces]], and links = false of [[sources]]
+    /// A tributary.toml with other rules, of all workspaces or of this one, and with the sources that may not link
     #[arg(long, value_name = "FILE")]
     rules: PathBuf,
 }

@@ -1,0 +1,195 @@
+//! Links that nobody wants: each must stay bounded in time and memory.
+
+use super::{resident, row};
+use serde_json::Value;
+use std::time::Instant;
+use tributary_core::identifier::{Identifier, IdentifierType};
+use tributary_core::identity::{Graph, NodeId, Observation, Operation, Rules};
+use tributary_core::time::Timestamp;
+use uuid::Uuid;
+
+fn graph() -> Graph {
+    Graph::new("bench", Rules::default())
+}
+
+fn link(graph: &mut Graph, one: NodeId, other: NodeId, day: i32) {
+    let source = graph.source("web");
+    let observation = Observation {
+        first: Timestamp(0),
+        last_day: day,
+        source,
+    };
+    graph.observe(one, other, observation);
+}
+
+fn cookie(graph: &mut Graph, number: usize) -> NodeId {
+    let cookie = Identifier::new(IdentifierType::ANONYMOUS_ID, &format!("cookie-{number}"));
+    graph.intern(&cookie)
+}
+
+fn milliseconds(work: impl FnOnce()) -> f64 {
+    let begin = Instant::now();
+    work();
+    begin.elapsed().as_secs_f64() * 1e3
+}
+
+pub(crate) fn rows() -> Vec<Value> {
+    let mut rows = Vec::new();
+    rows.push(component());
+    rows.extend(chain());
+    rows.extend(clique());
+    rows.push(one_on_a_million_events());
+    rows.push(linked_and_cut());
+    rows
+}
+
+/// One day more on one link of a component of 10,000.
+fn component() -> Value {
+    let mut graph = graph();
+    let rules = Rules {
+        limits: [u32::MAX; 10],
+        ..Rules::default()
+    };
+    graph.obey(rules);
+    let center = cookie(&mut graph, 0);
+    for number in 1..10_000 {
+        let other = cookie(&mut graph, number);
+        link(&mut graph, center, other, 1);
+    }
+    graph.settle();
+    let other = cookie(&mut graph, 5_000);
+    let took = milliseconds(|| {
+        link(&mut graph, center, other, 2);
+        graph.settle();
+    });
+    row(
+        "a component of 10,000 identifiers: one link changes",
+        took,
+        "ms",
+        "goal 1",
+    )
+}
+
+/// Each with the next, from one end to the other, and the last link from the middle.
+fn chain() -> Vec<Value> {
+    const LENGTH: usize = 100_000;
+    let mut graph = graph();
+    let before = resident();
+    let all = milliseconds(|| {
+        for number in 1..LENGTH {
+            let ends = [cookie(&mut graph, number - 1), cookie(&mut graph, number)];
+            link(&mut graph, ends[0], ends[1], 1);
+            if number % 10_000 == 0 {
+                graph.settle();
+            }
+        }
+        graph.settle();
+    });
+    let one = milliseconds(|| {
+        let ends = [
+            cookie(&mut graph, LENGTH / 2),
+            cookie(&mut graph, LENGTH / 2 + 1),
+        ];
+        link(&mut graph, ends[0], ends[1], 2);
+        graph.settle();
+    });
+    let megabytes = resident().saturating_sub(before) as f64 / 1e6;
+    vec![
+        row(
+            "a chain of 100,000 identifiers: from nothing",
+            all,
+            "ms",
+            &format!("settled every 10,000 links; {megabytes:.0} MB"),
+        ),
+        row(
+            "a chain of 100,000 identifiers: one link changes",
+            one,
+            "ms",
+            "",
+        ),
+    ]
+}
+
+/// Everybody with everybody.
+fn clique() -> Vec<Value> {
+    const SIZE: usize = 5_000;
+    let mut graph = graph();
+    let before = resident();
+    let all = milliseconds(|| {
+        for one in 0..SIZE {
+            for other in 0..one {
+                let ends = [cookie(&mut graph, one), cookie(&mut graph, other)];
+                link(&mut graph, ends[0], ends[1], 1);
+            }
+        }
+        graph.settle();
+    });
+    let one = milliseconds(|| {
+        let ends = [cookie(&mut graph, 1), cookie(&mut graph, 2)];
+        link(&mut graph, ends[0], ends[1], 2);
+        graph.settle();
+    });
+    let megabytes = resident().saturating_sub(before) as f64 / 1e6;
+    vec![
+        row(
+            "a clique of 5,000 identifiers, 12.5 M links: from nothing",
+            all,
+            "ms",
+            &format!("{megabytes:.0} MB"),
+        ),
+        row(
+            "a clique of 5,000 identifiers: one link changes",
+            one,
+            "ms",
+            "",
+        ),
+    ]
+}
+
+fn one_on_a_million_events() -> Value {
+    const EVENTS: usize = 1_000_000;
+    let mut graph = graph();
+    let login = graph.intern(&Identifier::new(IdentifierType::USER_ID, "busy"));
+    let device = cookie(&mut graph, 0);
+    let took = milliseconds(|| {
+        for number in 0..EVENTS {
+            link(&mut graph, login, device, (number / 1_000) as i32);
+            if number % 100 == 0 {
+                graph.settle();
+            }
+        }
+    });
+    row(
+        "one link on a million events over 1,000 days",
+        took * 1e6 / EVENTS as f64,
+        "ns an event",
+        "settled every 100",
+    )
+}
+
+fn linked_and_cut() -> Value {
+    const TIMES: usize = 1_000;
+    let mut graph = graph();
+    let login = Identifier::new(IdentifierType::USER_ID, "ada");
+    let cookie = Identifier::new(IdentifierType::ANONYMOUS_ID, "cookie");
+    let ends = [graph.intern(&login), graph.intern(&cookie)];
+    link(&mut graph, ends[0], ends[1], 1);
+    let took = milliseconds(|| {
+        for number in 0..TIMES {
+            let (cut, undo) = (
+                Uuid::from_u128(number as u128 * 2 + 1),
+                Uuid::from_u128(number as u128 * 2 + 2),
+            );
+            graph.operate(cut, Operation::Cut(login.clone(), cookie.clone()));
+            graph.settle();
+            graph.operate(undo, Operation::Undo(cut));
+            graph.settle();
+        }
+    });
+    row(
+        "two identifiers cut and linked again a thousand times",
+        took / TIMES as f64,
+        "ms a time",
+        "",
+    )
+}
