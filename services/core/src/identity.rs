@@ -13,11 +13,14 @@
 mod component;
 mod graph;
 mod operations;
+mod profiles;
 mod rules;
+mod store;
 
-pub use graph::{Changes, Graph, LinkId, NodeId, Observation, SourceId};
+pub use graph::{Changes, Graph};
 pub use operations::{Blocked, Operation};
 pub use rules::{NoPattern, Pattern, Rules, SharedDevices};
+pub use store::{LinkId, NodeId, Observation, SourceId};
 
 use crate::identifier::IdentifierType;
 

@@ -257,10 +257,7 @@ impl Observe {
             .filter(|other| is_person || graph.is_blocked(*other))
             .map(key_of)
             .collect();
-        if let Some(strangers) = self
-            .strangers
-            .get(&(workspace.to_owned(), identifier.clone()))
-        {
+        if let Some(strangers) = self.strangers.get(&(workspace.to_owned(), identifier)) {
             keys.extend(strangers.iter().cloned());
         }
         keys

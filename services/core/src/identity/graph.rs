@@ -1,111 +1,22 @@
+use std::cmp::Ordering;
+
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::component::Resolver;
 use super::operations::{Effect, Operations};
-use super::{Operation, Refusal, Rules};
-use crate::identifier::Identifier;
+use super::profiles::Profiles;
+use super::store::{Storage, flag};
+use super::{LinkId, NodeId, Observation, Operation, Refusal, Rules, SourceId};
+use crate::identifier::{Identifier, IdentifierType};
 use crate::ids::ProfileId;
 use crate::time::Timestamp;
 use uuid::Uuid;
-
-/// An identifier in the graph. Numbers are given in the order of arrival, so nothing that comes out may depend on them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NodeId(pub(super) u32);
-
-/// A link in the graph; see [`NodeId`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LinkId(pub(super) u32);
-
-#[derive(Debug)]
-pub(super) struct Node {
-    pub(super) identifier: Identifier,
-    pub(super) links: Vec<LinkId>,
-    /// The identifier that gives this one's profile its id.
-    pub(super) root: NodeId,
-    pub(super) hub: bool,
-    pub(super) blocked: bool,
-    /// An event has it; else only operations speak of it.
-    seen: bool,
-    /// The latest decision on being stitched: when, and whether it was given. At equal times a refusal wins.
-    consent: Option<(Timestamp, bool)>,
-}
-
-#[derive(Debug)]
-pub(super) struct Link {
-    /// The higher identifier.
-    pub(super) higher: NodeId,
-    pub(super) lower: NodeId,
-    sights: Sights,
-    pub(super) pinned: bool,
-    pub(super) cut: bool,
-    pub(super) refusal: Option<Refusal>,
-}
-
-/// What each source has seen of a link; most are seen by one.
-#[derive(Debug)]
-enum Sights {
-    None,
-    One(Observation),
-    Several(Vec<Observation>),
-}
-
-impl Sights {
-    fn all(&self) -> &[Observation] {
-        match self {
-            Self::None => &[],
-            Self::One(one) => std::slice::from_ref(one),
-            Self::Several(all) => all,
-        }
-    }
-
-    fn add(&mut self, sight: Observation) {
-        let known = match self {
-            Self::None => None,
-            Self::One(one) => Some(one).filter(|known| known.source == sight.source),
-            Self::Several(all) => all.iter_mut().find(|known| known.source == sight.source),
-        };
-        if let Some(known) = known {
-            known.join(sight);
-            return;
-        }
-        *self = match std::mem::replace(self, Self::None) {
-            Self::None => Self::One(sight),
-            Self::One(one) => Self::Several(vec![one, sight]),
-            Self::Several(mut all) => {
-                all.push(sight);
-                Self::Several(all)
-            }
-        };
-    }
-}
 
 /// When a link was seen, by the sources that may link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Seen {
     pub(super) first: Timestamp,
     pub(super) last_day: i32,
-}
-
-/// A source in the graph; see [`NodeId`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SourceId(u16);
-
-/// That a source has seen two identifiers on one event, or on several.
-#[derive(Clone, Copy, Debug)]
-pub struct Observation {
-    /// Event time of the first.
-    pub first: Timestamp,
-    /// UTC day of the last.
-    pub last_day: i32,
-    /// Who saw it.
-    pub source: SourceId,
-}
-
-impl Observation {
-    fn join(&mut self, other: Self) {
-        self.first = self.first.min(other.first);
-        self.last_day = self.last_day.max(other.last_day);
-    }
 }
 
 #[derive(Debug)]
@@ -133,14 +44,17 @@ pub struct Changes {
 pub struct Graph {
     workspace: String,
     rules: Rules,
-    pub(super) nodes: Vec<Node>,
-    pub(super) links: Vec<Link>,
-    index: FxHashMap<Identifier, NodeId>,
-    pairs: FxHashMap<(NodeId, NodeId), LinkId>,
+    pub(super) store: Storage,
+    pub(super) profiles: Profiles,
     pub(super) separated: FxHashMap<NodeId, FxHashSet<NodeId>>,
+    /// The latest decision on being stitched: when, and whether it was given. At equal times a refusal wins.
+    consents: FxHashMap<NodeId, (Timestamp, bool)>,
     operations: Operations,
     sources: Vec<Source>,
+    /// Whose components are to be resolved anew.
     touched: FxHashSet<NodeId>,
+    /// Links that were seen for the first time, or on other days: most change little.
+    fresh: Vec<LinkId>,
     /// Identifiers and lines of the next settlement's changes, as far as no resolution finds them.
     changed: FxHashSet<NodeId>,
     lines: FxHashSet<NodeId>,
@@ -154,14 +68,14 @@ impl Graph {
         Self {
             workspace: workspace.to_owned(),
             rules,
-            nodes: Vec::new(),
-            links: Vec::new(),
-            index: FxHashMap::default(),
-            pairs: FxHashMap::default(),
+            store: Storage::default(),
+            profiles: Profiles::default(),
             separated: FxHashMap::default(),
+            consents: FxHashMap::default(),
             operations: Operations::default(),
             sources: Vec::new(),
             touched: FxHashSet::default(),
+            fresh: Vec::new(),
             changed: FxHashSet::default(),
             lines: FxHashSet::default(),
             resolver: Resolver::default(),
@@ -177,52 +91,38 @@ impl Graph {
     /// How many identifiers it knows.
     #[must_use]
     pub fn identifiers(&self) -> usize {
-        self.nodes.len()
+        self.store.node_count()
     }
 
     /// How many links it knows, usable or not.
     #[must_use]
     pub fn links(&self) -> usize {
-        self.links.len()
+        self.store.link_count()
     }
 
     /// The node of an identifier that an event has, made where it is new.
     pub fn intern(&mut self, identifier: &Identifier) -> NodeId {
         let node = self.node(identifier);
-        let known = &mut self.nodes[node.0 as usize];
-        if !known.seen {
-            known.seen = true;
-            self.touched.insert(node);
+        let known = self.store.node_mut(node);
+        if !known.is(flag::SEEN) {
+            known.set(flag::SEEN, true);
             self.changed.insert(node);
         }
         node
     }
 
     fn node(&mut self, identifier: &Identifier) -> NodeId {
-        if let Some(node) = self.index.get(identifier) {
-            return *node;
+        let (node, is_new) = self.store.intern(identifier);
+        if is_new && self.blocks(identifier) {
+            self.store.node_mut(node).set(flag::BLOCKED, true);
         }
-        let node = NodeId(
-            u32::try_from(self.nodes.len())
-                .expect("memory ends long before four thousand million identifiers"),
-        );
-        self.nodes.push(Node {
-            identifier: identifier.clone(),
-            links: Vec::new(),
-            root: node,
-            hub: false,
-            blocked: self.blocks(identifier),
-            seen: false,
-            consent: None,
-        });
-        self.index.insert(identifier.clone(), node);
         node
     }
 
     /// The identifier's node, if it was seen.
     #[must_use]
     pub fn find(&self, identifier: &Identifier) -> Option<NodeId> {
-        self.index.get(identifier).copied()
+        self.store.find(identifier)
     }
 
     /// The source of that name, made where it is new.
@@ -247,12 +147,11 @@ impl Graph {
             return;
         };
         let before = self.seen(link);
-        self.links[link.0 as usize].sights.add(observation);
+        self.store.sight(link, observation);
         if self.seen(link) != before {
-            let ends: [NodeId; 2] = self.ends(link).into();
-            self.touched.extend(ends);
+            self.fresh.push(link);
             if before.is_none() {
-                self.lines_between(ends);
+                self.lines_between(self.ends(link).into());
             }
         }
     }
@@ -268,10 +167,11 @@ impl Graph {
         for source in &mut self.sources {
             source.may_link = !self.rules.sources_without_links.contains(&source.name);
         }
-        for number in 0..self.nodes.len() {
-            let node = NodeId(number as u32);
-            let blocked = self.blocks(&self.nodes[number].identifier);
-            if std::mem::replace(&mut self.nodes[number].blocked, blocked) != blocked {
+        for node in self.all_nodes() {
+            let blocked = self.blocks(&self.store.identifier(node));
+            let known = self.store.node_mut(node);
+            if known.is(flag::BLOCKED) != blocked {
+                known.set(flag::BLOCKED, blocked);
                 self.changed.insert(node);
             }
             self.touched.insert(node);
@@ -280,10 +180,10 @@ impl Graph {
 
     /// Takes in a decision on being stitched, for one identifier.
     pub fn consent(&mut self, node: NodeId, at: Timestamp, granted: bool) {
-        let consent = &mut self.nodes[node.0 as usize].consent;
+        let consent = self.consents.get(&node);
         // `false < true`, and at equal times the refusal wins.
-        if consent.is_none_or(|(before, given)| (before, !given) < (at, !granted)) {
-            *consent = Some((at, granted));
+        if consent.is_none_or(|(before, given)| (*before, !given) < (at, !granted)) {
+            self.consents.insert(node, (at, granted));
             let around: Vec<NodeId> = self.neighbours(node).collect();
             for other in around {
                 self.lines_between([node, other]);
@@ -300,7 +200,7 @@ impl Graph {
                 Effect::Cut(one, other) => {
                     let ends = [self.node(&one), self.node(&other)];
                     if let Some(link) = self.link(ends[0], ends[1]) {
-                        self.links[link.0 as usize].cut = holds;
+                        self.store.cut(link, holds);
                         self.touched.extend(ends);
                         self.lines_between(ends);
                     }
@@ -312,8 +212,8 @@ impl Graph {
                 }
                 Effect::Pin(one, other) => {
                     let ends = [self.node(&one), self.node(&other)];
-                    let link = self.link_of_any(ends[0], ends[1]);
-                    self.links[link.0 as usize].pinned = holds;
+                    let link = self.store.link(ends[0], ends[1]);
+                    self.store.pin(link, holds);
                     self.touched.extend(ends);
                     self.lines_between(ends);
                     // Whoever is pinned is known, seen or not.
@@ -341,7 +241,7 @@ impl Graph {
     fn block(&mut self, identifier: &Identifier) {
         let node = self.node(identifier);
         let now = self.blocks(identifier);
-        self.nodes[node.0 as usize].blocked = now;
+        self.store.node_mut(node).set(flag::BLOCKED, now);
         self.changed.insert(node);
         self.touch_around(node);
     }
@@ -353,41 +253,49 @@ impl Graph {
     /// Decides again whatever the changes since the last call can have touched.
     pub fn settle(&mut self) -> Changes {
         let mut changes = Changes::default();
-        if self.touched.is_empty() {
-            return changes;
-        }
         let mut touched: Vec<NodeId> = self.touched.drain().collect();
+        let fresh = std::mem::take(&mut self.fresh);
         touched.sort_unstable();
-        let mut around = Vec::new();
-        for node in &touched {
-            let hub = self.counts_as_hub(*node);
-            let known = &mut self.nodes[node.0 as usize];
-            if known.hub != hub {
-                known.hub = hub;
-                changes.identifiers.push(*node);
-                around.push(*node);
-            }
-        }
+        self.decide_hubs(&mut touched, &fresh, &mut changes);
         changes.identifiers.extend(self.changed.drain());
         changes.lines = self.lines.drain().collect();
         changes.lines.sort_unstable();
-        // A hub's neighbours were joined through it, or will be: their components are other ones now.
-        for hub in around {
-            touched.extend(
-                self.nodes[hub.0 as usize]
-                    .links
-                    .iter()
-                    .map(|link| self.other_end(*link, hub)),
-            );
-        }
         let mut resolver = std::mem::take(&mut self.resolver);
-        resolver.resolve(self, &touched, &mut changes);
+        resolver.resolve(self, &touched, &fresh, &mut changes);
         self.resolver = resolver;
         changes.identifiers.sort_unstable();
         changes.identifiers.dedup();
         changes.refusals.sort_unstable();
         changes.refusals.dedup();
         changes
+    }
+
+    /// Finds who is a hub now and was not, or the other way round. Its neighbours were joined through it, or will be:
+    /// their components are other ones now.
+    fn decide_hubs(&mut self, touched: &mut Vec<NodeId>, fresh: &[LinkId], changes: &mut Changes) {
+        let mut candidates = touched.clone();
+        for link in fresh {
+            let (higher, lower) = self.ends(*link);
+            // Another link makes nobody less of a hub.
+            let may_become =
+                |node: NodeId, other: NodeId| self.r#type(other).is_person() && !self.is_hub(node);
+            candidates.extend(
+                [(higher, lower), (lower, higher)]
+                    .into_iter()
+                    .filter_map(|(node, other)| may_become(node, other).then_some(node)),
+            );
+        }
+        candidates.sort_unstable();
+        candidates.dedup();
+        for node in candidates {
+            let hub = self.counts_as_hub(node);
+            if self.is_hub(node) != hub {
+                self.store.node_mut(node).set(flag::HUB, hub);
+                changes.identifiers.push(node);
+                touched.push(node);
+                touched.extend(self.neighbours(node));
+            }
+        }
     }
 
     /// All that a link between these identifiers can have changed: the identifiers of their components, and of those
@@ -406,10 +314,10 @@ impl Graph {
             if !members.insert(node) {
                 continue;
             }
-            for link in &self.nodes[node.0 as usize].links {
-                links.insert(*link);
-                let other = self.other_end(*link, node);
-                if self.is_usable(*link) && !ends_here(node) && !ends_here(other) {
+            for link in self.store.links_of(node) {
+                links.insert(link);
+                let other = self.other_end(link, node);
+                if self.is_usable(link) && !ends_here(node) && !ends_here(other) {
                     open.push(other);
                 }
             }
@@ -426,189 +334,156 @@ impl Graph {
 
     /// The identifier of a node.
     #[must_use]
-    pub fn identifier(&self, node: NodeId) -> &Identifier {
-        &self.nodes[node.0 as usize].identifier
+    pub fn identifier(&self, node: NodeId) -> Identifier {
+        self.store.identifier(node)
+    }
+
+    /// The type of a node's identifier.
+    #[must_use]
+    pub fn r#type(&self, node: NodeId) -> IdentifierType {
+        self.store.r#type(node)
+    }
+
+    /// The order of two nodes' identifiers: by priority of type, then bytes.
+    #[must_use]
+    pub fn compare(&self, one: NodeId, other: NodeId) -> Ordering {
+        self.store.compare(one, other)
     }
 
     /// The node whose identifier gives the profile of this one its id. Equal roots are one profile.
     #[must_use]
     pub fn root(&self, node: NodeId) -> NodeId {
-        self.nodes[node.0 as usize].root
+        self.profiles.root(self.store.node(node), node)
     }
 
     /// The id of the profile that holds the identifier.
     #[must_use]
     pub fn profile(&self, node: NodeId) -> ProfileId {
-        ProfileId::of(&self.workspace, self.identifier(self.root(node)))
+        ProfileId::of(&self.workspace, &self.identifier(self.root(node)))
     }
 
     /// Whether the identifier is linked to too many persons to join any.
     #[must_use]
     pub fn is_hub(&self, node: NodeId) -> bool {
-        self.nodes[node.0 as usize].hub
+        self.store.node(node).is(flag::HUB)
     }
 
     /// Whether the identifier is taken from every event.
     #[must_use]
     pub fn is_blocked(&self, node: NodeId) -> bool {
-        self.nodes[node.0 as usize].blocked
+        self.store.node(node).is(flag::BLOCKED)
     }
 
     /// Whether an event has the identifier, or a pin makes it one with others. Of others only operations speak.
     #[must_use]
     pub fn is_known(&self, node: NodeId) -> bool {
-        let known = &self.nodes[node.0 as usize];
-        known.seen
-            || known
-                .links
-                .iter()
-                .any(|link| self.links[link.0 as usize].pinned)
+        self.store.node(node).is(flag::SEEN)
+            || self
+                .store
+                .links_of(node)
+                .any(|link| self.store.is_pinned(link))
     }
 
     /// Whether the two have a usable link; limits and refusals do not matter.
     #[must_use]
     pub fn has_usable_link(&self, one: NodeId, other: NodeId) -> bool {
-        self.pair(one, other)
+        self.store
+            .pair(one, other)
             .is_some_and(|link| self.is_usable(link))
     }
 
     /// The identifiers that were ever seen together with this one, by whatever source.
     pub fn neighbours(&self, node: NodeId) -> impl Iterator<Item = NodeId> {
-        self.nodes[node.0 as usize]
-            .links
-            .iter()
-            .map(move |link| self.other_end(*link, node))
+        self.store
+            .links_of(node)
+            .map(move |link| self.other_end(link, node))
     }
 
     /// The ends of a link, the higher first.
     #[must_use]
     pub fn ends(&self, link: LinkId) -> (NodeId, NodeId) {
-        let link = &self.links[link.0 as usize];
-        (link.higher, link.lower)
+        self.store.ends(link)
     }
 
     /// Why the link joins nobody, if so.
     #[must_use]
     pub fn refusal(&self, link: LinkId) -> Option<Refusal> {
-        self.links[link.0 as usize].refusal
+        self.store.refusal(link)
     }
 
     /// All nodes, in the order of arrival.
     pub fn all_nodes(&self) -> impl Iterator<Item = NodeId> + use<> {
-        (0..self.nodes.len() as u32).map(NodeId)
+        (0..self.store.node_count() as u32).map(NodeId)
     }
 
     /// All links, in the order of arrival.
     pub fn all_links(&self) -> impl Iterator<Item = LinkId> + use<> {
-        (0..self.links.len() as u32).map(LinkId)
+        (0..self.store.link_count() as u32).map(LinkId)
     }
 
     pub(super) fn is_usable(&self, link: LinkId) -> bool {
-        let link = &self.links[link.0 as usize];
-        let (higher, lower) = (
-            &self.nodes[link.higher.0 as usize],
-            &self.nodes[link.lower.0 as usize],
-        );
-        let agrees = |node: &Node| match node.consent {
-            Some((_, granted)) => granted,
+        let (higher, lower) = self.ends(link);
+        let agrees = |node: NodeId| match self.consents.get(&node) {
+            Some((_, granted)) => *granted,
             None => !self.rules.consent_required,
         };
-        (link.pinned || (!link.cut && self.is_seen(link)))
-            && !(higher.blocked || lower.blocked)
+        (self.store.is_pinned(link) || (!self.store.is_cut(link) && self.seen(link).is_some()))
+            && !(self.is_blocked(higher) || self.is_blocked(lower))
             && !self
                 .separated
-                .get(&link.higher)
-                .is_some_and(|partners| partners.contains(&link.lower))
+                .get(&higher)
+                .is_some_and(|partners| partners.contains(&lower))
             && agrees(higher)
             && agrees(lower)
     }
 
+    /// Whether the link may join: it is usable and, unless pinned, neither end is a hub.
+    pub(super) fn joins(&self, link: LinkId) -> bool {
+        let (higher, lower) = self.ends(link);
+        self.is_usable(link)
+            && (self.store.is_pinned(link) || !(self.is_hub(higher) || self.is_hub(lower)))
+    }
+
     /// When the sources that may link have seen it; none while only others have.
     pub(super) fn seen(&self, link: LinkId) -> Option<Seen> {
-        let sights = self.links[link.0 as usize].sights.all().iter();
-        sights
-            .filter(|sight| self.may_link(sight.source))
-            .map(|sight| Seen {
+        let mut seen: Option<Seen> = None;
+        self.store.sights(link, |sight| {
+            if !self.sources[usize::from(sight.source.0)].may_link {
+                return;
+            }
+            let before = seen.unwrap_or(Seen {
                 first: sight.first,
                 last_day: sight.last_day,
-            })
-            .reduce(|one, other| Seen {
-                first: one.first.min(other.first),
-                last_day: one.last_day.max(other.last_day),
-            })
-    }
-
-    fn is_seen(&self, link: &Link) -> bool {
-        link.sights
-            .all()
-            .iter()
-            .any(|sight| self.may_link(sight.source))
-    }
-
-    fn may_link(&self, source: SourceId) -> bool {
-        self.sources[usize::from(source.0)].may_link
+            });
+            seen = Some(Seen {
+                first: before.first.min(sight.first),
+                last_day: before.last_day.max(sight.last_day),
+            });
+        });
+        seen
     }
 
     pub(super) fn other_end(&self, link: LinkId, node: NodeId) -> NodeId {
-        let link = &self.links[link.0 as usize];
-        if link.higher == node {
-            link.lower
-        } else {
-            link.higher
-        }
+        let (higher, lower) = self.ends(link);
+        if higher == node { lower } else { higher }
     }
 
     fn link(&mut self, one: NodeId, other: NodeId) -> Option<LinkId> {
-        let (a, b) = (self.identifier(one).r#type, self.identifier(other).r#type);
+        let (a, b) = (self.r#type(one), self.r#type(other));
         let no_link = one == other || (a == b && a.is_person());
-        (!no_link).then(|| self.link_of_any(one, other))
-    }
-
-    fn pair(&self, one: NodeId, other: NodeId) -> Option<LinkId> {
-        self.pairs.get(&(one.min(other), one.max(other))).copied()
-    }
-
-    fn link_of_any(&mut self, one: NodeId, other: NodeId) -> LinkId {
-        if let Some(link) = self.pair(one, other) {
-            return link;
-        }
-        let link = LinkId(
-            u32::try_from(self.links.len())
-                .expect("memory ends long before four thousand million links"),
-        );
-        let (higher, lower) = if self.identifier(one) < self.identifier(other) {
-            (one, other)
-        } else {
-            (other, one)
-        };
-        self.links.push(Link {
-            higher,
-            lower,
-            sights: Sights::None,
-            pinned: false,
-            cut: false,
-            refusal: None,
-        });
-        self.pairs.insert((one.min(other), one.max(other)), link);
-        self.nodes[one.0 as usize].links.push(link);
-        self.nodes[other.0 as usize].links.push(link);
-        link
+        (!no_link).then(|| self.store.link(one, other))
     }
 
     /// Linked to more different values of one person type than the rules allow. Pins that were never seen do not count.
     fn counts_as_hub(&self, node: NodeId) -> bool {
-        let known = &self.nodes[node.0 as usize];
         let above = self.rules.hub_above as usize;
-        if known.links.len() <= above || !self.rules.can_be_hub(known.identifier.r#type) {
+        if !self.rules.can_be_hub(self.r#type(node)) {
             return false;
         }
         let mut values = [0_usize; crate::identifier::BUILT_IN.len()];
-        known.links.iter().any(|link| {
-            let r#type = self.identifier(self.other_end(*link, node)).r#type;
-            if !r#type.is_person()
-                || !self.is_seen(&self.links[link.0 as usize])
-                || !self.is_usable(*link)
-            {
+        self.store.links_of(node).any(|link| {
+            let r#type = self.r#type(self.other_end(link, node));
+            if !r#type.is_person() || !self.is_usable(link) || self.seen(link).is_none() {
                 return false;
             }
             values[usize::from(r#type.0)] += 1;
@@ -620,7 +495,7 @@ impl Graph {
     /// events with a person as their anchor.
     fn lines_between(&mut self, ends: [NodeId; 2]) {
         for [timeline, anchor] in [ends, [ends[1], ends[0]]] {
-            if self.identifier(anchor).r#type.is_person() {
+            if self.r#type(anchor).is_person() {
                 self.lines.insert(timeline);
             }
         }
@@ -628,9 +503,7 @@ impl Graph {
 
     fn touch_around(&mut self, node: NodeId) {
         self.touched.insert(node);
-        for index in 0..self.nodes[node.0 as usize].links.len() {
-            let other = self.other_end(self.nodes[node.0 as usize].links[index], node);
-            self.touched.insert(other);
-        }
+        let around: Vec<NodeId> = self.neighbours(node).collect();
+        self.touched.extend(around);
     }
 }

@@ -76,9 +76,9 @@ pub fn decide(graph: &Graph, timeline: NodeId, events: &[Event<'_>]) -> Decision
         events.is_sorted_by_key(|event| (event.time, event.message)),
         "events stand in order"
     );
-    let mut lines: BTreeMap<LineOrder<'_>, Line> = BTreeMap::new();
+    let mut lines: BTreeMap<LineOrder, Line> = BTreeMap::new();
     let own = (0, None);
-    lines.insert(own, Line::new(LineKey::Own));
+    lines.insert(own.clone(), Line::new(LineKey::Own));
     for (index, event) in (0_u32..).zip(events) {
         if event.activity == Activity::Nobody {
             continue;
@@ -86,7 +86,7 @@ pub fn decide(graph: &Graph, timeline: NodeId, events: &[Event<'_>]) -> Decision
         let anchor = line::anchor(graph, event.identifiers);
         let key = line::line(graph, timeline, anchor, event.identifiers);
         let order = match key {
-            LineKey::Own => own,
+            LineKey::Own => own.clone(),
             LineKey::Other(node) => (1, Some(graph.identifier(node))),
             LineKey::Nothing => (2, None),
         };
@@ -124,7 +124,7 @@ pub fn decide(graph: &Graph, timeline: NodeId, events: &[Event<'_>]) -> Decision
 }
 
 /// Lines in an order that does not depend on the numbers of nodes.
-type LineOrder<'a> = (u8, Option<&'a crate::identifier::Identifier>);
+type LineOrder = (u8, Option<crate::identifier::Identifier>);
 
 struct Line {
     key: LineKey,
@@ -194,7 +194,7 @@ impl Line {
             let anchor = moment
                 .iter()
                 .filter_map(|member| member.anchor)
-                .min_by_key(|node| graph.identifier(*node));
+                .min_by(|one, other| graph.compare(*one, *other));
             let person = anchor.map(|anchor| graph.root(anchor));
             let goes_on = last.is_some_and(|last| time.0 - last.0 <= GAP)
                 && sessions

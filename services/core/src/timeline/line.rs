@@ -18,11 +18,9 @@ pub(super) fn anchor(graph: &Graph, identifiers: &[NodeId]) -> Option<NodeId> {
         .iter()
         .copied()
         .filter(|node| {
-            graph.identifier(*node).r#type.is_person()
-                && !graph.is_blocked(*node)
-                && !graph.is_hub(*node)
+            graph.r#type(*node).is_person() && !graph.is_blocked(*node) && !graph.is_hub(*node)
         })
-        .min_by_key(|node| graph.identifier(*node))
+        .min_by(|one, other| graph.compare(*one, *other))
 }
 
 /// The line of an event of that timeline with that anchor.
@@ -42,7 +40,7 @@ pub(super) fn line(
             .iter()
             .copied()
             .filter(|node| !graph.is_blocked(*node))
-            .min_by_key(|node| graph.identifier(*node))
+            .min_by(|one, other| graph.compare(*one, *other))
     };
     anchor
         .or_else(highest_left)

@@ -110,14 +110,14 @@ impl World {
             profiles
                 .entry(graph.root(node))
                 .or_default()
-                .insert(pair(graph.identifier(node)));
+                .insert(pair(&graph.identifier(node)));
         }
         let refused = graph.all_links().filter_map(|link| {
             let (higher, lower) = graph.ends(link);
             graph.refusal(link).map(|reason| {
                 (
-                    pair(graph.identifier(higher)),
-                    pair(graph.identifier(lower)),
+                    pair(&graph.identifier(higher)),
+                    pair(&graph.identifier(lower)),
                     reason.to_string(),
                 )
             })
@@ -151,7 +151,7 @@ impl World {
             hubs: graph
                 .all_nodes()
                 .filter(|node| graph.is_hub(*node))
-                .map(|node| pair(graph.identifier(node)))
+                .map(|node| pair(&graph.identifier(node)))
                 .collect(),
         }
     }
@@ -163,7 +163,7 @@ impl World {
             .filter(|node| graph.root(*node) == root)
             .map(|node| graph.identifier(node))
             .min()
-            .map(pair)
+            .map(|identifier| pair(&identifier))
             .expect("a root is a member")
     }
 }

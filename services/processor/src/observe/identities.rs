@@ -76,7 +76,7 @@ pub(super) fn tell(
         workspace,
         identifier_type: type_name,
         identifier_value: value,
-        own_profile_id: ProfileId::of(workspace, identifier),
+        own_profile_id: ProfileId::of(workspace, &identifier),
         profile_id: profile,
         hub: now.as_ref().is_some_and(|now| now.hub),
         spans: wire,
@@ -93,7 +93,7 @@ fn wire_spans(graph: &Graph, workspace: &str, node: NodeId, spans: &[Span]) -> V
     for span in spans {
         let profile_id = match span.owner {
             Owner::Profile(root) => graph.profile(root),
-            Owner::Alone => ProfileId::alone(workspace, graph.identifier(node)),
+            Owner::Alone => ProfileId::alone(workspace, &graph.identifier(node)),
             Owner::Nobody => profile,
         };
         if let Some(last) = wire.last_mut() {

@@ -1,0 +1,525 @@
+//! Identifiers and links, packed: a customer base of millions is in memory whole.
+
+use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
+use std::ops::Deref;
+
+use hashbrown::HashTable;
+use rustc_hash::{FxHashMap, FxHasher};
+use uuid::Uuid;
+
+use super::Refusal;
+use crate::identifier::{Identifier, IdentifierType};
+use crate::time::Timestamp;
+
+/// An identifier in the graph. Numbers are given in the order of arrival, so nothing that comes out may depend on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub(super) u32);
+
+/// A link in the graph; see [`NodeId`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub(super) u32);
+
+/// A source in the graph; see [`NodeId`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourceId(pub(super) u16);
+
+/// Stands for no node, link or profile.
+pub(super) const NONE: u32 = u32::MAX;
+
+/// That a source has seen two identifiers on one event, or on several.
+#[derive(Clone, Copy, Debug)]
+pub struct Observation {
+    /// Event time of the first.
+    pub first: Timestamp,
+    /// UTC day of the last.
+    pub last_day: i32,
+    /// Who saw it.
+    pub source: SourceId,
+}
+
+impl Observation {
+    fn join(&mut self, other: Self) {
+        self.first = self.first.min(other.first);
+        self.last_day = self.last_day.max(other.last_day);
+    }
+}
+
+/// What is to be known of a node, one bit each.
+pub(super) mod flag {
+    /// Linked to too many persons to join any.
+    pub(crate) const HUB: u8 = 1;
+    /// Taken from every event.
+    pub(crate) const BLOCKED: u8 = 2;
+    /// An event has it; else only operations speak of it.
+    pub(crate) const SEEN: u8 = 4;
+    /// A link of it is refused, for another reason than a hub.
+    pub(crate) const TROUBLED: u8 = 8;
+    /// Was resolved in this settlement.
+    pub(crate) const VISITED: u8 = 16;
+    /// Its text is a UUID's sixteen bytes.
+    pub(crate) const UUID: u8 = 32;
+}
+
+/// The bytes of its text end where the next one's begin.
+#[derive(Debug)]
+pub(super) struct Node {
+    text_low: u32,
+    text_high: u16,
+    r#type: u8,
+    pub(super) flags: u8,
+    /// The first of its links.
+    links: u32,
+    /// Its profile's place; none where it is one of its own.
+    pub(super) profile: u32,
+    /// The next identifier of its profile; the last one's is the first. While its component is resolved, its place there.
+    pub(super) next: u32,
+}
+
+impl Node {
+    pub(super) fn is(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+
+    pub(super) fn set(&mut self, flag: u8, value: bool) {
+        self.flags = if value {
+            self.flags | flag
+        } else {
+            self.flags & !flag
+        };
+    }
+}
+
+/// What a link is, one bit each.
+mod mark {
+    /// Seen by whatever source.
+    pub(super) const SIGHTED: u8 = 1;
+    /// By several sources: what they saw stands elsewhere.
+    pub(super) const SEVERAL: u8 = 2;
+    pub(super) const PINNED: u8 = 4;
+    pub(super) const CUT: u8 = 8;
+}
+
+#[derive(Debug)]
+struct Link {
+    /// The higher identifier.
+    higher: u32,
+    lower: u32,
+    /// The next links of its ends.
+    next: [u32; 2],
+    first: [u32; 2],
+    last_day: i32,
+    source: u16,
+    marks: u8,
+    /// Code of its refusal; 0 for none.
+    refusal: u8,
+}
+
+/// An identifier's value: as it stands, or written out.
+pub(super) enum Value<'a> {
+    Text(&'a str),
+    Uuid([u8; 36]),
+}
+
+impl Deref for Value<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            Self::Text(text) => text,
+            Self::Uuid(text) => std::str::from_utf8(text).unwrap_or_default(),
+        }
+    }
+}
+
+/// The nodes and links of a graph.
+#[derive(Debug, Default)]
+pub(super) struct Storage {
+    pub(super) nodes: Vec<Node>,
+    texts: Vec<u8>,
+    index: HashTable<u32>,
+    links: Vec<Link>,
+    pairs: HashTable<u32>,
+    /// What each of several sources saw of a link.
+    several: FxHashMap<u32, Vec<Observation>>,
+}
+
+impl Storage {
+    pub(super) fn node_count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    pub(super) fn link_count(&self) -> usize {
+        self.links.len()
+    }
+
+    pub(super) fn node(&self, node: NodeId) -> &Node {
+        &self.nodes[node.0 as usize]
+    }
+
+    pub(super) fn node_mut(&mut self, node: NodeId) -> &mut Node {
+        &mut self.nodes[node.0 as usize]
+    }
+
+    pub(super) fn r#type(&self, node: NodeId) -> IdentifierType {
+        IdentifierType(self.node(node).r#type)
+    }
+
+    fn bytes(&self, number: u32) -> &[u8] {
+        let begin =
+            |node: &Node| (u64::from(node.text_high) << 32 | u64::from(node.text_low)) as usize;
+        let from = begin(&self.nodes[number as usize]);
+        let to = self
+            .nodes
+            .get(number as usize + 1)
+            .map_or(self.texts.len(), begin);
+        &self.texts[from..to]
+    }
+
+    pub(super) fn value(&self, node: NodeId) -> Value<'_> {
+        let bytes = self.bytes(node.0);
+        match bytes.try_into() {
+            Ok(bytes) if self.node(node).is(flag::UUID) => {
+                let mut text = [0; 36];
+                Uuid::from_bytes(bytes).hyphenated().encode_lower(&mut text);
+                Value::Uuid(text)
+            }
+            _ => Value::Text(std::str::from_utf8(bytes).unwrap_or_default()),
+        }
+    }
+
+    pub(super) fn identifier(&self, node: NodeId) -> Identifier {
+        Identifier::new(self.r#type(node), &self.value(node))
+    }
+
+    /// By priority of type, then bytes: the least is the highest.
+    pub(super) fn compare(&self, one: NodeId, other: NodeId) -> Ordering {
+        self.r#type(one)
+            .cmp(&self.r#type(other))
+            .then_with(|| self.value(one).cmp(&self.value(other)))
+    }
+
+    pub(super) fn find(&self, identifier: &Identifier) -> Option<NodeId> {
+        let (packed, is_uuid) = packed(&identifier.value);
+        self.look_up(identifier.r#type, packed.as_ref(), is_uuid)
+    }
+
+    fn look_up(&self, r#type: IdentifierType, bytes: &[u8], is_uuid: bool) -> Option<NodeId> {
+        let hash = hash_of(r#type.0, bytes);
+        self.index
+            .find(hash, |number| {
+                let node = &self.nodes[*number as usize];
+                node.r#type == r#type.0
+                    && node.is(flag::UUID) == is_uuid
+                    && self.bytes(*number) == bytes
+            })
+            .map(|number| NodeId(*number))
+    }
+
+    /// The node of the identifier, made where it is new: then the second is true.
+    pub(super) fn intern(&mut self, identifier: &Identifier) -> (NodeId, bool) {
+        let (packed, is_uuid) = packed(&identifier.value);
+        let bytes = packed.as_ref();
+        if let Some(node) = self.look_up(identifier.r#type, bytes, is_uuid) {
+            return (node, false);
+        }
+        let number = u32::try_from(self.nodes.len())
+            .ok()
+            .filter(|number| *number != NONE)
+            .expect("memory ends long before four thousand million identifiers");
+        let begin = self.texts.len() as u64;
+        self.texts.extend_from_slice(bytes);
+        self.nodes.push(Node {
+            text_low: begin as u32,
+            text_high: u16::try_from(begin >> 32).expect("memory ends long before 2^48 bytes"),
+            r#type: identifier.r#type.0,
+            flags: if is_uuid { flag::UUID } else { 0 },
+            links: NONE,
+            profile: NONE,
+            next: number,
+        });
+        let mut index = std::mem::take(&mut self.index);
+        index.insert_unique(hash_of(identifier.r#type.0, bytes), number, |number| {
+            hash_of(self.nodes[*number as usize].r#type, self.bytes(*number))
+        });
+        self.index = index;
+        (NodeId(number), true)
+    }
+
+    /// The link of the two, if there is one.
+    pub(super) fn pair(&self, one: NodeId, other: NodeId) -> Option<LinkId> {
+        let (low, high) = (one.0.min(other.0), one.0.max(other.0));
+        self.pairs
+            .find(hash_of_pair(low, high), |number| {
+                let link = &self.links[*number as usize];
+                (link.higher.min(link.lower), link.higher.max(link.lower)) == (low, high)
+            })
+            .map(|number| LinkId(*number))
+    }
+
+    /// The link of the two, made where it is new.
+    pub(super) fn link(&mut self, one: NodeId, other: NodeId) -> LinkId {
+        if let Some(link) = self.pair(one, other) {
+            return link;
+        }
+        let number = u32::try_from(self.links.len())
+            .ok()
+            .filter(|number| *number != NONE)
+            .expect("memory ends long before four thousand million links");
+        let (higher, lower) = match self.compare(one, other) {
+            Ordering::Greater => (other, one),
+            _ => (one, other),
+        };
+        let next = [higher, lower].map(|end| self.node(end).links);
+        self.links.push(Link {
+            higher: higher.0,
+            lower: lower.0,
+            next,
+            first: [0; 2],
+            last_day: 0,
+            source: 0,
+            marks: 0,
+            refusal: 0,
+        });
+        for end in [higher, lower] {
+            self.node_mut(end).links = number;
+        }
+        let ends = |link: &Link| (link.higher.min(link.lower), link.higher.max(link.lower));
+        let (low, high) = ends(&self.links[number as usize]);
+        let mut pairs = std::mem::take(&mut self.pairs);
+        pairs.insert_unique(hash_of_pair(low, high), number, |number| {
+            let (low, high) = ends(&self.links[*number as usize]);
+            hash_of_pair(low, high)
+        });
+        self.pairs = pairs;
+        LinkId(number)
+    }
+
+    /// The ends of a link, the higher first.
+    pub(super) fn ends(&self, link: LinkId) -> (NodeId, NodeId) {
+        let link = &self.links[link.0 as usize];
+        (NodeId(link.higher), NodeId(link.lower))
+    }
+
+    /// The links of a node.
+    pub(super) fn links_of(&self, node: NodeId) -> impl Iterator<Item = LinkId> + use<'_> {
+        let mut next = self.node(node).links;
+        std::iter::from_fn(move || {
+            let link = self.links.get(next as usize)?;
+            let found = LinkId(next);
+            next = link.next[usize::from(link.higher != node.0)];
+            Some(found)
+        })
+    }
+
+    /// Takes in what a source has seen of the link.
+    pub(super) fn sight(&mut self, link: LinkId, sight: Observation) {
+        let known = &mut self.links[link.0 as usize];
+        if known.marks & mark::SEVERAL != 0 {
+            let all = self.several.entry(link.0).or_default();
+            match all.iter_mut().find(|known| known.source == sight.source) {
+                Some(known) => known.join(sight),
+                None => all.push(sight),
+            }
+            return;
+        }
+        let mut joined = sight;
+        if known.marks & mark::SIGHTED != 0 {
+            let before = known.sight();
+            if before.source != sight.source {
+                known.marks |= mark::SEVERAL;
+                self.several.insert(link.0, vec![before, sight]);
+                return;
+            }
+            joined.join(before);
+        }
+        known.marks |= mark::SIGHTED;
+        known.first = [joined.first.0 as u32, (joined.first.0 >> 32) as u32];
+        known.last_day = joined.last_day;
+        known.source = joined.source.0;
+    }
+
+    /// Hands what each source has seen of the link to `take`.
+    pub(super) fn sights(&self, link: LinkId, mut take: impl FnMut(Observation)) {
+        let known = &self.links[link.0 as usize];
+        if known.marks & mark::SEVERAL != 0 {
+            self.several[&link.0].iter().copied().for_each(take);
+        } else if known.marks & mark::SIGHTED != 0 {
+            take(known.sight());
+        }
+    }
+
+    pub(super) fn is_pinned(&self, link: LinkId) -> bool {
+        self.links[link.0 as usize].marks & mark::PINNED != 0
+    }
+
+    pub(super) fn is_cut(&self, link: LinkId) -> bool {
+        self.links[link.0 as usize].marks & mark::CUT != 0
+    }
+
+    pub(super) fn pin(&mut self, link: LinkId, holds: bool) {
+        self.mark(link, mark::PINNED, holds);
+    }
+
+    pub(super) fn cut(&mut self, link: LinkId, holds: bool) {
+        self.mark(link, mark::CUT, holds);
+    }
+
+    fn mark(&mut self, link: LinkId, bit: u8, holds: bool) {
+        let marks = &mut self.links[link.0 as usize].marks;
+        *marks = if holds { *marks | bit } else { *marks & !bit };
+    }
+
+    pub(super) fn refusal(&self, link: LinkId) -> Option<Refusal> {
+        match self.links[link.0 as usize].refusal {
+            0 => None,
+            1 => Some(Refusal::Hub),
+            2 => Some(Refusal::Separated),
+            3 => Some(Refusal::DeviceBridge),
+            r#type => Some(Refusal::Limit(IdentifierType(r#type - 4))),
+        }
+    }
+
+    pub(super) fn refuse(&mut self, link: LinkId, refusal: Option<Refusal>) {
+        self.links[link.0 as usize].refusal = match refusal {
+            None => 0,
+            Some(Refusal::Hub) => 1,
+            Some(Refusal::Separated) => 2,
+            Some(Refusal::DeviceBridge) => 3,
+            Some(Refusal::Limit(r#type)) => r#type.0 + 4,
+        };
+    }
+}
+
+impl Link {
+    fn sight(&self) -> Observation {
+        Observation {
+            first: Timestamp((i64::from(self.first[1]) << 32) | i64::from(self.first[0])),
+            last_day: self.last_day,
+            source: SourceId(self.source),
+        }
+    }
+}
+
+/// The bytes that are kept of a value, and whether they are a UUID's: of one that is written as UUIDs usually are.
+fn packed(value: &str) -> (Packed<'_>, bool) {
+    if value.len() == 36
+        && let Ok(uuid) = Uuid::try_parse(value)
+    {
+        let mut text = [0; 36];
+        if uuid.hyphenated().encode_lower(&mut text) == value {
+            return (Packed::Uuid(uuid.into_bytes()), true);
+        }
+    }
+    (Packed::Text(value.as_bytes()), false)
+}
+
+enum Packed<'a> {
+    Text(&'a [u8]),
+    Uuid([u8; 16]),
+}
+
+impl AsRef<[u8]> for Packed<'_> {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Text(bytes) => bytes,
+            Self::Uuid(bytes) => bytes,
+        }
+    }
+}
+
+fn hash_of(r#type: u8, bytes: &[u8]) -> u64 {
+    let mut hasher = FxHasher::default();
+    (r#type, bytes).hash(&mut hasher);
+    hasher.finish()
+}
+
+fn hash_of_pair(low: u32, high: u32) -> u64 {
+    let mut hasher = FxHasher::default();
+    (low, high).hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_comes_back_as_it_was_whether_or_not_it_looks_like_a_uuid() {
+        let mut storage = Storage::default();
+        let values = [
+            "ada@shop.example",
+            "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
+            "0F1E2D3C-4B5A-6978-8796-A5B4C3D2E1F0",
+            "0f1e2d3c4b5a69788796a5b4c3d2e1f00000",
+            "sixteen bytes it",
+            "",
+        ];
+        let identifiers = values.map(|value| Identifier::new(IdentifierType::ANONYMOUS_ID, value));
+        let nodes = identifiers
+            .each_ref()
+            .map(|identifier| storage.intern(identifier));
+        for (identifier, (node, is_new)) in identifiers.iter().zip(nodes) {
+            assert!(is_new, "{identifier:?}");
+            assert_eq!(&storage.identifier(node), identifier);
+            assert_eq!(storage.find(identifier), Some(node));
+            assert_eq!(storage.intern(identifier), (node, false));
+        }
+        let other = Identifier::new(IdentifierType::DEVICE_ID, values[1]);
+        assert_eq!(storage.find(&other), None);
+        for (one, other) in identifiers.iter().zip(&identifiers[1..]) {
+            let nodes = [one, other].map(|identifier| storage.find(identifier).expect("known"));
+            assert_eq!(storage.compare(nodes[0], nodes[1]), one.cmp(other));
+        }
+    }
+
+    #[test]
+    fn a_link_keeps_what_each_source_saw_and_times_before_1970() {
+        let mut storage = Storage::default();
+        let [one, other, third] = ["a", "b", "c"].map(|value| {
+            let identifier = Identifier::new(IdentifierType::USER_ID, value);
+            storage.intern(&identifier).0
+        });
+        let link = storage.link(other, one);
+        assert_eq!(storage.link(one, other), link);
+        assert_eq!(storage.ends(link), (one, other));
+        let second = storage.link(one, third);
+        assert_eq!(storage.links_of(one).collect::<Vec<_>>(), [second, link]);
+        assert_eq!(storage.links_of(other).collect::<Vec<_>>(), [link]);
+        let sight = |first, last_day, source| Observation {
+            first: Timestamp(first),
+            last_day,
+            source: SourceId(source),
+        };
+        let told = |storage: &Storage| {
+            let mut told = Vec::new();
+            storage.sights(link, |sight| {
+                told.push((sight.first.0, sight.last_day, sight.source.0))
+            });
+            told
+        };
+        assert_eq!(told(&storage), []);
+        storage.sight(link, sight(-5, -1, 3));
+        storage.sight(link, sight(7, 2, 3));
+        assert_eq!(told(&storage), [(-5, 2, 3)]);
+        storage.sight(link, sight(1, 9, 0));
+        storage.sight(link, sight(0, 8, 0));
+        assert_eq!(told(&storage), [(-5, 2, 3), (0, 9, 0)]);
+        for refusal in [
+            Some(Refusal::Hub),
+            Some(Refusal::Separated),
+            Some(Refusal::DeviceBridge),
+            Some(Refusal::Limit(IdentifierType::USER_ID)),
+            Some(Refusal::Limit(IdentifierType::PUSH_TOKEN)),
+            None,
+        ] {
+            storage.refuse(link, refusal);
+            assert_eq!(storage.refusal(link), refusal);
+        }
+    }
+
+    #[test]
+    fn they_are_as_small_as_they_are_meant_to_be() {
+        assert_eq!((size_of::<Node>(), size_of::<Link>()), (20, 32));
+    }
+}
