@@ -25,8 +25,9 @@ use crate::time::Timestamp;
 #[derive(Debug, Default)]
 pub(super) struct Resolver {
     visited: Vec<NodeId>,
+    /// In the order of their identifiers, so that a place tells who is higher.
     members: Vec<NodeId>,
-    links: Vec<LinkId>,
+    links: Vec<(LinkId, NodeId, NodeId)>,
     ordered: Vec<(Order, LinkId)>,
     group_of: Vec<u32>,
     groups: Vec<Group>,
@@ -43,8 +44,9 @@ struct Group {
     has_person: bool,
 }
 
-/// The canonical order but for the names: pinned first, persons before devices, the later last day, the earlier first time.
-type Order = (bool, u8, Reverse<i32>, Timestamp);
+/// The canonical order: pinned first, persons before devices, the later last day, the earlier first time, then the places
+/// of the ends.
+type Order = (bool, u8, Reverse<i32>, Timestamp, [u32; 2]);
 
 impl Resolver {
     pub(super) fn resolve(
@@ -84,19 +86,14 @@ impl Resolver {
         self.find_component(graph, start);
         let mut ordered = std::mem::take(&mut self.ordered);
         ordered.clear();
-        ordered.extend(self.links.iter().map(|link| (order(graph, *link), *link)));
-        ordered.sort_unstable_by(|(one, a), (other, b)| {
-            one.cmp(other).then_with(|| {
-                let (a, b) = (graph.ends(*a), graph.ends(*b));
-                graph
-                    .compare(a.0, b.0)
-                    .then_with(|| graph.compare(a.1, b.1))
-            })
-        });
+        ordered.extend(self.links.iter().map(|(link, higher, lower)| {
+            let places = [*higher, *lower].map(|node| graph.store.node(node).next);
+            (order(graph, *link, places), *link)
+        }));
+        ordered.sort_unstable();
         self.begin_groups(graph);
-        for (_, link) in &ordered {
-            let (higher, lower) = graph.ends(*link);
-            let places = [higher, lower].map(|node| graph.store.node(node).next);
+        for (order, link) in &ordered {
+            let places = order.4;
             let [one, other] = places.map(|place| self.group_of[place as usize]);
             let refusal = if one == other {
                 None
@@ -109,7 +106,8 @@ impl Resolver {
             };
             record(graph, *link, refusal, changes);
             if refusal.is_some() {
-                for end in [higher, lower] {
+                for place in places {
+                    let end = self.members[place as usize];
                     graph.store.node_mut(end).set(flag::TROUBLED, true);
                 }
             }
@@ -124,11 +122,9 @@ impl Resolver {
         self.links.clear();
         let mut next = 0;
         let mut reach = |graph: &mut Graph, members: &mut Vec<NodeId>, node: NodeId| {
-            let place = members.len() as u32;
             let known = graph.store.node_mut(node);
             if !known.is(flag::VISITED) {
                 known.set(flag::VISITED, true);
-                known.next = place;
                 members.push(node);
                 self.visited.push(node);
             }
@@ -143,11 +139,16 @@ impl Resolver {
                 let (higher, lower) = graph.ends(*link);
                 // Each link is met from both ends; the higher one takes it.
                 if higher == node {
-                    self.links.push(*link);
+                    self.links.push((*link, higher, lower));
                 }
                 let other = if higher == node { lower } else { higher };
                 reach(graph, &mut self.members, other);
             }
+        }
+        self.members
+            .sort_unstable_by(|one, other| graph.compare(*one, *other));
+        for (place, node) in (0..).zip(&self.members) {
+            graph.store.node_mut(*node).next = place;
         }
     }
 
@@ -448,7 +449,7 @@ fn record(graph: &mut Graph, link: LinkId, refusal: Option<Refusal>, changes: &m
     }
 }
 
-fn order(graph: &Graph, link: LinkId) -> Order {
+fn order(graph: &Graph, link: LinkId, places: [u32; 2]) -> Order {
     let (higher, lower) = graph.ends(link);
     let is_device = |node| u8::from(!graph.r#type(node).is_person());
     let (first, last_day) = graph
@@ -459,6 +460,7 @@ fn order(graph: &Graph, link: LinkId) -> Order {
         is_device(higher) + is_device(lower),
         Reverse(last_day),
         first,
+        places,
     )
 }
 

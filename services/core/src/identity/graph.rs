@@ -56,8 +56,8 @@ pub struct Graph {
     /// Links that were seen for the first time, or on other days: most change little.
     fresh: Vec<LinkId>,
     /// Identifiers and lines of the next settlement's changes, as far as no resolution finds them.
-    changed: FxHashSet<NodeId>,
-    lines: FxHashSet<NodeId>,
+    changed: Vec<NodeId>,
+    lines: Vec<NodeId>,
     resolver: Resolver,
 }
 
@@ -76,8 +76,8 @@ impl Graph {
             sources: Vec::new(),
             touched: FxHashSet::default(),
             fresh: Vec::new(),
-            changed: FxHashSet::default(),
-            lines: FxHashSet::default(),
+            changed: Vec::new(),
+            lines: Vec::new(),
             resolver: Resolver::default(),
         }
     }
@@ -106,7 +106,7 @@ impl Graph {
         let known = self.store.node_mut(node);
         if !known.is(flag::SEEN) {
             known.set(flag::SEEN, true);
-            self.changed.insert(node);
+            self.changed.push(node);
         }
         node
     }
@@ -172,7 +172,7 @@ impl Graph {
             let known = self.store.node_mut(node);
             if known.is(flag::BLOCKED) != blocked {
                 known.set(flag::BLOCKED, blocked);
-                self.changed.insert(node);
+                self.changed.push(node);
             }
             self.touched.insert(node);
         }
@@ -242,7 +242,7 @@ impl Graph {
         let node = self.node(identifier);
         let now = self.blocks(identifier);
         self.store.node_mut(node).set(flag::BLOCKED, now);
-        self.changed.insert(node);
+        self.changed.push(node);
         self.touch_around(node);
     }
 
@@ -257,9 +257,10 @@ impl Graph {
         let fresh = std::mem::take(&mut self.fresh);
         touched.sort_unstable();
         self.decide_hubs(&mut touched, &fresh, &mut changes);
-        changes.identifiers.extend(self.changed.drain());
-        changes.lines = self.lines.drain().collect();
+        changes.identifiers.append(&mut self.changed);
+        changes.lines.append(&mut self.lines);
         changes.lines.sort_unstable();
+        changes.lines.dedup();
         let mut resolver = std::mem::take(&mut self.resolver);
         resolver.resolve(self, &touched, &fresh, &mut changes);
         self.resolver = resolver;
@@ -496,7 +497,7 @@ impl Graph {
     fn lines_between(&mut self, ends: [NodeId; 2]) {
         for [timeline, anchor] in [ends, [ends[1], ends[0]]] {
             if self.r#type(anchor).is_person() {
-                self.lines.insert(timeline);
+                self.lines.push(timeline);
             }
         }
     }

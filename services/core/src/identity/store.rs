@@ -45,6 +45,33 @@ impl Observation {
     }
 }
 
+/// A table of numbers by the hash of what they stand for. In parts, because a table that is full is copied whole: so a
+/// copy is a matter of milliseconds with millions of entries, too.
+#[derive(Debug)]
+struct Table(Vec<HashTable<u32>>);
+
+impl Default for Table {
+    fn default() -> Self {
+        Self((0..256).map(|_| HashTable::new()).collect())
+    }
+}
+
+impl Table {
+    fn part(hash: u64) -> usize {
+        // Within a part the other bits tell entries apart.
+        (hash >> 24) as usize % 256
+    }
+
+    fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+        let found = self.0[Self::part(hash)].find(hash, |number| is_it(*number));
+        found.copied()
+    }
+
+    fn insert(&mut self, hash: u64, number: u32, hash_of: impl Fn(u32) -> u64) {
+        self.0[Self::part(hash)].insert_unique(hash, number, |number| hash_of(*number));
+    }
+}
+
 /// What is to be known of a node, one bit each.
 pub(super) mod flag {
     /// Linked to too many persons to join any.
@@ -137,9 +164,9 @@ impl Deref for Value<'_> {
 pub(super) struct Storage {
     pub(super) nodes: Vec<Node>,
     texts: Vec<u8>,
-    index: HashTable<u32>,
+    index: Table,
     links: Vec<Link>,
-    pairs: HashTable<u32>,
+    pairs: Table,
     /// What each of several sources saw of a link.
     several: FxHashMap<u32, Vec<Observation>>,
 }
@@ -208,12 +235,12 @@ impl Storage {
         let hash = hash_of(r#type.0, bytes);
         self.index
             .find(hash, |number| {
-                let node = &self.nodes[*number as usize];
+                let node = &self.nodes[number as usize];
                 node.r#type == r#type.0
                     && node.is(flag::UUID) == is_uuid
-                    && self.bytes(*number) == bytes
+                    && self.bytes(number) == bytes
             })
-            .map(|number| NodeId(*number))
+            .map(NodeId)
     }
 
     /// The node of the identifier, made where it is new: then the second is true.
@@ -238,9 +265,9 @@ impl Storage {
             profile: NONE,
             next: number,
         });
-        let mut index = std::mem::take(&mut self.index);
-        index.insert_unique(hash_of(identifier.r#type.0, bytes), number, |number| {
-            hash_of(self.nodes[*number as usize].r#type, self.bytes(*number))
+        let mut index = Table(std::mem::take(&mut self.index.0));
+        index.insert(hash_of(identifier.r#type.0, bytes), number, |number| {
+            hash_of(self.nodes[number as usize].r#type, self.bytes(number))
         });
         self.index = index;
         (NodeId(number), true)
@@ -251,10 +278,10 @@ impl Storage {
         let (low, high) = (one.0.min(other.0), one.0.max(other.0));
         self.pairs
             .find(hash_of_pair(low, high), |number| {
-                let link = &self.links[*number as usize];
+                let link = &self.links[number as usize];
                 (link.higher.min(link.lower), link.higher.max(link.lower)) == (low, high)
             })
-            .map(|number| LinkId(*number))
+            .map(LinkId)
     }
 
     /// The link of the two, made where it is new.
@@ -286,12 +313,11 @@ impl Storage {
         }
         let ends = |link: &Link| (link.higher.min(link.lower), link.higher.max(link.lower));
         let (low, high) = ends(&self.links[number as usize]);
-        let mut pairs = std::mem::take(&mut self.pairs);
-        pairs.insert_unique(hash_of_pair(low, high), number, |number| {
-            let (low, high) = ends(&self.links[*number as usize]);
-            hash_of_pair(low, high)
-        });
-        self.pairs = pairs;
+        self.pairs
+            .insert(hash_of_pair(low, high), number, |number| {
+                let (low, high) = ends(&self.links[number as usize]);
+                hash_of_pair(low, high)
+            });
         LinkId(number)
     }
 
