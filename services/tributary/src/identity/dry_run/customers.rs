@@ -137,7 +137,7 @@ fn examples(
         .map(|(_, parts)| {
             let mut parts: Vec<&Vec<NodeId>> = parts.values().collect();
             let first = |part: &[NodeId]| part.iter().map(|node| graph.identifier(*node)).min();
-            parts.sort_by(|one, other| first(one).cmp(&first(other)));
+            parts.sort_by_cached_key(|part| first(part));
             Example {
                 what,
                 parts: parts.into_iter().map(|part| names(graph, part)).collect(),
