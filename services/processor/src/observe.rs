@@ -5,9 +5,11 @@
 //! touchpoints ──take──> reading ──> duplicate? ──> timeline (pages) ─┐
 //!                                     links.see ─┐                   │
 //! links log ──learn──> graph <───────── links.tell                   ├──flush──> deciding ──> resolved, sessions, atoms,
-//!                        └─ settle: who changed ──> dependents ──────┘                        claims, overrides
-//!                                        └───────────────────────────> identities ──────────> identities, refusals, atoms
+//!                        └─ settle: who changed ──> backlog ─────────┘                        claims, overrides
+//!                                        └───────── in slices ───────> identities ──────────> identities, refusals, atoms
 //! ```
+//!
+//! The log has more than links: operators' entries, consents, and the rules that the stage obeys and publishes.
 //!
 //! When it fails: a touchpoint that cannot be read goes to the dead letters, whole; everything else aborts the
 //! transaction, and the stage starts anew from what was committed.

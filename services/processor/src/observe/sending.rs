@@ -90,8 +90,7 @@ impl Sending<'_> {
         send!(self, link, "links", 0, &key, link)
     }
 
-    /// Publishes a version of the rules. Its key tells its words apart, too, so that compaction keeps the first of two
-    /// with one number.
+    /// Publishes a version of the rules.
     pub(super) fn rules(&mut self, rules: &Rules<'_>) -> Result<(), Broken> {
         send!(self, rules, "links", 0, &rules.key(), rules)
     }
