@@ -12,7 +12,7 @@
 //! allow, and the new link is no device's between persons, no order refuses any link of both. Only the identifier that
 //! names the profile may be another: of those that did, and the ends of the link, whose first time may be earlier now.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Reverse;
 
 use super::graph::{Changes, Graph};
 use super::profiles::{Counts, Profile};
@@ -69,8 +69,8 @@ impl Resolver {
             } else if !graph.joins(*link) {
                 record(graph, *link, Some(Refusal::Hub), changes);
                 // It joins nobody, but its time counts for who names a profile.
-                rename(graph, higher, &[higher], changes);
-                rename(graph, lower, &[lower], changes);
+                rename(graph, &[higher], changes);
+                rename(graph, &[lower], changes);
             } else if !graph.store.node(higher).is(flag::VISITED)
                 && !join_at_once(graph, *link, changes)
             {
@@ -260,10 +260,7 @@ impl Resolver {
                 .places(group)
                 .map(|place| self.members[place as usize])
                 .collect();
-            let mut root = all[0];
-            for node in &all[1..] {
-                root = better(graph, root, *node);
-            }
+            let root = name_giver(graph, &all);
             let troubled = all
                 .iter()
                 .any(|node| graph.store.node(*node).is(flag::TROUBLED));
@@ -342,16 +339,13 @@ fn side(graph: &Graph, node: NodeId) -> Side {
 fn join_at_once(graph: &mut Graph, link: LinkId, changes: &mut Changes) -> bool {
     let (higher, lower) = graph.ends(link);
     let (one, other) = (side(graph, higher), side(graph, lower));
-    if one.troubled || other.troubled || !graph.separated.is_empty() {
+    if one.troubled || other.troubled {
         return false;
     }
     if one.place == other.place && one.place != NONE {
-        rename(graph, higher, &[higher, lower], changes);
+        rename(graph, &[higher, lower], changes);
         return true;
     }
-    let root = [other.root, higher, lower]
-        .into_iter()
-        .fold(one.root, |best, node| better(graph, best, node));
     let has_person = |counts: &Counts| {
         (0..)
             .zip(counts)
@@ -370,10 +364,14 @@ fn join_at_once(graph: &mut Graph, link: LinkId, changes: &mut Changes) -> bool 
     if has_person(&one.counts) && has_person(&other.counts) && bridges(graph, link) {
         return false;
     }
+    if holds_separated_pair(graph, &one, &other) {
+        return false;
+    }
+    let root = name_giver(graph, &[one.root, other.root, higher, lower]);
     record(graph, link, None, changes);
     for side in [&one, &other] {
         if side.root != root {
-            tell_members(graph, side.root, root, changes);
+            tell_members(graph, side.root, changes);
         }
     }
     let (into, from) = if one.size >= other.size {
@@ -395,14 +393,9 @@ fn join_at_once(graph: &mut Graph, link: LinkId, changes: &mut Changes) -> bool 
         *graph.profiles.get_mut(into.place) = profile;
         into.place
     };
-    let mut node = from.root;
-    loop {
-        let known = graph.store.node_mut(node);
-        known.profile = place;
-        node = NodeId(known.next);
-        if node == from.root {
-            break;
-        }
+    let moved: Vec<NodeId> = members(graph, from.root).collect();
+    for node in moved {
+        graph.store.node_mut(node).profile = place;
     }
     graph.profiles.remove(from.place);
     // Two rings become one when two members change what follows them.
@@ -412,34 +405,50 @@ fn join_at_once(graph: &mut Graph, link: LinkId, changes: &mut Changes) -> bool 
     true
 }
 
-/// Names the profile of `of` after the best of these members, if it is better than who names it now.
-fn rename(graph: &mut Graph, of: NodeId, members: &[NodeId], changes: &mut Changes) {
-    let place = graph.store.node(of).profile;
+/// Names the profile of these members after one of them, if it goes before who names it now.
+fn rename(graph: &mut Graph, candidates: &[NodeId], changes: &mut Changes) {
+    let place = graph.store.node(candidates[0]).profile;
     if place == NONE {
         return;
     }
     let before = graph.profiles.get(place).root;
-    let root = members
-        .iter()
-        .fold(before, |best, node| better(graph, best, *node));
+    let root = name_giver(graph, &[&[before], candidates].concat());
     if root != before {
-        tell_members(graph, before, root, changes);
+        tell_members(graph, before, changes);
         graph.profiles.get_mut(place).root = root;
     }
 }
 
-/// The members of a ring get another root, but for it itself where it has none other.
-fn tell_members(graph: &Graph, of: NodeId, root: NodeId, changes: &mut Changes) {
-    debug_assert!(of != root, "whoever keeps its root is not told");
-    let mut node = of;
-    loop {
-        changes.identifiers.push(node);
-        changes.moved += 1;
-        node = NodeId(graph.store.node(node).next);
-        if node == of {
-            break;
-        }
-    }
+/// All that are in one profile with the identifier, itself first.
+fn members(graph: &Graph, of: NodeId) -> impl Iterator<Item = NodeId> {
+    std::iter::successors(Some(of), move |node| {
+        let next = NodeId(graph.store.node(*node).next);
+        (next != of).then_some(next)
+    })
+}
+
+/// The members of that profile get another root.
+fn tell_members(graph: &Graph, of: NodeId, changes: &mut Changes) {
+    let before = changes.identifiers.len();
+    changes.identifiers.extend(members(graph, of));
+    changes.moved += changes.identifiers.len() - before;
+}
+
+/// Whether the two profiles hold a pair that is to be kept separate; the smaller is looked through.
+fn holds_separated_pair(graph: &Graph, one: &Side, other: &Side) -> bool {
+    let (few, many) = if one.size <= other.size {
+        (one, other)
+    } else {
+        (other, one)
+    };
+    !graph.separated.is_empty()
+        && members(graph, few.root).any(|node| {
+            graph.separated.get(&node).is_some_and(|partners| {
+                partners
+                    .iter()
+                    .any(|partner| graph.root(*partner) == many.root)
+            })
+        })
 }
 
 fn record(graph: &mut Graph, link: LinkId, refusal: Option<Refusal>, changes: &mut Changes) {
@@ -471,21 +480,26 @@ fn bridges(graph: &Graph, link: LinkId) -> bool {
     has_device && !graph.store.is_pinned(link) && !graph.rules().device_bridges
 }
 
-/// The one of the two that gives a profile its id: first by (type priority, earliest first time of its links, bytes).
-fn better(graph: &Graph, one: NodeId, other: NodeId) -> NodeId {
-    if one == other {
-        return one;
+/// The one of them that gives a profile its id: first by (type priority, earliest first time of its links, bytes). The
+/// links of each are looked at once, and not at all where its type decides.
+fn name_giver(graph: &Graph, candidates: &[NodeId]) -> NodeId {
+    let highest = candidates.iter().map(|node| graph.r#type(*node)).min();
+    let mut left: Vec<NodeId> = candidates.to_vec();
+    left.retain(|node| Some(graph.r#type(*node)) == highest);
+    left.sort_unstable();
+    left.dedup();
+    if let [only] = left.as_slice() {
+        return *only;
     }
-    let order = graph
-        .r#type(one)
-        .cmp(&graph.r#type(other))
-        .then_with(|| earliest(graph, one).cmp(&earliest(graph, other)))
-        .then_with(|| graph.compare(one, other));
-    if order == Ordering::Greater {
-        other
-    } else {
-        one
-    }
+    left.into_iter()
+        .map(|node| (earliest(graph, node), node))
+        .min_by(|(one_first, one), (other_first, other)| {
+            one_first
+                .cmp(other_first)
+                .then_with(|| graph.compare(*one, *other))
+        })
+        .map(|(_, node)| node)
+        .expect("a profile has a member")
 }
 
 fn earliest(graph: &Graph, node: NodeId) -> Timestamp {
