@@ -56,6 +56,11 @@ fn world(end: i64) -> Vec<Value> {
                     event["type"] = json!("identify");
                     event["userId"] = json!(user);
                     event["traits"] = json!({"email": format!("{user}@shop.example"), "last": number});
+                    if number % 3 == 0 {
+                        let (home, badge) = (format!("{user}@home.example"), format!("B-{}", person / 2));
+                        event["context"]["traits"] = json!({"email": home});
+                        event["context"]["externalIds"] = json!([{"type": "badge", "id": badge}]);
+                    }
                 }
                 7 | 8 => {
                     event["type"] = json!("track");
@@ -264,6 +269,25 @@ fn any_order_with_duplicates_gives_the_same_rows() {
     let second = only(&system).state(end);
     assert_equal(&first, &second, "another order");
     system.stop();
+    drop(system);
+
+    // Killed with a backlog of events, and again with one of what the entries change.
+    dice.shuffle(&mut events);
+    let (early, late) = events.split_at(events.len() / 2);
+    let mut system = System::start(settings());
+    early
+        .chunks(50)
+        .for_each(|batch| only(&system).send("web", batch));
+    system.kill();
+    system.restart();
+    operate(&system);
+    system.kill();
+    system.restart();
+    late.chunks(50)
+        .for_each(|batch| only(&system).send("web", batch));
+    let third = only(&system).state(end);
+    assert_equal(&first, &third, "a third order, killed twice");
+    system.stop();
 }
 
 #[test]
@@ -271,9 +295,13 @@ fn other_rules_give_what_they_would_have_given_from_the_start() {
     let end = jiff::Timestamp::now().as_second() / 3_600 * 3_600;
     let events = world(end);
     let settings = |lines: &str| Settings::new(env!("CARGO_BIN_EXE_tributary"), 1, lines);
-    let old = settings("");
+    let old = settings(
+        "[identity.types]\nbadge = { kind = \"device\", normalise = \"lowercase\", limit = 2, can_be_hub = true }",
+    );
     let mut new = settings(
-        "[identity]\nshared_devices = \"certain\"\nhub = 1\nblocked_patterns = [\"user_id:*7\"]\nlimits = { anonymous_id = 2 }",
+        "[identity]\nshared_devices = \"certain\"\nhub = 1\nblocked_patterns = [\"user_id:*7\"]\n\
+         priority = [\"email\"]\n[identity.types]\nanonymous_id = { limit = 2 }\n\
+         badge = { kind = \"person\", normalise = \"lowercase\", limit = 1, can_be_hub = false }",
     );
     let till = "write_keys = [\"w0-till\"]\n";
     assert!(new.config.contains(till), "{}", new.config);

@@ -135,7 +135,7 @@ fn conclude(mut bench: Bench) -> anyhow::Result<ExitCode> {
     document["backlog_events"] = json!(events);
     document["event_bytes"] = json!(events::EVENT_BYTES);
     document["seconds"] = json!(begin.elapsed().as_secs_f64());
-    let binary = parts::binary()?;
+    let binary = tributary_tests::release_binary()?;
     let folder = binary
         .parent()
         .and_then(std::path::Path::parent)

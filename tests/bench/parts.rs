@@ -13,29 +13,12 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 use tributary_embedded::child::{bind_to_parent, terminate};
 use tributary_tests::client::Client;
-use tributary_tests::{Settings, System};
+use tributary_tests::{Settings, System, release_binary};
 
 /// A cold JVM on a busy machine, twice.
 const STARTS_WITHIN: Duration = Duration::from_secs(90);
 const STOPS_WITHIN: Duration = Duration::from_secs(15);
 const POLL: Duration = Duration::from_millis(20);
-
-/// The release binary beside this bench's own.
-pub(crate) fn binary() -> anyhow::Result<PathBuf> {
-    let own = std::env::current_exe()?;
-    let folder = own
-        .parent()
-        .and_then(Path::parent)
-        .context("a bench is built into a target folder")?;
-    let binary = folder.join("tributary");
-    match binary.is_file() {
-        true => Ok(binary),
-        false => bail!(
-            "{} is missing: `make bench` builds it first",
-            binary.display()
-        ),
-    }
-}
 
 /// A process that is stopped when this goes, and killed when the bench is.
 #[derive(Debug)]
@@ -143,7 +126,7 @@ pub(crate) struct Base {
 
 impl Base {
     pub(crate) fn start() -> anyhow::Result<Self> {
-        let system = System::prepare(Settings::new(path(&binary()?)?, 0, ""));
+        let system = System::prepare(Settings::new(path(&release_binary()?)?, 0, ""));
         let [kafka, controller, clickhouse] = free_ports()?;
         let ports = [
             ("TRIBUTARY__PORTS__KAFKA", kafka.to_string()),
@@ -213,7 +196,7 @@ impl Base {
             "[kafka]\nbrokers = \"{}\"\ntopic_prefix = \"{name}\"\n[clickhouse]\nurl = \"{}\"\ndatabase = \"{name}\"",
             self.kafka.brokers, self.clickhouse_url
         );
-        Ok(Settings::new(path(&binary()?)?, 2, &lines))
+        Ok(Settings::new(path(&release_binary()?)?, 2, &lines))
     }
 
     /// Topics and tables of this name, and a folder for services that use them.

@@ -142,6 +142,7 @@ fn grown(identifiers: usize) -> Vec<Value> {
     }
     replayed.settle();
     let replay = begin.elapsed();
+    let logged: usize = world.links().map(|link| link.logged()).sum();
     vec![
         row(
             format!("{name}: new links"),
@@ -169,6 +170,12 @@ fn grown(identifiers: usize) -> Vec<Value> {
                 "{:.2} links each, all included; goal 100",
                 count / graph.identifiers() as f64
             ),
+        ),
+        row(
+            format!("{name}: links log"),
+            logged as f64 / graph.identifiers() as f64,
+            "B/identifier",
+            "keys and values of a record a link, before compression",
         ),
         row(
             format!("{name}: all links again, settled once"),

@@ -4,7 +4,7 @@ use super::{resident, row};
 use serde_json::Value;
 use std::time::Instant;
 use tributary_core::identifier::{Identifier, IdentifierType};
-use tributary_core::identity::{Graph, NodeId, Observation, Operation, Rules};
+use tributary_core::identity::{Graph, NodeId, Observation, Operation, Rules, Types};
 use tributary_core::time::Timestamp;
 use uuid::Uuid;
 
@@ -38,6 +38,8 @@ pub(crate) fn rows() -> Vec<Value> {
     rows.push(component());
     rows.extend(chain());
     rows.extend(clique());
+    rows.extend(neighbours());
+    rows.push(full_login());
     rows.push(one_on_a_million_events());
     rows.push(linked_and_cut());
     rows
@@ -46,11 +48,11 @@ pub(crate) fn rows() -> Vec<Value> {
 /// One day more on one link of a component of 10,000.
 fn component() -> Value {
     let mut graph = graph();
-    let rules = Rules {
-        limits: [u32::MAX; 10],
+    let types = Types::default().with_limit(IdentifierType::ANONYMOUS_ID, u32::MAX);
+    graph.obey(Rules {
+        types,
         ..Rules::default()
-    };
-    graph.obey(rules);
+    });
     let center = cookie(&mut graph, 0);
     for number in 1..10_000 {
         let other = cookie(&mut graph, number);
@@ -144,6 +146,72 @@ fn clique() -> Vec<Value> {
             "",
         ),
     ]
+}
+
+fn login(graph: &mut Graph, number: usize) -> NodeId {
+    let login = Identifier::new(IdentifierType::USER_ID, &format!("customer-{number}"));
+    graph.intern(&login)
+}
+
+/// Each shares a device with the next: links lead from everybody to everybody, and most join nobody.
+fn neighbours() -> Vec<Value> {
+    const PEOPLE: usize = 100_000;
+    let mut graph = graph();
+    let all = milliseconds(|| {
+        for number in 0..PEOPLE {
+            let logins = [
+                login(&mut graph, number),
+                login(&mut graph, (number + 1) % PEOPLE),
+            ];
+            let [own, shared] = [2 * number, 2 * number + 1].map(|which| cookie(&mut graph, which));
+            for (one, other, day) in [
+                (logins[0], own, 1),
+                (logins[0], shared, 2),
+                (logins[1], shared, 1),
+            ] {
+                link(&mut graph, one, other, day);
+            }
+            if number % 1_000 == 0 {
+                graph.settle();
+            }
+        }
+        graph.settle();
+    });
+    let ends = [
+        login(&mut graph, PEOPLE / 2 + 1),
+        cookie(&mut graph, PEOPLE + 1),
+    ];
+    let one = milliseconds(|| {
+        link(&mut graph, ends[0], ends[1], 3);
+        graph.settle();
+    });
+    vec![
+        row(
+            "100,000 people in a ring, each with a device of his own and one shared with the next: from nothing",
+            all,
+            "ms",
+            "settled every 1,000 people",
+        ),
+        row("the same: a shared device changes its owner", one, "ms", ""),
+    ]
+}
+
+/// A login with more devices than one customer may have.
+fn full_login() -> Value {
+    const COOKIES: usize = 100_000;
+    let mut graph = graph();
+    let login = login(&mut graph, 0);
+    for number in 0..COOKIES {
+        let cookie = cookie(&mut graph, number);
+        link(&mut graph, login, cookie, 1);
+    }
+    graph.settle();
+    let new = cookie(&mut graph, COOKIES);
+    let took = milliseconds(|| {
+        link(&mut graph, login, new, 2);
+        graph.settle();
+    });
+    row("a login with 100,000 devices: one more", took, "ms", "")
 }
 
 fn one_on_a_million_events() -> Value {

@@ -1,9 +1,12 @@
 //! Customers, link by link, without being kept in memory.
 
+use tributary_contracts::{framing, wire};
 use tributary_core::identifier::{Identifier, IdentifierType};
 use tributary_core::identity::{Graph, Observation, SourceId};
 use tributary_core::time::{DAY, Timestamp};
 
+/// As long as the ids that SDKs make.
+const MESSAGE: &str = "ajs-next-0123456789abcdef0123456789abcdef";
 /// Of one customer.
 const IDENTIFIERS: usize = 20;
 const DEVICES: usize = 3;
@@ -33,6 +36,32 @@ impl Link {
             source,
         };
         graph.observe(one, other, observation);
+    }
+}
+
+impl Link {
+    /// Bytes of its record on the links log, key and value, before compression.
+    pub(crate) fn logged(&self) -> usize {
+        let (higher, lower) = if self.one < self.other {
+            (&self.one, &self.other)
+        } else {
+            (&self.other, &self.one)
+        };
+        let link = wire::Link {
+            workspace: "default",
+            higher_type: higher.r#type.name(),
+            higher_value: &higher.value,
+            lower_type: lower.r#type.name(),
+            lower_value: &lower.value,
+            source: "web",
+            may_link: true,
+            partition: 0,
+            first_seen: Timestamp(self.first),
+            first_message_id: MESSAGE,
+            last_day: self.last_day,
+        };
+        let value = framing::encode(&link).expect("a link");
+        link.key().len() + value.len()
     }
 }
 

@@ -118,6 +118,80 @@ pub(crate) fn compressed_requests_are_taken_and_bombs_are_not(tenant: &Tenant<'_
     assert_eq!(tenant.count("touchpoints"), 1);
 }
 
+pub(crate) fn identifiers_that_nobody_can_use_are_told_and_join_nobody(tenant: &Tenant<'_>) {
+    let event = |id: &str, device: &str, traits: Value| {
+        let mut event = page(id, device, minutes_ago(2));
+        event["context"]["traits"] = traits;
+        event
+    };
+    let long = "x".repeat(10_000);
+    let mut too_long = event("m1", "cookie-1", json!({}));
+    too_long["userId"] = json!(long);
+    let mut crowd = event("m2", "cookie-2", json!({}));
+    let ids: Vec<Value> = (0..25)
+        .map(|number| json!({"type": "social_handle", "id": format!("@{number:02}")}))
+        .collect();
+    crowd["context"]["externalIds"] = json!(ids);
+    let batch = [
+        too_long,
+        crowd,
+        // The second has a Cyrillic letter in it: to a computer they are two, and none can tell which was meant.
+        event("m3", "cookie-3", json!({"email": "ada@shop.example"})),
+        event("m4", "cookie-4", json!({"email": "\u{430}da@shop.example"})),
+        event("m5", "cookie-5", json!({"phone": "01 23 45 67 89"})),
+        event(
+            "m6",
+            "cookie-6",
+            json!({"phone": "01 23 45 67 89", "email": "nobody"}),
+        ),
+        event("m7", "cookie-7", json!({"email": "NULL"})),
+    ];
+    tenant.send("web", &batch);
+    tenant.settled();
+    let problems = tenant.query(
+        "SELECT message_id, problem.type AS type, if(length(problem.sent) > 100, toString(length(problem.sent)), problem.sent) AS sent, \
+         problem.problem AS problem FROM touchpoints ARRAY JOIN identifier_problems AS problem \
+         WHERE workspace = {w:String} AND message_id != 'm2' ORDER BY message_id, type",
+    );
+    let problem = |message: &str, r#type: &str, sent: &str, problem: &str| json!({"message_id": message, "type": r#type, "sent": sent, "problem": problem});
+    assert_eq!(
+        problems,
+        [
+            problem("m1", "user_id", "10000", "too_long"),
+            problem("m5", "phone", "01 23 45 67 89", "not_normalised"),
+            problem("m6", "email", "nobody", "not_normalised"),
+            problem("m6", "phone", "01 23 45 67 89", "not_normalised"),
+            problem("m7", "email", "NULL", "placeholder"),
+        ]
+    );
+    // Twenty of the 26 identifiers, the highest, are kept; the cookie that names the timeline was not among them.
+    let crowd = tenant.row(
+        "SELECT length(identifiers) AS kept, arrayMap(problem -> problem.sent, identifier_problems) AS left_out, timeline \
+         FROM touchpoints WHERE workspace = {w:String} AND message_id = 'm2'",
+    );
+    let left_out = ["@20", "@21", "@22", "@23", "@24", "cookie-2"];
+    assert_eq!(
+        crowd,
+        json!({"kept": 20, "left_out": left_out, "timeline": "social_handle:@00"})
+    );
+    // Of cookies 3 to 6 only the two with the same phone, as it was typed, are one customer.
+    let customers = tenant.query(
+        "SELECT arraySort(groupArray(identifier_value)) AS cookies FROM identities \
+         WHERE workspace = {w:String} AND identifier_type = 'anonymous_id' AND identifier_value > 'cookie-2' AND valid_to > now() \
+         GROUP BY profile_id ORDER BY cookies",
+    );
+    let cookies: Vec<&Value> = customers.iter().map(|row| &row["cookies"]).collect();
+    assert_eq!(
+        cookies,
+        [
+            &json!(["cookie-3"]),
+            &json!(["cookie-4"]),
+            &json!(["cookie-5", "cookie-6"]),
+            &json!(["cookie-7"]),
+        ]
+    );
+}
+
 pub(crate) fn a_clock_that_is_years_wrong_is_corrected(tenant: &Tenant<'_>) {
     let years_ago = minutes_ago(3 * 365 * 24 * 60);
     let mut event = page("m1", "cookie", years_ago);

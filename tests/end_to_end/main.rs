@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         bad_input::a_bad_event_is_refused_alone_and_kept_as_a_dead_letter,
         bad_input::requests_that_are_wrong_as_a_whole_say_why,
         bad_input::compressed_requests_are_taken_and_bombs_are_not,
+        bad_input::identifiers_that_nobody_can_use_are_told_and_join_nobody,
         bad_input::a_clock_that_is_years_wrong_is_corrected,
         bad_input::a_topic_with_too_few_partitions_is_named,
     ];

@@ -17,9 +17,32 @@ pub mod system;
 mod tenant;
 pub mod wait;
 
+use anyhow::{Context as _, bail};
+use std::path::{Path, PathBuf};
+
 pub use runner::{Scenario, run};
 pub use system::{Settings, System};
 pub use tenant::Tenant;
+
+/// The release binary beside a bench's own.
+///
+/// # Errors
+/// When it was not built.
+pub fn release_binary() -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let folder = own
+        .parent()
+        .and_then(Path::parent)
+        .context("a bench is built into a target folder")?;
+    let binary = folder.join("tributary");
+    match binary.is_file() {
+        true => Ok(binary),
+        false => bail!(
+            "{} is missing: `make bench` builds it first",
+            binary.display()
+        ),
+    }
+}
 
 /// A scenario whose name is that of its function, as a sentence.
 #[macro_export]

@@ -16,8 +16,8 @@ pub use profile::{
 };
 pub use state::State;
 pub use stitching::{
-    Identity, Link, Operation, OperationKind, Override, OverrideMessage, OverrideRange, Refusal,
-    Rules, Session, SharedDevices, Span, StitchingConsent,
+    IdentifierTypeRule, Identity, Link, Operation, OperationKind, Override, OverrideMessage,
+    OverrideRange, Refusal, Rules, Session, SharedDevices, Span, StitchingConsent,
 };
 pub use touchpoint::{
     Activity, Answer, Campaign, Consent, DeadLetter, Identifier, Order, OrderKind, OrderLine,

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use tributary_contracts::framing::{self, Message};
 use tributary_contracts::registry;
 use tributary_contracts::wire::*;
+use tributary_core::identifier::Kind;
+use tributary_core::identity::Normalisation;
 use tributary_core::ids::{ProfileId, SessionId};
 use tributary_core::money::Amount;
 use tributary_core::time::Timestamp;
@@ -209,7 +211,7 @@ fn every_record_is_written_and_read_as_its_golden_bytes_say() {
         decided_at: AT,
         granted: false,
     });
-    check(&Rules {
+    let mut rules = Rules {
         workspace: "default",
         version: 2,
         published_at: AT,
@@ -221,7 +223,21 @@ fn every_record_is_written_and_read_as_its_golden_bytes_say() {
         blocked_values: vec!["guest", "test"],
         blocked_patterns: vec!["email:*@test.*"],
         sources_without_links: vec!["pixel"],
-    });
+        types: vec![IdentifierTypeRule {
+            name: "badge",
+            kind: Kind::Person,
+            normalisation: Normalisation::Lowercase,
+            limit: 3,
+            can_be_hub: true,
+        }],
+    };
+    check(&rules);
+    // What version 1 did not know is as if it had said nothing.
+    rules.types.clear();
+    let older = std::fs::read_to_string(golden("rules", 1)).expect("a golden record");
+    let older = bytes(&older);
+    let read: Rules<'_> = framing::decode(&older).expect("an older record");
+    assert_eq!(read, rules);
     check(&Operation {
         workspace: "default",
         operation_id: PROFILE.0,

@@ -4,23 +4,25 @@
 //! observations ─┬> Graph (identifiers, links) ──settle──> each identifier's profile, hubs, refusals
 //! operations ───┘     │                                    │
 //!                     │  marks what is touched               │
-//!                     └── component by component, in the     └── returns what changed, so that whoever
+//!                     └── profile by profile, in the         └── returns what changed, so that whoever
 //!                         canonical order of `order`             depends on it decides again
 //! ```
 //!
 //! The result depends on the set alone: not on the order in which links arrived, nor on when an operation was entered.
 
-mod component;
 mod graph;
 mod operations;
 mod profiles;
+mod resolver;
 mod rules;
 mod store;
+mod types;
 
 pub use graph::{Changes, Graph};
 pub use operations::{Blocked, Operation};
 pub use rules::{NoPattern, Pattern, Rules, SharedDevices};
 pub use store::{LinkId, NodeId, Observation, SourceId};
+pub use types::{NoTypes, Normalisation, TypeRule, Types};
 
 use crate::identifier::IdentifierType;
 

@@ -5,10 +5,16 @@ mod world;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-use tributary_core::identifier::{Identifier, IdentifierType};
-use tributary_core::identity::{Blocked, Operation, Rules, SharedDevices};
+use tributary_core::identifier::{Identifier, IdentifierType, Kind};
+use tributary_core::identity::{
+    Blocked, Normalisation, Operation, Pattern, Rules, SharedDevices, TypeRule, Types,
+};
 use uuid::Uuid;
 use world::{Seen, World};
+
+fn added(name: &str) -> IdentifierType {
+    IdentifierType::of(name).expect("a type's name")
+}
 
 /// Few values of few types, so that devices are shared, people full and hubs common.
 fn identifiers() -> impl Strategy<Value = Vec<Identifier>> {
@@ -16,10 +22,12 @@ fn identifiers() -> impl Strategy<Value = Vec<Identifier>> {
         IdentifierType::USER_ID,
         IdentifierType::EMAIL,
         IdentifierType::LOYALTY_CARD,
+        added("badge"),
     ]);
     let device = prop::sample::select(vec![
         IdentifierType::DEVICE_ID,
         IdentifierType::ANONYMOUS_ID,
+        added("set_top_box"),
     ]);
     let one = |r#type, values: u8| {
         (r#type, 0..values)
@@ -68,8 +76,8 @@ fn rules() -> impl Strategy<Value = Rules> {
         prop::bool::weighted(0.7),
         any::<bool>(),
     );
-    (flags, 1..4_u32, 1..4_u32).prop_map(
-        |((device_bridges, certain, consent_required, pixel_bars, blocks), hub_above, emails)| {
+    (flags, 1..4_u32, types()).prop_map(
+        |((device_bridges, certain, consent_required, pixel_bars, blocks), hub_above, types)| {
             let shared_devices = if certain {
                 SharedDevices::Certain
             } else {
@@ -86,14 +94,54 @@ fn rules() -> impl Strategy<Value = Rules> {
                 rules.sources_without_links.insert("pixel".to_owned());
             }
             if blocks {
-                let pattern = "user_id:*1".parse().expect("a pattern");
+                let pattern = Pattern::parse("user_id:*1", &types).expect("a pattern");
                 rules.blocked_patterns.push(pattern);
             }
-            rules.limits[usize::from(IdentifierType::EMAIL.0)] = emails;
-            rules.limits[usize::from(IdentifierType::ANONYMOUS_ID.0)] = 3;
+            rules.types = types;
             rules
         },
     )
+}
+
+/// The built-in types, and often others, of other kinds and in another order.
+fn types() -> impl Strategy<Value = Types> {
+    let rule = |name: &str, kind| {
+        (1..4_u32, any::<bool>()).prop_map({
+            let r#type = added(name);
+            move |(limit, can_be_hub)| TypeRule {
+                r#type,
+                kind,
+                normalisation: Normalisation::None,
+                limit,
+                can_be_hub,
+            }
+        })
+    };
+    let more = (
+        prop::option::of(rule("badge", Kind::Person)),
+        prop::option::of(rule("set_top_box", Kind::Device)),
+    );
+    let odd = prop_oneof![
+        3 => Just(None),
+        1 => (any::<Index>(), any::<Index>(), any::<Index>()).prop_map(Some)
+    ];
+    (1..4_u32, more, odd).prop_map(|(emails, (badge, box_), odd)| {
+        let usual = (Types::default())
+            .with_limit(IdentifierType::EMAIL, emails)
+            .with_limit(IdentifierType::ANONYMOUS_ID, 3);
+        let mut rules = usual.by_priority().to_vec();
+        rules.extend(badge.into_iter().chain(box_));
+        if let Some((kind, one, other)) = odd {
+            let changed = kind.index(rules.len());
+            rules[changed].kind = match rules[changed].kind {
+                Kind::Person => Kind::Device,
+                Kind::Device => Kind::Person,
+            };
+            let (one, other) = (one.index(rules.len()), other.index(rules.len()));
+            rules.swap(one, other);
+        }
+        Types::new(rules).expect("few, and each once")
+    })
 }
 
 /// Roots are nodes, whose numbers depend on the order of arrival: compare what they name.
@@ -300,10 +348,10 @@ proptest! {
         events.iter().for_each(|event| world.take(event));
         let outcome = world.settle();
         for profile in outcome.profiles {
-            for (rank, limit) in (0..).zip(rules.limits) {
-                let name = IdentifierType(rank).name();
+            for rule in rules.types.by_priority() {
+                let name = rule.r#type.name();
                 let held = profile.iter().filter(|(r#type, _)| r#type == name).count();
-                prop_assert!(held <= limit as usize, "{held} of {name} in {profile:?}");
+                prop_assert!(held <= rule.limit as usize, "{held} of {name} in {profile:?}");
             }
         }
     }

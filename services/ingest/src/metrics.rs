@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hyper::StatusCode;
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
+use tributary_contracts::wire::identifier_flags;
 use tributary_platform::metrics::{ByLabel, LATENCY_SECONDS, Label, Metrics};
 
 use crate::refusal::Reason;
@@ -158,6 +159,7 @@ impl Drop for InFlight<'_> {
 pub(crate) struct EventMetrics {
     events: IntCounterVec,
     refused: IntCounterVec,
+    identifier_problems: IntCounterVec,
 }
 
 impl EventMetrics {
@@ -173,6 +175,11 @@ impl EventMetrics {
                 "Events that were found wrong, by reason. Alert on a rise after a release of a site or app.",
                 &["workspace", "source", "reason"],
             ),
+            identifier_problems: metrics.counter_vec(
+                "tributary_ingest_identifier_problems_total",
+                "Identifiers that were left out (placeholder, beyond_limit, too_long) or kept as sent (not_normalised); touchpoints.identifier_problems has them.",
+                &["workspace", "source", "problem"],
+            ),
         }
     }
 
@@ -183,7 +190,12 @@ impl EventMetrics {
             self.refused
                 .with_label_values(&[workspace, source, reason.as_str()])
         };
+        let problem = |(_, name)| {
+            self.identifier_problems
+                .with_label_values(&[workspace, source, name])
+        };
         SourceMetrics {
+            identifier_problems: identifier_flags::ALL.map(problem),
             events: Outcome::ALL.map(event),
             refused: Reason::ALL.iter().map(refusal).collect(),
         }
@@ -203,12 +215,22 @@ impl fmt::Debug for EventMetrics {
 pub(crate) struct SourceMetrics {
     events: [IntCounter; 3],
     refused: Vec<IntCounter>,
+    identifier_problems: [IntCounter; 4],
 }
 
 impl SourceMetrics {
     pub(crate) fn ended(&self, outcome: Outcome, events: usize) {
         if events > 0 {
             self.events[outcome as usize].inc_by(events as u64);
+        }
+    }
+
+    /// An identifier has these flags.
+    pub(crate) fn flagged(&self, flags: i32) {
+        for ((flag, _), counter) in identifier_flags::ALL.iter().zip(&self.identifier_problems) {
+            if flags & flag != 0 {
+                counter.inc();
+            }
         }
     }
 

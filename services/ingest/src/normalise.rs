@@ -9,6 +9,7 @@ pub(crate) mod time;
 use std::borrow::Cow;
 
 use tributary_contracts::wire::Subject;
+use tributary_core::identifier::SOURCE;
 use tributary_core::time::Timestamp;
 
 use crate::refusal::{Reason, Refusal};
@@ -29,9 +30,6 @@ pub(crate) struct Normalised<'a> {
     pub(crate) context: Cow<'a, str>,
 }
 
-/// The type of the timeline of events that speak of their source.
-const SOURCE: &str = "source";
-
 /// Normalises a message; its identifiers move into the result. One about a customer needs an identifier.
 pub(crate) fn message<'a>(
     message: &mut Message<'a>,
@@ -39,7 +37,7 @@ pub(crate) fn message<'a>(
     received: Timestamp,
 ) -> Result<Normalised<'a>, Refusal> {
     let identifiers =
-        identifiers::normalised(std::mem::take(&mut message.identifiers), source.region);
+        identifiers::normalised(std::mem::take(&mut message.identifiers), &source.forms);
     let of_source = || (Subject::Source, (SOURCE, Cow::Borrowed(&*source.name)));
     let (subject, timeline) = match (message.subject, identifiers::timeline(&identifiers)) {
         (Subject::Source, _) => of_source(),

@@ -291,6 +291,9 @@ impl<'a> Reader<'a> {
         let source = self.given.source;
         let mut message = validate::message(event, &self.given)?;
         let normalised = normalise::message(&mut message, source, self.received_at)?;
+        for identifier in normalised.identifiers.iter().filter(|one| one.flags != 0) {
+            source.metrics.flagged(identifier.flags);
+        }
         let classified = classify::message(&message, source, self.sender);
         submission.touchpoint(&message, &normalised, &classified);
         Ok(message.message_id)

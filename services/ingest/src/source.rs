@@ -3,7 +3,7 @@
 use tributary_platform::config::{self, Config};
 
 use crate::metrics::{EventMetrics, SourceMetrics};
-use crate::normalise::phone::Region;
+use crate::normalise::identifiers::Forms;
 
 /// Something that sends events.
 #[derive(Debug)]
@@ -15,8 +15,8 @@ pub(crate) struct Source {
     pub(crate) order_namespace: String,
     /// Currency of amounts that come without one.
     pub(crate) currency: String,
-    /// Country of phone numbers that come without one.
-    pub(crate) region: Region,
+    /// Into which its identifiers are brought.
+    pub(crate) forms: Forms,
     /// Its times are taken as they are.
     pub(crate) historic: bool,
     /// All its events are passive.
@@ -39,7 +39,7 @@ impl Source {
             channel: source.channel.clone(),
             order_namespace: source.order_namespace.clone(),
             currency: workspace.currency.clone(),
-            region: Region::named(&workspace.phone_region),
+            forms: Forms::of(workspace),
             historic: source.historic,
             sync: source.sync,
             may_link: source.links,

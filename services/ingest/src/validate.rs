@@ -18,6 +18,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tributary_contracts::wire::Subject;
 use tributary_core::identifier::IdentifierType;
+use tributary_core::identity::Types;
 use tributary_core::time::Timestamp;
 use uuid::Uuid;
 
@@ -148,7 +149,8 @@ pub(crate) fn message<'a>(event: &Event<'a>, given: &Given<'a>) -> Result<Messag
         Some(kind) => Some(order::order(kind, properties_json)?),
         None => None,
     };
-    let identifiers = identifiers(call, event, &context, traits_json)?;
+    let types = &given.source.forms.types;
+    let identifiers = identifiers(call, event, &context, traits_json, types)?;
     Ok(Message {
         call,
         message_id,
@@ -252,6 +254,7 @@ fn identifiers<'a>(
     event: &Event<'a>,
     context: &Context<'a>,
     traits: &'a str,
+    types: &Types,
 ) -> Result<Vec<(IdentifierType, Cow<'a, str>)>, Refusal> {
     let mut found = Vec::with_capacity(4);
     let mut add =
@@ -290,16 +293,17 @@ fn identifiers<'a>(
     );
     add(IdentifierType::PUSH_TOKEN, text(&context.device.token));
     for external in &context.external_ids.0 {
-        if let Some(r#type) = external_type(&external.r#type) {
+        if let Some(r#type) = external_type(&external.r#type, types) {
             add(r#type, Some(external.id.0.clone()));
         }
     }
     Ok(found)
 }
 
-/// A type of ours, or the name that Segment has for one. Of another type an external id is kept in the context only.
-fn external_type(name: &str) -> Option<IdentifierType> {
-    IdentifierType::named(name).or(match name {
+/// A type of the workspace, or the name that Segment has for one. Of another type an external id is kept in the context
+/// only.
+fn external_type(name: &str, types: &Types) -> Option<IdentifierType> {
+    types.named(name).or(match name {
         "ios.id" | "android.id" => Some(IdentifierType::DEVICE_ID),
         "ios.idfa" | "android.idfa" => Some(IdentifierType::ADVERTISING_ID),
         "ios.push_token" | "android.push_token" => Some(IdentifierType::PUSH_TOKEN),

@@ -43,6 +43,9 @@ pub const ALL: &[Migration] = migrations![
     7 "0007_operations",
     8 "0008_consents",
     9 "0009_rules",
+    10 "0010_identifier_types",
+    11 "0011_identifier_problems",
+    12 "0012_lookups",
 ];
 
 /// Why the database cannot be brought up to date.

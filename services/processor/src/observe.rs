@@ -33,7 +33,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use rustc_hash::FxHashMap;
 use tributary_contracts::wire::{Activity, Link, StitchingConsent, Touchpoint};
 use tributary_contracts::{framing, keys};
-use tributary_core::identifier::{Identifier, IdentifierType};
 use tributary_core::identity::{Changes, NodeId, Rules};
 use tributary_core::time::Timestamp;
 
@@ -108,8 +107,6 @@ pub struct Observe {
     /// A key that is made for each touchpoint, to use its memory again.
     key: Vec<u8>,
     observed: Observed,
-    /// Timelines that depend on an identifier they have no link with: two of one person type on one event.
-    strangers: FxHashMap<(String, Identifier), BTreeSet<Vec<u8>>>,
     revisions: BTreeMap<i32, i64>,
     links_offset: i64,
     backlog: Backlog,
@@ -131,11 +128,7 @@ pub struct Observe {
     report: CountsSink,
     /// The store failed while an event was taken in: the next flush says so.
     broken: Option<Broken>,
-    new_strangers: Vec<(i32, Stranger)>,
 }
-
-/// Workspace, rank and value of an identifier, and the key of a timeline that depends on it.
-type Stranger = (String, u8, String, Vec<u8>);
 
 impl Observe {
     /// The stage before it has anything.
@@ -152,7 +145,6 @@ impl Observe {
             waiting: Waiting::default(),
             key: Vec::new(),
             observed: Observed::default(),
-            strangers: FxHashMap::default(),
             revisions: BTreeMap::new(),
             links_offset: 0,
             backlog: Backlog::default(),
@@ -167,7 +159,6 @@ impl Observe {
             counts: Counts::default(),
             report,
             broken: None,
-            new_strangers: Vec::new(),
         }
     }
 
@@ -252,17 +243,12 @@ impl Observe {
             keys::timeline(workspace, identifier.r#type.name(), &identifier.value)
         };
         // A timeline depends on the persons on its events, and where its own identifier is blocked on all that is left.
-        let identifier = graph.identifier(node);
-        let is_person = identifier.r#type.is_person();
-        let mut keys: Vec<Vec<u8>> = graph
+        let is_person = graph.is_person(node);
+        graph
             .neighbours(node)
             .filter(|other| is_person || graph.is_blocked(*other))
             .map(key_of)
-            .collect();
-        if let Some(strangers) = self.strangers.get(&(workspace.to_owned(), identifier)) {
-            keys.extend(strangers.iter().cloned());
-        }
-        keys
+            .collect()
     }
 
     /// Forgets the timelines that were not used for longest, once too many events are in memory.
@@ -314,7 +300,6 @@ impl Stage for Observe {
         self.touched.clear();
         self.backlog.clear();
         self.waiting.clear();
-        self.strangers.clear();
         self.revisions.clear();
         for partition in partitions {
             let (revision, left_behind) = match store.get(*partition, REVISION_KEY)? {
@@ -326,13 +311,6 @@ impl Stage for Observe {
                 self.left_behind = true;
                 self.backlog.sweep(*partition);
             }
-            store.scan(*partition, b"x", &mut |_, record| {
-                let (workspace, rank, value, timeline): (String, u8, String, Vec<u8>) =
-                    stored::decode(record)?;
-                let stranger = (workspace, Identifier::new(IdentifierType(rank), &value));
-                self.strangers.entry(stranger).or_default().insert(timeline);
-                Ok(())
-            })?;
         }
         Ok(())
     }
@@ -356,7 +334,7 @@ impl Stage for Observe {
                     }
                     Said::Word(word) => self.undecided.push((workspace.to_owned(), word)),
                     Said::Rules(rules) => {
-                        if let Err(broken) = self.workspaces.hear(workspace, rules) {
+                        if let Err(broken) = self.workspaces.hear(workspace, *rules) {
                             self.broken = Some(broken);
                         }
                         if counts_now {
@@ -399,7 +377,13 @@ impl Stage for Observe {
         match self.file(&key, input.partition, value, &reading, store) {
             Ok(Known::New) => {
                 self.counts.stored += 1;
-                self.counts.ambiguous += u64::from(reading.is_ambiguous());
+                let mut repeated = reading.repeated_types().peekable();
+                if repeated.peek().is_some() {
+                    // Of two persons of one type it is a guess which of them acted.
+                    let types = &self.workspaces.graph(touchpoint.workspace).rules().types;
+                    self.counts.ambiguous +=
+                        u64::from(repeated.any(|r#type| types.is_person(r#type)));
+                }
             }
             Ok(Known::Duplicate) => self.counts.duplicates += 1,
             Ok(Known::Conflict) => self.counts.conflicts += 1,
@@ -508,7 +492,6 @@ impl Observe {
         if !std::mem::replace(&mut timeline.touched, true) {
             self.touched.insert(key.to_vec());
         }
-        self.remember_strangers(partition, reading, key);
         Ok(known)
     }
 
@@ -583,11 +566,6 @@ impl Observe {
                 }
             }
         }
-        for stranger in std::mem::take(&mut self.new_strangers) {
-            let (partition, record) = stranger;
-            let key = stored::encode(&(&record.1, &record.2, &record.3), b"x".to_vec());
-            sending.put(partition, &key, Some(&record))?;
-        }
         for (partition, revision) in &mut self.revisions {
             *revision = sending.revision;
             let record = (sending.revision, !self.backlog.is_empty());
@@ -613,35 +591,6 @@ impl Observe {
         }
         self.workspaces.obey();
         changes.extend(self.workspaces.settle());
-    }
-
-    /// Remembers that the timeline depends on identifiers of its own person type, with which it has no link.
-    fn remember_strangers(&mut self, partition: i32, reading: &Reading<'_>, key: &[u8]) {
-        let Some(timeline) = reading.timeline.filter(|(r#type, _)| r#type.is_person()) else {
-            return;
-        };
-        let workspace = reading.touchpoint.workspace;
-        let strangers = reading
-            .identifiers
-            .iter()
-            .filter(|other| other.0 == timeline.0 && **other != timeline);
-        for (r#type, value) in strangers {
-            let timelines = self
-                .strangers
-                .entry((workspace.to_owned(), Identifier::new(*r#type, value)))
-                .or_default();
-            if timelines.insert(key.to_vec()) {
-                self.new_strangers.push((
-                    partition,
-                    (
-                        workspace.to_owned(),
-                        r#type.0,
-                        (*value).to_owned(),
-                        key.to_vec(),
-                    ),
-                ));
-            }
-        }
     }
 }
 

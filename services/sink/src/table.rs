@@ -21,7 +21,7 @@ pub(crate) static TOUCHPOINTS: Table = Table {
     name: "touchpoints",
     keeps: Keeps::EveryRow,
     columns: "workspace, message_id, type, event, channel, source, subject, activity, bot, historic, occurred_at, sent_at, \
-              received_at, original_timestamp, clock_correction_ms, timeline, identifiers, anonymous_id, user_id, email, phone, \
+              received_at, original_timestamp, clock_correction_ms, timeline, identifiers, identifier_problems, anonymous_id, user_id, email, phone, \
               device_id, session_id, profile_id, links_offset, order_kind, order_namespace, order_id, revenue, margin, currency, \
               device_type, store, traffic_source, campaign, campaign_source, campaign_medium, campaign_term, campaign_content, \
               url, referrer, group_id, consents, traits, properties, context, kafka_partition, kafka_offset, kafka_epoch",
@@ -86,7 +86,7 @@ pub(crate) static RULES: Table = Table {
     name: "rules_entries",
     keeps: Keeps::OneRowAKey,
     columns: "workspace, version, published_at, device_bridges, shared_devices, consent_required, hub, limits, blocked_values, \
-              blocked_patterns, sources_without_links, kafka_partition, kafka_offset",
+              blocked_patterns, sources_without_links, types, kafka_partition, kafka_offset",
 };
 
 pub(crate) static PROFILES: Table = Table {

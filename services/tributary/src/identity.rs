@@ -219,7 +219,7 @@ fn pair_entry(
     workspace: &Workspace,
     clickhouse: &ClickHouse,
 ) -> Result<Entry, Failure> {
-    let find = |text: &str| Argument::parse(text, workspace)?.find(clickhouse, &workspace.name);
+    let find = |text: &str| Argument::parse(text, workspace)?.find(clickhouse, workspace);
     let (first, second) = (find(&pair.a)?, find(&pair.b)?);
     let types = (first.r#type(), second.r#type());
     if first == second {
@@ -230,11 +230,15 @@ fn pair_entry(
     }
     if kind == OperationKind::Cut
         && types.0 == types.1
-        && types.0.is_some_and(|known| known.is_person())
+        && let Some(known) = types.0
+        && workspace
+            .identity
+            .types()
+            .is_ok_and(|types| types.is_person(known))
     {
         return Err(Failure::usage(format!(
             "two of type {} are never a link, so there is nothing to cut: `tributary identity separate` keeps them apart",
-            types.0.map_or("", |known| known.name())
+            known.name()
         )));
     }
     Ok(Entry {

@@ -80,11 +80,11 @@ struct Row {
 /// Runs the check.
 pub(crate) fn run(options: &Options, config: &Config) -> Result<(), Failure> {
     let Check::Identity(options) = &options.check;
-    let truth = Truth::read(&options.truth)?;
-    let workspace = options
-        .workspace
-        .as_deref()
-        .unwrap_or(&config.workspaces[0].name);
+    let name = options.workspace.as_deref();
+    let workspace = name.unwrap_or(&config.workspaces[0].name);
+    let rules = config.workspace(workspace).unwrap_or(&config.workspace);
+    let types = rules.identity.types().map_err(Failure::usage)?;
+    let truth = Truth::read(&options.truth, types)?;
     let clickhouse = ClickHouse::find(config)?;
     let report = report(&truth, &clickhouse, workspace)?;
     if options.json {
@@ -125,7 +125,7 @@ fn report(truth: &Truth, clickhouse: &ClickHouse, workspace: &str) -> Result<Rep
         let (mut actual, mut found) = (Vec::new(), Vec::new());
         for (index, owner) in owners.iter().enumerate() {
             if let Some(owner) = owner
-                && (!persons_only || truth.identifiers[index].0.is_person())
+                && (!persons_only || truth.is_person(index as u32))
             {
                 actual.push(*owner);
                 found.push(groups[index]);
@@ -133,10 +133,9 @@ fn report(truth: &Truth, clickhouse: &ClickHouse, workspace: &str) -> Result<Rep
         }
         measure(&actual, &found)
     };
-    let shared = owners
-        .iter()
-        .zip(&truth.identifiers)
-        .filter(|(owner, identifier)| owner.is_none() && identifier.0.is_person())
+    let shared = (0..)
+        .zip(&owners)
+        .filter(|(number, owner)| owner.is_none() && truth.is_person(*number))
         .count();
     Ok(Report {
         people: truth.people(),

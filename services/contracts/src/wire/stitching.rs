@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use tributary_core::identifier::Kind;
+use tributary_core::identity::Normalisation;
 use tributary_core::ids::{ProfileId, SessionId};
 use tributary_core::time::Timestamp;
 use uuid::Uuid;
@@ -62,6 +64,22 @@ pub struct StitchingConsent<'a> {
     pub decided_at: Timestamp,
     /// Given or refused; of decisions at the same time a refusal.
     pub granted: bool,
+}
+
+impl Link<'_> {
+    /// The record's key on the links log: what one partition knows of one link from one source.
+    #[must_use]
+    pub fn key(&self) -> Vec<u8> {
+        keys::joined(&[
+            self.workspace,
+            self.higher_type,
+            self.higher_value,
+            self.lower_type,
+            self.lower_value,
+            self.source,
+            &self.partition.to_string(),
+        ])
+    }
 }
 
 impl StitchingConsent<'_> {
@@ -163,7 +181,7 @@ pub struct Rules<'a> {
     pub consent_required: bool,
     /// An identifier linked to more values of one person type than this joins nobody.
     pub hub: i32,
-    /// How many identifiers of a type one profile may hold.
+    /// How many identifiers of a type one profile may hold, as version 1 said it.
     #[serde(borrow)]
     pub limits: BTreeMap<&'a str, i32>,
     /// Values that identify nobody, in lower case, of any type.
@@ -172,6 +190,24 @@ pub struct Rules<'a> {
     pub blocked_patterns: Vec<&'a str>,
     /// Sources whose sight of two identifiers makes no link.
     pub sources_without_links: Vec<&'a str>,
+    /// The types of identifiers, that of the highest priority first; none are the built-in ones.
+    #[serde(default)]
+    pub types: Vec<IdentifierTypeRule<'a>>,
+}
+
+/// What rules say of a type of identifiers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentifierTypeRule<'a> {
+    /// The type.
+    pub name: &'a str,
+    /// What it names.
+    pub kind: Kind,
+    /// The form into which ingest brings its values.
+    pub normalisation: Normalisation,
+    /// How many of it one profile may hold.
+    pub limit: i32,
+    /// Whether one of it that is linked to too many persons joins nobody.
+    pub can_be_hub: bool,
 }
 
 /// See the schema.

@@ -23,6 +23,14 @@ pub mod identifier_flags {
     pub const NOT_NORMALISED: i32 = 4;
     /// Left out as longer than 512 bytes: has no value.
     pub const TOO_LONG: i32 = 8;
+
+    /// All of them, with their names in tables and metrics.
+    pub const ALL: [(i32, &str); 4] = [
+        (PLACEHOLDER, "placeholder"),
+        (BEYOND_LIMIT, "beyond_limit"),
+        (NOT_NORMALISED, "not_normalised"),
+        (TOO_LONG, "too_long"),
+    ];
 }
 
 /// One event between a customer and the brand, as ingest understood it.

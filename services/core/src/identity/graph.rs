@@ -2,11 +2,11 @@ use std::cmp::Ordering;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::component::Resolver;
 use super::operations::{Effect, Operations};
 use super::profiles::Profiles;
+use super::resolver::Resolver;
 use super::store::{Storage, flag};
-use super::{LinkId, NodeId, Observation, Operation, Refusal, Rules, SourceId};
+use super::{LinkId, NodeId, Observation, Operation, Refusal, Rules, SourceId, Types};
 use crate::identifier::{Identifier, IdentifierType};
 use crate::ids::ProfileId;
 use crate::time::Timestamp;
@@ -51,10 +51,12 @@ pub struct Graph {
     consents: FxHashMap<NodeId, (Timestamp, bool)>,
     operations: Operations,
     sources: Vec<Source>,
-    /// Whose components are to be resolved anew.
+    /// Whose profiles are to be resolved anew.
     touched: FxHashSet<NodeId>,
     /// Links that were seen for the first time, or on other days: most change little.
     fresh: Vec<LinkId>,
+    /// Their ends, as far as they were seen for the first time, or earlier than before.
+    earlier: Vec<NodeId>,
     /// Identifiers and lines of the next settlement's changes, as far as no resolution finds them.
     changed: Vec<NodeId>,
     lines: Vec<NodeId>,
@@ -76,6 +78,7 @@ impl Graph {
             sources: Vec::new(),
             touched: FxHashSet::default(),
             fresh: Vec::new(),
+            earlier: Vec::new(),
             changed: Vec::new(),
             lines: Vec::new(),
             resolver: Resolver::default(),
@@ -141,17 +144,26 @@ impl Graph {
         SourceId(u16::try_from(place).expect("a workspace has under 65,536 sources"))
     }
 
-    /// Takes in that two identifiers were seen together. Two of one person type are no link.
+    /// Takes in that two identifiers were seen together. Two of one person type are noted, and no link while they are.
     pub fn observe(&mut self, one: NodeId, other: NodeId, observation: Observation) {
         let Some(link) = self.link(one, other) else {
             return;
         };
         let before = self.seen(link);
         self.store.sight(link, observation);
-        if self.seen(link) != before {
-            self.fresh.push(link);
-            if before.is_none() {
-                self.lines_between(self.ends(link).into());
+        let Some(now) = self.seen(link).filter(|now| Some(*now) != before) else {
+            return;
+        };
+        let ends: [NodeId; 2] = self.ends(link).into();
+        self.fresh.push(link);
+        if before.is_none_or(|before| before.first != now.first) {
+            self.earlier.extend(ends);
+        }
+        if before.is_none() {
+            self.lines_between(ends);
+            // A pin that was never seen has time 0: its ends are not earlier than before, but later.
+            if self.store.is_pinned(link) {
+                self.touched.extend(ends);
             }
         }
     }
@@ -220,6 +232,12 @@ impl Graph {
                     self.changed.extend(ends);
                 }
                 Effect::Block(identifier) => self.block(&identifier),
+                // Of a type that is not known yet there is no event.
+                Effect::BlockValue(value) => {
+                    for r#type in IdentifierType::all() {
+                        self.block(&Identifier::new(r#type, &value));
+                    }
+                }
             }
         }
     }
@@ -255,6 +273,7 @@ impl Graph {
         let mut changes = Changes::default();
         let mut touched: Vec<NodeId> = self.touched.drain().collect();
         let fresh = std::mem::take(&mut self.fresh);
+        let earlier = std::mem::take(&mut self.earlier);
         touched.sort_unstable();
         self.decide_hubs(&mut touched, &fresh, &mut changes);
         changes.identifiers.append(&mut self.changed);
@@ -262,7 +281,7 @@ impl Graph {
         changes.lines.sort_unstable();
         changes.lines.dedup();
         let mut resolver = std::mem::take(&mut self.resolver);
-        resolver.resolve(self, &touched, &fresh, &mut changes);
+        resolver.resolve(self, &touched, &fresh, &earlier, &mut changes);
         self.resolver = resolver;
         changes.identifiers.sort_unstable();
         changes.identifiers.dedup();
@@ -272,14 +291,14 @@ impl Graph {
     }
 
     /// Finds who is a hub now and was not, or the other way round. Its neighbours were joined through it, or will be:
-    /// their components are other ones now.
+    /// their profiles may be other ones now.
     fn decide_hubs(&mut self, touched: &mut Vec<NodeId>, fresh: &[LinkId], changes: &mut Changes) {
         let mut candidates = touched.clone();
         for link in fresh {
             let (higher, lower) = self.ends(*link);
             // Another link makes nobody less of a hub.
             let may_become =
-                |node: NodeId, other: NodeId| self.r#type(other).is_person() && !self.is_hub(node);
+                |node: NodeId, other: NodeId| self.is_person(other) && !self.is_hub(node);
             candidates.extend(
                 [(higher, lower), (lower, higher)]
                     .into_iter()
@@ -345,10 +364,22 @@ impl Graph {
         self.store.r#type(node)
     }
 
-    /// The order of two nodes' identifiers: by priority of type, then bytes.
+    /// Whether the node's identifier names a person.
+    #[must_use]
+    pub fn is_person(&self, node: NodeId) -> bool {
+        self.rules.types.is_person(self.r#type(node))
+    }
+
+    /// The place of the type among those of the rules; none where they do not name it, and so it is blocked.
+    pub(super) fn place(&self, node: NodeId) -> Option<usize> {
+        self.rules.types.place(self.r#type(node))
+    }
+
+    /// The order of two nodes' identifiers: by priority of type, then bytes; the least is the highest.
     #[must_use]
     pub fn compare(&self, one: NodeId, other: NodeId) -> Ordering {
-        self.store.compare(one, other)
+        let place = |node| self.place(node).unwrap_or(usize::MAX);
+        (place(one).cmp(&place(other))).then_with(|| self.store.compare(one, other))
     }
 
     /// The node whose identifier gives the profile of this one its id. Equal roots are one profile.
@@ -445,8 +476,12 @@ impl Graph {
             && (self.store.is_pinned(link) || !(self.is_hub(higher) || self.is_hub(lower)))
     }
 
-    /// When the sources that may link have seen it; none while only others have.
+    /// When the sources that may link have seen it; none while only others have, and of two of one person type.
     pub(super) fn seen(&self, link: LinkId) -> Option<Seen> {
+        let alike = self.store.shared_type(link);
+        if alike.is_some_and(|r#type| self.rules.types.is_person(r#type)) {
+            return None;
+        }
         let mut seen: Option<Seen> = None;
         self.store.sights(link, |sight| {
             if !self.sources[usize::from(sight.source.0)].may_link {
@@ -470,25 +505,27 @@ impl Graph {
     }
 
     fn link(&mut self, one: NodeId, other: NodeId) -> Option<LinkId> {
-        let (a, b) = (self.r#type(one), self.r#type(other));
-        let no_link = one == other || (a == b && a.is_person());
-        (!no_link).then(|| self.store.link(one, other))
+        (one != other).then(|| self.store.link(one, other))
     }
 
     /// Linked to more different values of one person type than the rules allow. Pins that were never seen do not count.
     fn counts_as_hub(&self, node: NodeId) -> bool {
         let above = self.rules.hub_above as usize;
-        if !self.rules.can_be_hub(self.r#type(node)) {
+        let types = &self.rules.types;
+        if !(types.get(self.r#type(node))).is_some_and(|rule| rule.can_be_hub) {
             return false;
         }
-        let mut values = [0_usize; crate::identifier::BUILT_IN.len()];
+        let mut values = [0_usize; Types::MOST];
         self.store.links_of(node).any(|link| {
             let r#type = self.r#type(self.other_end(link, node));
-            if !r#type.is_person() || !self.is_usable(link) || self.seen(link).is_none() {
+            let Some(place) = types.place(r#type).filter(|_| types.is_person(r#type)) else {
+                return false;
+            };
+            if !self.is_usable(link) || self.seen(link).is_none() {
                 return false;
             }
-            values[usize::from(r#type.0)] += 1;
-            values[usize::from(r#type.0)] > above
+            values[place] += 1;
+            values[place] > above
         })
     }
 
@@ -496,7 +533,7 @@ impl Graph {
     /// events with a person as their anchor.
     fn lines_between(&mut self, ends: [NodeId; 2]) {
         for [timeline, anchor] in [ends, [ends[1], ends[0]]] {
-            if self.r#type(anchor).is_person() {
+            if self.is_person(anchor) {
                 self.lines.push(timeline);
             }
         }

@@ -1,9 +1,11 @@
 //! What operators say of identifiers, as a set: an entry counts unless an entry that counts undoes it.
 
+use std::sync::Arc;
+
 use rustc_hash::FxHashMap;
 use uuid::Uuid;
 
-use crate::identifier::{BUILT_IN, Identifier, IdentifierType};
+use crate::identifier::Identifier;
 
 /// An entry of the operations' log. Block beats separate, separate beats pin, pin beats cut.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -29,27 +31,6 @@ pub enum Blocked {
     Value(String),
 }
 
-impl Blocked {
-    /// All identifiers that it is of, seen or not: so few that each can be looked up.
-    fn identifiers(&self) -> Vec<Identifier> {
-        match self {
-            Self::Identifier(identifier) => vec![identifier.clone()],
-            Self::Value(value) => {
-                let mut values = vec![value.clone(), value.to_lowercase()];
-                values.dedup();
-                let types = (0..BUILT_IN.len() as u8).map(IdentifierType);
-                types
-                    .flat_map(|r#type| {
-                        values
-                            .iter()
-                            .map(move |value| Identifier::new(r#type, value))
-                    })
-                    .collect()
-            }
-        }
-    }
-}
-
 /// What an entry does to the graph while it counts; several entries can do the same.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Effect {
@@ -57,6 +38,8 @@ pub(super) enum Effect {
     Separate(Identifier, Identifier),
     Pin(Identifier, Identifier),
     Block(Identifier),
+    /// Of every type.
+    BlockValue(Arc<str>),
 }
 
 /// All entries of one workspace.
@@ -113,9 +96,12 @@ impl Operations {
     /// Whether an operation takes the identifier from every event.
     pub(super) fn blocks(&self, identifier: &Identifier) -> bool {
         !self.effects.is_empty()
-            && self
+            && (self
                 .effects
                 .contains_key(&Effect::Block(identifier.clone()))
+                || self
+                    .effects
+                    .contains_key(&Effect::BlockValue(identifier.value.clone())))
     }
 
     fn is_undone(&self, id: Uuid) -> bool {
@@ -144,11 +130,15 @@ fn effects(operation: &Operation) -> Vec<Effect> {
         Operation::Cut(one, other) => (one, other, Effect::Cut),
         Operation::Separate(one, other) => (one, other, Effect::Separate),
         Operation::Pin(one, other) => (one, other, Effect::Pin),
-        Operation::Block(blocked) => {
-            return blocked
-                .identifiers()
+        Operation::Block(Blocked::Identifier(identifier)) => {
+            return vec![Effect::Block(identifier.clone())];
+        }
+        Operation::Block(Blocked::Value(value)) => {
+            let mut values = vec![value.clone(), value.to_lowercase()];
+            values.dedup();
+            return values
                 .into_iter()
-                .map(Effect::Block)
+                .map(|value| Effect::BlockValue(value.into()))
                 .collect();
         }
         Operation::Undo(_) => return Vec::new(),

@@ -1,10 +1,10 @@
 //! The profiles of more than one identifier: what is to be known of each to join it with another.
 
 use super::store::{NONE, Node, NodeId};
-use crate::identifier::BUILT_IN;
+use super::types::Types;
 
-/// How many identifiers of each type; at the most that fits, nothing is known.
-pub(super) type Counts = [u16; BUILT_IN.len()];
+/// How many identifiers of each type, by its place among the rules; at the most that fits, nothing is known.
+pub(super) type Counts = [u16; Types::MOST];
 
 #[derive(Clone, Debug)]
 pub(super) struct Profile {
@@ -12,7 +12,7 @@ pub(super) struct Profile {
     pub(super) root: NodeId,
     pub(super) size: u32,
     pub(super) counts: Counts,
-    /// A link of a member is refused, for another reason than a hub: then its component is larger than the profile.
+    /// A link of a member may be refused, for another reason than a hub: then more is linked to it than the profile holds.
     pub(super) troubled: bool,
 }
 

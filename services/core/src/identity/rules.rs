@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use super::Types;
 use crate::identifier::{Identifier, IdentifierType};
 
 /// To whom a session without a login belongs where several profiles have logged in on a line.
@@ -41,13 +42,15 @@ impl std::fmt::Display for Pattern {
     }
 }
 
-impl std::str::FromStr for Pattern {
-    type Err = NoPattern;
-
-    fn from_str(text: &str) -> Result<Self, NoPattern> {
+impl Pattern {
+    /// Reads a pattern; what stands before a colon is a type if the workspace has one of that name.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn parse(text: &str, types: &Types) -> Result<Self, NoPattern> {
         let typed = text
             .split_once(':')
-            .and_then(|(name, rest)| Some((IdentifierType::named(name)?, rest)));
+            .and_then(|(name, rest)| Some((types.named(name)?, rest)));
         let (r#type, rest) = typed.map_or((None, text), |(r#type, rest)| (Some(r#type), rest));
         let parts: Vec<String> = rest.to_lowercase().split('*').map(str::to_owned).collect();
         if parts.len() == 1 {
@@ -58,9 +61,7 @@ impl std::str::FromStr for Pattern {
         }
         Ok(Self { r#type, parts })
     }
-}
 
-impl Pattern {
     /// `value` is in lower case. What stands between two stars is found where it comes first, which leaves the most for
     /// the rest.
     fn matches(&self, value: &str) -> bool {
@@ -90,8 +91,8 @@ impl Pattern {
 pub struct Rules {
     /// Version of these rules; every decision carries it.
     pub version: i64,
-    /// How many identifiers of a type one profile may hold, by rank of the type.
-    pub limits: [u32; 10],
+    /// The types of identifiers. One that they do not name is taken from every event.
+    pub types: Types,
     /// An identifier linked to more different values of one person type than this is a hub.
     pub hub_above: u32,
     /// Values that are taken from every event's identifiers.
@@ -114,7 +115,7 @@ impl Default for Rules {
     fn default() -> Self {
         Self {
             version: 1,
-            limits: [1, 1, 3, 5, 5, 10, 20, 100, 20, 20],
+            types: Types::default(),
             hub_above: 10,
             blocked: BTreeSet::new(),
             blocked_values: BTreeSet::new(),
@@ -142,7 +143,7 @@ impl Rules {
     /// Whether the identifier is taken from every event.
     #[must_use]
     pub fn blocks(&self, identifier: &Identifier) -> bool {
-        if self.blocked.contains(identifier) {
+        if self.types.get(identifier.r#type).is_none() || self.blocked.contains(identifier) {
             return true;
         }
         if self.blocked_values.is_empty() && self.blocked_patterns.is_empty() {
@@ -154,18 +155,6 @@ impl Rules {
                 pattern.r#type.is_none_or(|of| of == identifier.r#type) && pattern.matches(&value)
             })
     }
-
-    /// How many of a type one profile may hold.
-    #[must_use]
-    pub fn limit(&self, r#type: IdentifierType) -> u32 {
-        self.limits[usize::from(r#type.0)]
-    }
-
-    /// Whether an identifier of that type can be a hub: `user_id` and `crm_id` never are.
-    #[must_use]
-    pub fn can_be_hub(&self, r#type: IdentifierType) -> bool {
-        r#type != IdentifierType::USER_ID && r#type != IdentifierType::CRM_ID
-    }
 }
 
 #[cfg(test)]
@@ -173,7 +162,7 @@ mod tests {
     use super::*;
 
     fn pattern(text: &str) -> Result<Pattern, NoPattern> {
-        text.parse()
+        Pattern::parse(text, &Types::default())
     }
 
     #[test]
@@ -198,12 +187,20 @@ mod tests {
     #[test]
     fn a_pattern_may_name_a_type_and_must_say_something() {
         let rules = Rules {
-            blocked_patterns: vec!["email:test*".parse().expect("a pattern")],
+            blocked_patterns: vec![pattern("email:test*").expect("a pattern")],
             ..Rules::default()
         };
         let blocks = |r#type, value| rules.blocks(&Identifier::new(r#type, value));
         assert!(blocks(IdentifierType::EMAIL, "Test-1@shop.example"));
         assert!(!blocks(IdentifierType::USER_ID, "test-1"));
+        // A type that the rules do not name identifies nobody.
+        let badge = IdentifierType::of("badge").expect("a type");
+        assert!(blocks(badge, "7"));
+        assert_eq!(
+            pattern("badge:7*").expect("a pattern").r#type,
+            None,
+            "a colon in a value"
+        );
         assert_eq!(rules.blocked_patterns[0].to_string(), "email:test*");
         assert_eq!(pattern("test"), Err(NoPattern::Value));
         assert_eq!(pattern("**"), Err(NoPattern::Everything));

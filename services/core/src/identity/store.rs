@@ -86,6 +86,9 @@ pub(super) mod flag {
     pub(crate) const VISITED: u8 = 16;
     /// Its text is a UUID's sixteen bytes.
     pub(crate) const UUID: u8 = 32;
+    /// Its profile is taken apart by this resolution, or is around one that is.
+    pub(crate) const INSIDE: u8 = 64;
+    pub(crate) const AROUND: u8 = 128;
 }
 
 /// The bytes of its text end where the next one's begin.
@@ -99,7 +102,7 @@ pub(super) struct Node {
     links: u32,
     /// Its profile's place; none where it is one of its own.
     pub(super) profile: u32,
-    /// The next identifier of its profile; the last one's is the first. While its component is resolved, its place there.
+    /// The next identifier of its profile; the last one's is the first. While its profile is resolved, its place there.
     pub(super) next: u32,
 }
 
@@ -125,6 +128,8 @@ mod mark {
     pub(super) const SEVERAL: u8 = 2;
     pub(super) const PINNED: u8 = 4;
     pub(super) const CUT: u8 = 8;
+    /// Both ends are of one type.
+    pub(super) const ALIKE: u8 = 16;
 }
 
 #[derive(Debug)]
@@ -219,7 +224,7 @@ impl Storage {
         Identifier::new(self.r#type(node), &self.value(node))
     }
 
-    /// By priority of type, then bytes: the least is the highest.
+    /// By type, then bytes, whatever the rules say.
     pub(super) fn compare(&self, one: NodeId, other: NodeId) -> Ordering {
         self.r#type(one)
             .cmp(&self.r#type(other))
@@ -305,7 +310,11 @@ impl Storage {
             first: [0; 2],
             last_day: 0,
             source: 0,
-            marks: 0,
+            marks: if self.r#type(one) == self.r#type(other) {
+                mark::ALIKE
+            } else {
+                0
+            },
             refusal: 0,
         });
         for end in [higher, lower] {
@@ -329,13 +338,22 @@ impl Storage {
 
     /// The links of a node.
     pub(super) fn links_of(&self, node: NodeId) -> impl Iterator<Item = LinkId> + use<'_> {
-        let mut next = self.node(node).links;
-        std::iter::from_fn(move || {
-            let link = self.links.get(next as usize)?;
-            let found = LinkId(next);
-            next = link.next[usize::from(link.higher != node.0)];
-            Some(found)
+        std::iter::successors(self.first_link(node), move |link| {
+            self.next_link(*link, node)
         })
+    }
+
+    /// The first of them, for a walk during which the graph changes.
+    pub(super) fn first_link(&self, node: NodeId) -> Option<LinkId> {
+        let first = self.node(node).links;
+        (first != NONE).then_some(LinkId(first))
+    }
+
+    /// The one after that.
+    pub(super) fn next_link(&self, link: LinkId, node: NodeId) -> Option<LinkId> {
+        let link = &self.links[link.0 as usize];
+        let next = link.next[usize::from(link.higher != node.0)];
+        (next != NONE).then_some(LinkId(next))
     }
 
     /// Takes in what a source has seen of the link.
@@ -373,6 +391,12 @@ impl Storage {
         } else if known.marks & mark::SIGHTED != 0 {
             take(known.sight());
         }
+    }
+
+    /// The type of both ends, if it is the same.
+    pub(super) fn shared_type(&self, link: LinkId) -> Option<IdentifierType> {
+        let link = &self.links[link.0 as usize];
+        (link.marks & mark::ALIKE != 0).then(|| self.r#type(NodeId(link.higher)))
     }
 
     pub(super) fn is_pinned(&self, link: LinkId) -> bool {

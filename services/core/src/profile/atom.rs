@@ -146,7 +146,7 @@ impl<'a> Identifier<'a> {
     /// By what identifiers are ordered.
     pub(super) fn rank(self) -> (u8, &'a str, &'a str) {
         (
-            IdentifierType::named(self.r#type).map_or(u8::MAX, |r#type| r#type.0),
+            IdentifierType::built_in(self.r#type).map_or(u8::MAX, |r#type| r#type.0),
             self.r#type,
             self.value,
         )

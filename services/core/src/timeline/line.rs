@@ -17,9 +17,7 @@ pub(super) fn anchor(graph: &Graph, identifiers: &[NodeId]) -> Option<NodeId> {
     identifiers
         .iter()
         .copied()
-        .filter(|node| {
-            graph.r#type(*node).is_person() && !graph.is_blocked(*node) && !graph.is_hub(*node)
-        })
+        .filter(|node| graph.is_person(*node) && !graph.is_blocked(*node) && !graph.is_hub(*node))
         .min_by(|one, other| graph.compare(*one, *other))
 }
 

@@ -7,6 +7,8 @@ use tributary_contracts::wire::identifier_flags::{
     BEYOND_LIMIT, NOT_NORMALISED, PLACEHOLDER, TOO_LONG,
 };
 use tributary_core::identifier::IdentifierType;
+use tributary_core::identity::{Normalisation, Types};
+use tributary_platform::config::Workspace;
 
 use super::phone::{self, Region};
 
@@ -25,22 +27,48 @@ pub(crate) struct Identifier<'a> {
     pub(crate) flags: i32,
 }
 
+/// The forms in which the values of a workspace are compared.
+#[derive(Debug)]
+pub(crate) struct Forms {
+    /// Each type says the form of its values.
+    pub(crate) types: Types,
+    /// Country of phone numbers that come without one.
+    region: Region,
+}
+
+impl Forms {
+    /// As the workspace is configured.
+    pub(crate) fn of(workspace: &Workspace) -> Self {
+        Self {
+            // What contradicts itself was refused when the configuration was read.
+            types: workspace.identity.types().unwrap_or_default(),
+            region: Region::named(&workspace.phone_region),
+        }
+    }
+
+    fn of_type(&self, r#type: IdentifierType) -> Normalisation {
+        self.types
+            .get(r#type)
+            .map_or(Normalisation::None, |rule| rule.normalisation)
+    }
+}
+
 /// The form in which ingest keeps a value of that type; nothing for what it leaves out (placeholders, too long).
-/// `phone_region` is an ISO 3166 code, or empty.
 #[must_use]
-pub fn kept(r#type: IdentifierType, value: &str, phone_region: &str) -> Option<String> {
-    let identifier = normalise(r#type, Cow::Borrowed(value), Region::named(phone_region));
+pub fn kept(r#type: IdentifierType, value: &str, workspace: &Workspace) -> Option<String> {
+    let identifier = normalise(r#type, Cow::Borrowed(value), &Forms::of(workspace));
     (!identifier.value.is_empty()).then(|| identifier.value.into_owned())
 }
 
-/// Normalises all of an event. Those with a value come first, by priority of type and bytes; equal ones once.
-pub(crate) fn normalised(
-    sent: Vec<(IdentifierType, Cow<'_, str>)>,
-    region: Region,
-) -> Vec<Identifier<'_>> {
+/// Normalises all of an event. Those with a value come first, in the order of types, which knows no rules, and bytes;
+/// equal ones once.
+pub(crate) fn normalised<'a>(
+    sent: Vec<(IdentifierType, Cow<'a, str>)>,
+    forms: &Forms,
+) -> Vec<Identifier<'a>> {
     let mut identifiers: Vec<_> = sent
         .into_iter()
-        .map(|(r#type, raw)| normalise(r#type, raw, region))
+        .map(|(r#type, raw)| normalise(r#type, raw, forms))
         .collect();
     identifiers.sort_by(|a, b| {
         (a.value.is_empty(), a.r#type, &a.value).cmp(&(b.value.is_empty(), b.r#type, &b.value))
@@ -69,11 +97,12 @@ pub(crate) fn timeline<'i, 'a>(identifiers: &'i [Identifier<'a>]) -> Option<&'i 
     })
 }
 
-fn normalise(r#type: IdentifierType, raw: Cow<'_, str>, region: Region) -> Identifier<'_> {
+fn normalise<'a>(r#type: IdentifierType, raw: Cow<'a, str>, forms: &Forms) -> Identifier<'a> {
+    let form = forms.of_type(r#type);
     let (value, flags) = match trimmed(&raw) {
         text if is_placeholder(&text) => (Cow::Borrowed(""), PLACEHOLDER),
         text if text.len() > LONGEST => (Cow::Borrowed(""), TOO_LONG),
-        text if r#type == IdentifierType::EMAIL => {
+        text if form == Normalisation::Email => {
             let flags = if looks_like_email(&text) {
                 0
             } else {
@@ -81,10 +110,11 @@ fn normalise(r#type: IdentifierType, raw: Cow<'_, str>, region: Region) -> Ident
             };
             (lowercase(text), flags)
         }
-        text if r#type == IdentifierType::PHONE => match phone::e164(&text, region) {
+        text if form == Normalisation::Phone => match phone::e164(&text, forms.region) {
             Some(number) => (number, 0),
             None => (text, NOT_NORMALISED),
         },
+        text if form == Normalisation::Lowercase => (lowercase(text), 0),
         text => (text, 0),
     };
     // Lower case can be longer than upper case.
@@ -142,19 +172,15 @@ fn lowercase(text: Cow<'_, str>) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tributary_core::identifier::BUILT_IN;
+    use tributary_core::identity::TypeRule;
 
-    const ALL: [&str; 10] = [
-        "user_id",
-        "crm_id",
-        "loyalty_card",
-        "email",
-        "phone",
-        "social_handle",
-        "device_id",
-        "anonymous_id",
-        "advertising_id",
-        "push_token",
-    ];
+    fn forms(region: &str) -> Forms {
+        Forms {
+            types: Types::default(),
+            region: Region::named(region),
+        }
+    }
 
     fn named(name: &str) -> IdentifierType {
         IdentifierType::named(name).unwrap()
@@ -165,7 +191,7 @@ mod tests {
             .iter()
             .map(|(name, value)| (named(name), Cow::Owned((*value).to_owned())))
             .collect();
-        let identifiers = normalised(sent, Region::named(region));
+        let identifiers = normalised(sent, &forms(region));
         identifiers
             .into_iter()
             .map(|i| (i.r#type.name().to_owned(), i.value.into_owned(), i.flags))
@@ -205,8 +231,54 @@ mod tests {
     }
 
     #[test]
+    fn an_added_type_has_the_form_that_its_rule_says_and_comes_last() {
+        let badge = IdentifierType::of("badge").expect("a type");
+        let mut rules = Types::default().by_priority().to_vec();
+        rules.insert(
+            0,
+            TypeRule {
+                r#type: badge,
+                normalisation: Normalisation::Lowercase,
+                ..rules[0].clone()
+            },
+        );
+        let forms = Forms {
+            types: Types::new(rules).expect("each type once"),
+            region: Region::named(""),
+        };
+        let sent = vec![
+            (badge, Cow::Borrowed(" GATE-7 ")),
+            (badge, Cow::Borrowed("None")),
+            (IdentifierType::USER_ID, Cow::Borrowed("Ann")),
+        ];
+        let identifiers = normalised(sent, &forms);
+        let told: Vec<_> = identifiers
+            .iter()
+            .map(|identifier| {
+                (
+                    identifier.r#type.name(),
+                    &*identifier.value,
+                    identifier.flags,
+                )
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("user_id", "Ann", 0),
+                ("badge", "gate-7", 0),
+                ("badge", "", PLACEHOLDER)
+            ]
+        );
+        let filed =
+            |identifiers: &[Identifier<'_>]| timeline(identifiers).map(|first| first.r#type);
+        assert_eq!(filed(&identifiers), Some(IdentifierType::USER_ID));
+        assert_eq!(filed(&identifiers[1..]), Some(badge));
+    }
+
+    #[test]
     fn placeholders_of_every_type_and_case_are_left_out() {
-        for name in ALL {
+        for (name, _) in BUILT_IN {
             for raw in [
                 "",
                 "  ",
@@ -328,7 +400,7 @@ mod tests {
                 .iter()
                 .map(|(name, value)| (named(name), Cow::Borrowed(*value)))
                 .collect();
-            let identifiers = normalised(sent, Region::named(""));
+            let identifiers = normalised(sent, &forms(""));
             let timeline = timeline(&identifiers)
                 .map(|identifier| (identifier.r#type.name(), &*identifier.value));
             assert_eq!(timeline, expected, "{identifiers:?}");

@@ -6,7 +6,10 @@ use crate::metrics::EventMetrics;
 use crate::split::{self, Element};
 
 fn source(channel: &str) -> Source {
-    let config = Config::default();
+    let mut config = Config::default();
+    let workspace = &mut config.workspaces[0];
+    let badge = workspace.identity.types["email"].clone();
+    workspace.identity.types.insert("badge".to_owned(), badge);
     let source = tributary_platform::config::Source {
         channel: channel.to_owned(),
         ..config.source.clone()
@@ -70,6 +73,11 @@ fn identifiers_come_from_their_places_and_from_nowhere_else() {
             Call::Identify,
             r#"{"context":{"externalIds":[{"id":"1","type":"crm_id","collection":"users"},{"id":2,"type":"loyalty_card"},{"id":"3","type":"ga_client_id"},{"id":"4","type":"ios.idfa"},5]}}"#,
             &["crm_id=1", "loyalty_card=2", "advertising_id=4"],
+        ),
+        (
+            Call::Identify,
+            r#"{"context":{"externalIds":[{"id":"Ann@Gate","type":"badge"},{"id":"2","type":"fax"}]}}"#,
+            &["badge=Ann@Gate"],
         ),
         (
             Call::Alias,

@@ -3,8 +3,10 @@
 
 use super::values::{self, Keep, Properties, Secret};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+use tributary_core::identifier::{IdentifierType, Kind};
+use tributary_core::identity::{Normalisation, TypeRule, Types};
 
 /// Ports of everything that listens; 0 takes a free one.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -215,8 +217,76 @@ pub struct Identity {
     pub blocked_values: Vec<String>,
     /// `*` stands for any text; with or without a type before it.
     pub blocked_patterns: Vec<String>,
-    /// Identifiers of one profile, by type.
-    pub limits: BTreeMap<String, u32>,
+    /// Names of types, the highest first; the rest follows.
+    pub priority: Vec<String>,
+    /// The types of identifiers, by name.
+    pub types: BTreeMap<String, IdentifierRule>,
+}
+
+/// A type of identifiers.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct IdentifierRule {
+    /// What it names.
+    pub kind: Kind,
+    /// The form into which ingest brings its values.
+    #[serde(default = "as_sent")]
+    pub normalise: Normalisation,
+    /// Of one profile.
+    pub limit: u32,
+    /// Whether one of it that is linked to too many persons joins nobody.
+    pub can_be_hub: bool,
+}
+
+fn as_sent() -> Normalisation {
+    Normalisation::None
+}
+
+impl Identity {
+    /// The types by priority. Those that `priority` does not name follow: persons before devices, built-in types before
+    /// added ones, which are in the order of their names.
+    ///
+    /// # Errors
+    /// Names the key after `identity.` and the fix.
+    pub fn types(&self) -> Result<Types, String> {
+        let mut rules = Vec::with_capacity(self.types.len());
+        for (name, rule) in &self.types {
+            let r#type = IdentifierType::of(name)
+                .map_err(|error| format!("types.{name}`: the name {error}"))?;
+            rules.push(TypeRule {
+                r#type,
+                kind: rule.kind,
+                normalisation: rule.normalise,
+                limit: rule.limit,
+                can_be_hub: rule.can_be_hub,
+            });
+        }
+        let mut seen = BTreeSet::new();
+        for name in &self.priority {
+            if !seen.insert(name) {
+                return Err(format!("priority`: has `{name}` twice: leave one out"));
+            }
+            if !self.types.contains_key(name) {
+                let names: Vec<&str> = self.types.keys().map(String::as_str).collect();
+                return Err(format!(
+                    "priority`: there is no type `{name}`; there are {}",
+                    names.join(", ")
+                ));
+            }
+        }
+        rules.sort_by_key(|rule| {
+            let named = self
+                .priority
+                .iter()
+                .position(|name| name == rule.r#type.name());
+            (
+                named.unwrap_or(usize::MAX),
+                rule.kind == Kind::Device,
+                rule.r#type,
+            )
+        });
+        Types::new(rules).map_err(|error| format!("types`: {error}"))
+    }
 }
 
 /// KPIs.

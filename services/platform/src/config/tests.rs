@@ -45,7 +45,7 @@ fn the_defaults_are_those_of_the_specification() {
         config.kpi.keep.window("365d"),
         parse_duration("13mo").unwrap()
     );
-    assert_eq!(config.identity.limits["anonymous_id"], 100);
+    assert_eq!(config.identity.types["anonymous_id"].limit, 100);
     assert_eq!(config.workspaces, std::slice::from_ref(&config.workspace));
     assert!(config.sources.is_empty());
 }
@@ -280,12 +280,35 @@ fn the_summary_holds_what_differs_and_no_secret() {
 fn rules_of_identity_that_make_no_sense_are_refused_by_key() {
     for (line, parts) in [
         (
-            "[identity.limits]\nfax = 1",
-            ["identity.limits.fax", "user_id"],
+            "[identity]\npriority = [\"fax\"]",
+            [
+                "identity.priority",
+                "there is no type `fax`; there are advertising_id",
+            ],
         ),
         (
-            "[identity.limits]\nemail = 0",
-            ["identity.limits.email", "at least 1"],
+            "[identity]\npriority = [\"email\", \"email\"]",
+            ["identity.priority", "`email` twice"],
+        ),
+        (
+            "[identity.types]\nemail = { limit = 0 }",
+            ["identity.types.email.limit", "at least 1"],
+        ),
+        (
+            "[identity.types.user_id]\ncan_be_hub = true",
+            ["identity.types.user_id.can_be_hub", "must be false"],
+        ),
+        (
+            "[identity.types.Fax]\nkind = \"person\"\nlimit = 1\ncan_be_hub = true",
+            ["identity.types.Fax", "lower-case"],
+        ),
+        (
+            "[identity.types.fax]\nkind = \"person\"\nlimit = 1",
+            ["identity.types.fax", "can_be_hub"],
+        ),
+        (
+            "[identity.types.fax]\nkind = \"machine\"\nlimit = 1\ncan_be_hub = true",
+            ["identity.types.fax.kind", "person"],
         ),
         ("[identity]\nhub = 0", ["identity.hub", "at least 1"]),
         (
@@ -306,6 +329,25 @@ fn rules_of_identity_that_make_no_sense_are_refused_by_key() {
             assert!(error.contains(part), "{line}: `{part}` is not in {error}");
         }
     }
+    // What is built in stands twice, and is the same.
+    let types = Config::default().identity.types().expect("types");
+    assert_eq!(types, tributary_core::identity::Types::default());
+    let added = "[identity]\npriority = [\"email\", \"fax\"]\n[identity.types]\n\
+                 fax = { kind = \"person\", normalise = \"phone\", limit = 2, can_be_hub = true }\n\
+                 box = { kind = \"device\", limit = 2, can_be_hub = true }\n\
+                 badge = { kind = \"person\", limit = 2, can_be_hub = true }";
+    let types = load(added, &[], &[]).expect("types").workspaces[0]
+        .identity
+        .types()
+        .expect("types");
+    let names: Vec<&str> = types
+        .by_priority()
+        .iter()
+        .map(|rule| rule.r#type.name())
+        .collect();
+    assert_eq!(names[..4], ["email", "fax", "user_id", "crm_id"]);
+    assert_eq!(names[6..9], ["social_handle", "badge", "device_id"]);
+    assert_eq!(names[12..], ["box"]);
     // The defaults are patterns.
     assert!(Config::default().identity.blocked_patterns.len() > 3);
 }

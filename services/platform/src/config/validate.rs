@@ -2,7 +2,7 @@
 
 use super::{Config, Identity, Secret};
 use std::collections::BTreeSet;
-use tributary_core::identifier::{BUILT_IN, IdentifierType};
+use tributary_core::identifier::IdentifierType;
 use tributary_core::identity::Pattern;
 
 /// Fills in what is derived, then checks. The message names the key and the fix.
@@ -162,17 +162,21 @@ fn check_name(key: &str, name: &str) -> Result<(), String> {
 }
 
 fn check_identity(section: &str, identity: &Identity) -> Result<(), String> {
-    for (name, limit) in &identity.limits {
-        if IdentifierType::named(name).is_none() {
-            let names: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+    let types = identity
+        .types()
+        .map_err(|error| format!("`{section}.{error}"))?;
+    for rule in types.by_priority() {
+        let name = rule.r#type.name();
+        if rule.limit == 0 {
             return Err(format!(
-                "`{section}.limits.{name}`: there is no such type; there are {}",
-                names.join(", ")
+                "`{section}.types.{name}.limit`: must be at least 1: a profile holds each of its identifiers"
             ));
         }
-        if *limit == 0 {
+        let names_an_account =
+            rule.r#type == IdentifierType::USER_ID || rule.r#type == IdentifierType::CRM_ID;
+        if names_an_account && rule.can_be_hub {
             return Err(format!(
-                "`{section}.limits.{name}`: must be at least 1: a profile holds each of its identifiers"
+                "`{section}.types.{name}.can_be_hub`: must be false: an account is one person's"
             ));
         }
     }
@@ -192,7 +196,7 @@ fn check_identity(section: &str, identity: &Identity) -> Result<(), String> {
         ));
     }
     for text in &identity.blocked_patterns {
-        text.parse::<Pattern>()
+        Pattern::parse(text, &types)
             .map_err(|error| format!("`{section}.blocked_patterns`: `{text}` {error}"))?;
     }
     Ok(())

@@ -89,14 +89,12 @@ impl Observed {
                 last_day: day,
             }),
         }
-        for (index, (rank, value)) in set.identifiers.iter().enumerate() {
-            for (other_rank, other_value) in &set.identifiers[index + 1..] {
-                if rank == other_rank && IdentifierType(*rank).is_person() {
-                    continue;
-                }
-                let higher = Identifier::new(IdentifierType(*rank), value);
-                let lower = Identifier::new(IdentifierType(*other_rank), other_value);
-                self.add(higher, lower, sight);
+        // Two of one person type are no link, but rules say which types are persons', and rules may change.
+        for (index, (higher, value)) in set.identifiers.iter().enumerate() {
+            for (lower, other_value) in &set.identifiers[index + 1..] {
+                let ends = [(higher, value), (lower, other_value)]
+                    .map(|(r#type, value)| Identifier::new(r#type.0, value));
+                self.add(ends, sight);
             }
         }
         true
@@ -126,7 +124,7 @@ impl Observed {
         }
     }
 
-    fn add(&mut self, higher: Identifier, lower: Identifier, sight: Sight<'_>) {
+    fn add(&mut self, [higher, lower]: [Identifier; 2], sight: Sight<'_>) {
         let key = ObservedKey {
             partition: sight.partition,
             workspace: sight.workspace.to_owned(),

@@ -6,14 +6,12 @@ use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::runtime::stage::Poison;
 
-/// A touchpoint, with its identifiers by the rank of their types.
+/// A touchpoint, with its identifiers.
 #[derive(Debug)]
 pub(super) struct Reading<'a> {
     pub(super) touchpoint: Touchpoint<'a>,
-    /// Highest first, without those that ingest left out; none where the event has no customer (bots, sources).
+    /// In the order of types, without those that ingest left out; none where the event has no customer (bots, sources).
     pub(super) identifiers: Vec<(IdentifierType, &'a str)>,
-    /// The one that the event is filed under, where it has a customer.
-    pub(super) timeline: Option<(IdentifierType, &'a str)>,
 }
 
 impl<'a> Reading<'a> {
@@ -29,7 +27,6 @@ impl<'a> Reading<'a> {
             return Ok(Self {
                 touchpoint,
                 identifiers: Vec::new(),
-                timeline: None,
             });
         }
         let mut identifiers = Vec::with_capacity(touchpoint.identifiers.len());
@@ -52,15 +49,15 @@ impl<'a> Reading<'a> {
         Ok(Self {
             touchpoint,
             identifiers,
-            timeline: Some(timeline),
         })
     }
 
-    /// Whether two of its identifiers are of one person type: which of them acted is a guess.
-    pub(super) fn is_ambiguous(&self) -> bool {
+    /// Types of which it has several identifiers.
+    pub(super) fn repeated_types(&self) -> impl Iterator<Item = IdentifierType> {
         self.identifiers
             .windows(2)
-            .any(|pair| pair[0].0 == pair[1].0 && pair[0].0.is_person())
+            .filter(|pair| pair[0].0 == pair[1].0)
+            .map(|pair| pair[0].0)
     }
 
     /// A stable hash of what a message id stands for: what the sender said, not when or through what it arrived, so
@@ -96,8 +93,8 @@ impl<'a> Reading<'a> {
 }
 
 fn identifier_type(name: &str) -> Result<IdentifierType, Poison> {
-    IdentifierType::named(name).ok_or_else(|| Poison {
+    IdentifierType::of(name).map_err(|error| Poison {
         reason: "unknown_identifier_type",
-        detail: format!("identifier type {name} is none of this version's: upgrade the processor, or mend the sender"),
+        detail: format!("identifier type {name} {error}: mend the sender"),
     })
 }

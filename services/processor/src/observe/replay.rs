@@ -1,18 +1,20 @@
 //! The links log read apart from any input: the graph as every processor has it, for jobs that ask what if.
 
+use std::collections::BTreeMap;
+
 use tributary_contracts::framing;
 use tributary_contracts::wire::Link;
-use tributary_core::identity::{Graph, Rules};
+use tributary_core::identity::Graph;
 
 use super::links;
 use super::word::{self, Said};
+use super::workspaces::Workspaces;
 
 /// The graph of one workspace, as far as its records were read.
 #[derive(Debug)]
 pub struct Replay {
     workspace: String,
-    graph: Graph,
-    newest: Option<Rules>,
+    workspaces: Workspaces,
     unreadable: u64,
 }
 
@@ -22,8 +24,8 @@ impl Replay {
     pub fn new(workspace: &str) -> Self {
         Self {
             workspace: workspace.to_owned(),
-            graph: Graph::new(workspace, Rules::default()),
-            newest: None,
+            // Nothing is configured here, so nothing is published.
+            workspaces: Workspaces::new(BTreeMap::new()),
             unreadable: 0,
         }
     }
@@ -42,22 +44,19 @@ impl Replay {
                 return;
             }
         };
-        if link.workspace == self.workspace && links::observe(&mut self.graph, &link).is_err() {
+        if link.workspace == self.workspace
+            && links::observe(self.workspaces.graph(link.workspace), &link).is_err()
+        {
             self.unreadable += 1;
         }
     }
 
     fn hear(&mut self, said: Said) {
         match said {
-            Said::Word(word) => word.tell(&mut self.graph),
+            Said::Word(word) => word.tell(self.workspaces.graph(&self.workspace)),
             Said::Rules(rules) => {
-                if self
-                    .newest
-                    .as_ref()
-                    .is_none_or(|newest| newest.version < rules.version)
-                {
-                    self.newest = Some(rules);
-                }
+                // Only who publishes can be overtaken.
+                let _ = self.workspaces.hear(&self.workspace, *rules);
             }
         }
     }
@@ -71,10 +70,8 @@ impl Replay {
     /// The graph under the rules in force, settled; the default ones where none were published.
     #[must_use]
     pub fn finish(mut self) -> Graph {
-        if let Some(newest) = self.newest {
-            self.graph.obey(newest);
-        }
-        self.graph.settle();
-        self.graph
+        self.workspaces.obey();
+        self.workspaces.settle();
+        self.workspaces.into_graph(&self.workspace)
     }
 }

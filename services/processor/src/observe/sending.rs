@@ -77,17 +77,7 @@ macro_rules! send {
 
 impl Sending<'_> {
     pub(super) fn link(&mut self, link: &Link<'_>) -> Result<(), Broken> {
-        let partition = link.partition.to_string();
-        let key = keys::joined(&[
-            link.workspace,
-            link.higher_type,
-            link.higher_value,
-            link.lower_type,
-            link.lower_value,
-            link.source,
-            &partition,
-        ]);
-        send!(self, link, "links", 0, &key, link)
+        send!(self, link, "links", 0, &link.key(), link)
     }
 
     /// Publishes a version of the rules.

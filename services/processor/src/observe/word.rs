@@ -24,7 +24,7 @@ pub(super) enum Word {
 pub(super) enum Said {
     Word(Word),
     /// A version of the rules.
-    Rules(Rules),
+    Rules(Box<Rules>),
 }
 
 impl Word {
@@ -64,7 +64,7 @@ pub(super) fn read<'m>(
         wire::Rules::SCHEMA => {
             let record: wire::Rules<'_> = framing::decode(message).map_err(unreadable)?;
             let rules = rules::read(&record).map_err(|error| poison(error.to_string()))?;
-            Ok((record.workspace, Said::Rules(rules)))
+            Ok((record.workspace, Said::Rules(Box::new(rules))))
         }
         _ => Err(poison(no_link.to_string())),
     }
@@ -106,7 +106,7 @@ fn operation(entry: &Entry<'_>) -> Result<Operation, Poison> {
 
 /// An identifier on the log.
 pub(super) fn identifier(r#type: &str, value: &str) -> Result<Identifier, Poison> {
-    let known = IdentifierType::named(r#type)
-        .ok_or_else(|| poison(format!("identifier type {} is unknown", r#type)))?;
+    let known = IdentifierType::of(r#type)
+        .map_err(|error| poison(format!("identifier type {} {error}", r#type)))?;
     Ok(Identifier::new(known, value))
 }

@@ -47,6 +47,13 @@ impl Workspaces {
         &mut self.workspace(workspace).graph
     }
 
+    /// The workspace's graph alone.
+    pub(super) fn into_graph(mut self, workspace: &str) -> Graph {
+        self.workspace(workspace);
+        let known = self.all.remove(workspace);
+        known.expect("it was made where it was missing").graph
+    }
+
     /// Until the log has rules of it, a workspace is under those that are configured, and without any under the default.
     fn workspace(&mut self, name: &str) -> &mut Workspace {
         if !self.all.contains_key(name) {

@@ -96,6 +96,13 @@ fn rules(message: &[u8], position: Position<'_>, rows: &mut Rows) -> Result<(), 
                 row.text(text);
             });
         }
+        row.array(rules.types.iter(), |row, rule| {
+            row.text(rule.name)
+                .text(rule.kind.name())
+                .text(rule.normalisation.name())
+                .integer(rule.limit)
+                .flag(rule.can_be_hub);
+        });
         position.append(row);
     });
     Ok(())

@@ -3,6 +3,7 @@
 use tributary_contracts::framing;
 use tributary_contracts::wire::{
     Activity, Identifier, Order, OrderKind, ResolvedTouchpoint, Subject, Touchpoint,
+    identifier_flags,
 };
 
 use super::Position;
@@ -76,7 +77,7 @@ fn append(row: &mut Row<'_>, resolved: &ResolvedTouchpoint<'_>, position: Positi
     position.append_with_epoch(row);
 }
 
-/// The array of those that were kept, then the first of each type that has a column.
+/// The arrays of those that were kept and of those with a problem, then the first of each type that has a column.
 fn append_identifiers(row: &mut Row<'_>, identifiers: &[Identifier<'_>]) {
     let kept = || {
         identifiers
@@ -86,6 +87,20 @@ fn append_identifiers(row: &mut Row<'_>, identifiers: &[Identifier<'_>]) {
     row.length(kept().count());
     for identifier in kept() {
         row.text(identifier.r#type).text(identifier.value);
+    }
+    let problems = identifiers.iter().flat_map(|identifier| {
+        let of_it = |(flag, _): &&(i32, &str)| identifier.flags & flag != 0;
+        let problems = identifier_flags::ALL.iter().filter(of_it);
+        problems.map(move |(_, problem)| (identifier, *problem))
+    });
+    row.length(problems.clone().count());
+    for (identifier, problem) in problems {
+        // What was sent as it is kept is written once.
+        let sent = match identifier.raw {
+            "" => identifier.value,
+            raw => raw,
+        };
+        row.text(identifier.r#type).text(sent).text(problem);
     }
     for column in ["anonymous_id", "user_id", "email", "phone", "device_id"] {
         row.text(

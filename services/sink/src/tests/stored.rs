@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use tributary_contracts::framing;
 use tributary_contracts::wire::{
-    Campaign, Consent, DeadLetter, Identity, KpiBlock, Link, Operation, OperationKind, OrderState,
-    Override, OverrideMessage, OverrideRange, Profile, ProfileIdentifier, Refusal, Rules, Session,
-    SharedDevices, Span,
+    Campaign, Consent, DeadLetter, IdentifierTypeRule, Identity, KpiBlock, Link, Operation,
+    OperationKind, OrderState, Override, OverrideMessage, OverrideRange, Profile,
+    ProfileIdentifier, Refusal, Rules, Session, SharedDevices, Span,
 };
+use tributary_core::identifier::Kind;
+use tributary_core::identity::Normalisation;
 use tributary_core::money::Amount;
 use tributary_core::time::{DAY, Timestamp};
 use tributary_platform::admin_http::Readiness;
@@ -131,8 +133,8 @@ async fn a_touchpoint_with_everything_reads_back_as_it_was_sent() {
             "2026-01-01 00:00:00.000\t2026-01-01 00:00:01.500\t2026-01-01 00:00:01.000\t\\N\t-7",
         ),
         (
-            "timeline, identifiers, user_id, anonymous_id, email",
-            "anonymous_id:c\\\\1\t[('user_id','u1'),('anonymous_id','c\\\\1')]\tu1\tc\\\\1",
+            "timeline, identifiers, identifier_problems, user_id, anonymous_id, email",
+            "anonymous_id:c\\\\1\t[('user_id','u1'),('anonymous_id','c\\\\1')]\t[('email','null','placeholder')]\tu1\tc\\\\1",
         ),
         (
             "session_id, profile_id, links_offset",
@@ -466,6 +468,13 @@ async fn identities_links_and_refusals_read_back_as_spans_and_minima() {
             blocked_values: vec!["guest", "test"],
             blocked_patterns: vec!["email:*@test.*"],
             sources_without_links: sources.to_vec(),
+            types: vec![IdentifierTypeRule {
+                name: "fax",
+                kind: Kind::Person,
+                normalisation: Normalisation::Phone,
+                limit: 3,
+                can_be_hub: true,
+            }],
         })
     };
     let observations = [
@@ -473,6 +482,20 @@ async fn identities_links_and_refusals_read_back_as_spans_and_minima() {
         seen(1, "shop", true, START, "m2", 20_400),
         seen(1, "app", true, START, "m1", 20_454),
         seen(1, "till", true, 0, "never", 30_000),
+        // Two of one person type are no link.
+        message(&Link {
+            workspace: "default",
+            higher_type: "fax",
+            higher_value: "1",
+            lower_type: "fax",
+            lower_value: "2",
+            source: "shop",
+            may_link: true,
+            partition: 0,
+            first_seen: Timestamp(START),
+            first_message_id: "m0",
+            last_day: 20_454,
+        }),
         rules(1, &[]),
         rules(2, &["till"]),
         // Another processor was first.
@@ -498,8 +521,8 @@ async fn identities_links_and_refusals_read_back_as_spans_and_minima() {
         )
         .await,
         [
-            "1\tfalse\ttrue\tcertain\tfalse\t10\t{'email':5,'user_id':1}\t['guest','test']\t['email:*@test.*']\t[]",
-            "2\ttrue\ttrue\tcertain\tfalse\t10\t{'email':5,'user_id':1}\t['guest','test']\t['email:*@test.*']\t['till']",
+            "1\tfalse\ttrue\tcertain\tfalse\t10\t{'email':5,'user_id':1}\t['guest','test']\t['email:*@test.*']\t[]\t[('fax','person','phone',3,true)]",
+            "2\ttrue\ttrue\tcertain\tfalse\t10\t{'email':5,'user_id':1}\t['guest','test']\t['email:*@test.*']\t['till']\t[('fax','person','phone',3,true)]",
         ]
         .join("\n")
     );

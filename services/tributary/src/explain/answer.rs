@@ -8,7 +8,9 @@ use crate::identity::log::{self, Entry};
 use crate::identity::rules;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use tributary_core::identifier::IdentifierType;
 
 /// Customers that an identifier was or is; a shared device has several.
 #[derive(Debug, Serialize)]
@@ -137,58 +139,102 @@ const OWNERS: &str = "SELECT workspace, toString(profile_id) AS profile_id FROM 
 const BY_BOTS: &str = "SELECT count() AS events FROM touchpoints WHERE bot AND ({workspace:String} = '' OR workspace = {workspace:String}) \
     AND arrayExists(i -> i.2 IN ({value:String}, lowerUTF8({value:String})) AND ({type:String} = '' OR i.1 = {type:String}), identifiers)";
 
-const ALIASES: &str = "SELECT DISTINCT workspace, toString(profile_id) AS profile_id FROM \
-    (SELECT workspace, profile_id FROM profile_aliases WHERE own_profile_id = {id:UUID} OR profile_id = {id:UUID} \
-     UNION ALL SELECT workspace, profile_id FROM profiles_current WHERE profile_id = {id:UUID}) \
+// Views would be read whole: each side of an OR, and of a link, is asked of its own, so that an index can tell where it is.
+
+const ALIASES: &str = "SELECT DISTINCT workspace, toString(p.id) AS profile_id FROM \
+    (SELECT workspace, profile_id AS id FROM identity_states FINAL WHERE own_profile_id = {id:UUID} \
+     UNION ALL SELECT workspace, profile_id AS id FROM identity_states FINAL WHERE profile_id = {id:UUID} \
+     UNION ALL SELECT workspace, profile_id AS id FROM profiles_current WHERE profile_id = {id:UUID}) AS p \
     WHERE {workspace:String} = '' OR workspace = {workspace:String} ORDER BY workspace, profile_id";
 
 const PROFILE: &str = "SELECT toString(p.first_seen) AS first_seen, toString(p.last_seen) AS last_seen, sessions, touchpoints, orders, \
     mapApply((currency, amount) -> (currency, toString(amount)), p.revenue) AS revenue, channels, traits \
     FROM profiles_current AS p WHERE workspace = {workspace:String} AND profile_id = {id:UUID}";
 
-const IDENTITIES: &str = "SELECT identifier_type, identifier_value, toString(i.valid_from) AS valid_from, toString(i.valid_to) AS valid_to, \
-    toBool(toYear(i.valid_from) = 1970 AND toYear(i.valid_to) = 2299) AS always \
-    FROM identities AS i WHERE workspace = {workspace:String} AND profile_id = {id:UUID} \
-    AND ({at:String} = '' OR (i.valid_from <= parseDateTime64BestEffortOrZero({at:String}, 3, 'UTC') \
-    AND i.valid_to > parseDateTime64BestEffortOrZero({at:String}, 3, 'UTC'))) \
-    ORDER BY indexOf(['user_id', 'crm_id', 'loyalty_card', 'email', 'phone', 'social_handle', 'device_id', 'anonymous_id', \
-    'advertising_id', 'push_token'], identifier_type), identifier_value, i.valid_from LIMIT 200";
+const IDENTITIES: &str = "SELECT identifier_type, identifier_value, toString(i.begin) AS valid_from, toString(i.end) AS valid_to, \
+    toBool(toYear(i.begin) = 1970 AND toYear(i.end) = 2299) AS always FROM \
+    (SELECT identifier_type, identifier_value, owner, begin, end FROM \
+     (SELECT * FROM identity_states FINAL WHERE workspace = {workspace:String} AND has(span_profile, {id:UUID})) \
+     ARRAY JOIN span_profile AS owner, span_from AS begin, span_to AS end) AS i WHERE owner = {id:UUID} \
+    ORDER BY (indexOf(['user_id', 'crm_id', 'loyalty_card', 'email', 'phone', 'social_handle', 'device_id', 'anonymous_id', \
+    'advertising_id', 'push_token'], identifier_type) AS place) = 0, place, identifier_type, identifier_value, i.begin LIMIT 1000";
 
 /// Columns of a [`Link`], of `links AS l`.
-pub(super) const LINK_COLUMNS: &str = "higher_type, higher_value, lower_type, lower_value, toString(l.first_seen) AS first_seen, \
+const LINK_COLUMNS: &str = "higher_type, higher_value, lower_type, lower_value, toString(l.first_seen) AS first_seen, \
     first_message_id, toString(l.last_day) AS last_day, sources";
 
-const LINKS: &str = "WITH own AS (SELECT DISTINCT identifier_type, identifier_value FROM identities \
-    WHERE workspace = {workspace:String} AND profile_id = {id:UUID}) \
-    SELECT LINK_COLUMNS FROM links AS l WHERE workspace = {workspace:String} \
-    AND ((higher_type, higher_value) IN (SELECT * FROM own) OR (lower_type, lower_value) IN (SELECT * FROM own)) \
-    AND ({at:String} = '' OR l.first_seen <= parseDateTime64BestEffortOrZero({at:String}, 3, 'UTC')) \
-    ORDER BY l.first_seen, higher_type, higher_value, lower_type, lower_value LIMIT 200";
+const LINKS: &str = "SELECT * FROM \
+    (SELECT LINK_COLUMNS FROM links AS l WHERE workspace = {workspace:String} AND (higher_type, higher_value) IN OWN \
+     AND ({at:String} = '' OR l.first_seen <= parseDateTime64BestEffortOrZero({at:String}, 3, 'UTC')) \
+     UNION DISTINCT SELECT LINK_COLUMNS FROM links AS l WHERE workspace = {workspace:String} \
+     AND lower_value IN VALUES AND (lower_type, lower_value) IN OWN \
+     AND ({at:String} = '' OR l.first_seen <= parseDateTime64BestEffortOrZero({at:String}, 3, 'UTC'))) \
+    ORDER BY first_seen, higher_type, higher_value, lower_type, lower_value LIMIT 200";
 
-/// What identifiers of these customers, or linked to theirs, said of being stitched.
-const CONSENTS: &str = "WITH own AS (SELECT identifier_type, identifier_value FROM identity_states FINAL \
-    WHERE workspace = {workspace:String} AND profile_id IN ({one:UUID}, {other:UUID})) \
-    SELECT identifier_type, identifier_value, granted FROM identity_consents WHERE workspace = {workspace:String} \
-    AND ((identifier_type, identifier_value) IN (SELECT * FROM own) \
-    OR (identifier_type, identifier_value) IN (SELECT higher_type, higher_value FROM links \
-    WHERE workspace = {workspace:String} AND (lower_type, lower_value) IN (SELECT * FROM own)) \
-    OR (identifier_type, identifier_value) IN (SELECT lower_type, lower_value FROM links \
-    WHERE workspace = {workspace:String} AND (higher_type, higher_value) IN (SELECT * FROM own)))";
+/// What these identifiers, or those linked to them, said of being stitched.
+const CONSENTS: &str = "SELECT identifier_type, identifier_value, granted FROM identity_consents WHERE workspace = {workspace:String} \
+    AND ((identifier_type, identifier_value) IN OWN OR (identifier_type, identifier_value) IN \
+    (SELECT higher_type, higher_value FROM link_observations WHERE workspace = {workspace:String} \
+     AND lower_value IN VALUES AND (lower_type, lower_value) IN OWN) OR (identifier_type, identifier_value) IN \
+    (SELECT lower_type, lower_value FROM link_observations WHERE workspace = {workspace:String} \
+     AND (higher_type, higher_value) IN OWN))";
 
-const REFUSALS: &str = "WITH own AS (SELECT DISTINCT identifier_type, identifier_value FROM identities \
-    WHERE workspace = {workspace:String} AND profile_id = {id:UUID}) \
-    SELECT higher_type, higher_value, lower_type, lower_value, reason FROM identity_refusals WHERE workspace = {workspace:String} \
-    AND ((higher_type, higher_value) IN (SELECT * FROM own) OR (lower_type, lower_value) IN (SELECT * FROM own)) ORDER BY ALL LIMIT 200";
+const REFUSALS: &str = "SELECT * FROM \
+    (SELECT higher_type, higher_value, lower_type, lower_value, reason FROM identity_refusals WHERE workspace = {workspace:String} \
+     AND (higher_type, higher_value) IN OWN \
+     UNION DISTINCT SELECT higher_type, higher_value, lower_type, lower_value, reason FROM identity_refusals \
+     WHERE workspace = {workspace:String} AND lower_value IN VALUES AND (lower_type, lower_value) IN OWN) ORDER BY ALL LIMIT 200";
 
 const SESSIONS: &str = "SELECT toString(s.session_id) AS session_id, timeline, toString(s.started_at) AS started_at, toString(s.ended_at) AS ended_at, \
     touchpoints, channel, traffic_source, campaign FROM sessions_current AS s WHERE workspace = {workspace:String} AND profile_id = {id:UUID} \
     AND ({at:String} = '' OR s.started_at <= parseDateTime64BestEffortOrZero({at:String}, 3, 'UTC')) ORDER BY s.started_at DESC, session_id LIMIT 20";
 
-/// What each identifier around these customers said of being stitched.
+/// Identifiers that a query asks for. They stand in it, because as parameters they would be too long for a URL.
+#[derive(Debug)]
+pub(super) struct Own {
+    names: String,
+    values: String,
+}
+
+impl Own {
+    pub(super) fn of<'a>(names: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
+        // What customers sent stands there as digits, and a type's name is one.
+        let texts = names
+            .filter(|(r#type, _)| IdentifierType::of(r#type).is_ok())
+            .map(|(r#type, value)| {
+                let digits = value.bytes().fold(String::new(), |mut digits, byte| {
+                    // Writing to a string does not fail.
+                    let _ = write!(digits, "{byte:02x}");
+                    digits
+                });
+                (
+                    format!("('{type}', unhex('{digits}'))"),
+                    format!("unhex('{digits}')"),
+                )
+            });
+        // An empty list would be no SQL.
+        let nobody = ("('', '')".to_owned(), "''".to_owned());
+        let (names, values): (BTreeSet<String>, BTreeSet<String>) = texts.chain([nobody]).unzip();
+        let list = |texts: BTreeSet<String>| format!("({})", Vec::from_iter(texts).join(", "));
+        Self {
+            names: list(names),
+            values: list(values),
+        }
+    }
+
+    /// The query, with the identifiers and the columns of a link in their places.
+    pub(super) fn asked_by(&self, sql: &str) -> String {
+        sql.replace("LINK_COLUMNS", LINK_COLUMNS)
+            .replace("VALUES", &self.values)
+            .replace("OWN", &self.names)
+    }
+}
+
+/// What each of these identifiers, and of those around them, said of being stitched.
 pub(super) fn consents(
     clickhouse: &ClickHouse,
     workspace: &str,
-    customers: [&str; 2],
+    own: &Own,
 ) -> Result<BTreeMap<(String, String), bool>, String> {
     #[derive(Deserialize)]
     struct End {
@@ -196,12 +242,7 @@ pub(super) fn consents(
         identifier_value: String,
         granted: bool,
     }
-    let parameters = [
-        ("workspace", workspace),
-        ("one", customers[0]),
-        ("other", customers[1]),
-    ];
-    let ends: Vec<End> = clickhouse.rows(CONSENTS, &parameters)?;
+    let ends: Vec<End> = clickhouse.rows(&own.asked_by(CONSENTS), &[("workspace", workspace)])?;
     let said = ends
         .into_iter()
         .map(|end| ((end.identifier_type, end.identifier_value), end.granted));
@@ -261,20 +302,44 @@ impl Explained {
     fn find(clickhouse: &ClickHouse, owner: Owner, at: &str) -> Result<Self, String> {
         let (workspace, id) = (owner.workspace.as_str(), owner.profile_id.as_str());
         let parameters = [("workspace", workspace), ("id", id), ("at", at)];
-        let links = LINKS.replace("LINK_COLUMNS", LINK_COLUMNS);
-        let mut links: Vec<Link> = clickhouse.rows(&links, &parameters)?;
         let mut identifiers: Vec<Identity> = clickhouse.rows(IDENTITIES, &parameters)?;
-        let refusals: Vec<Refusal> = clickhouse.rows(REFUSALS, &parameters)?;
-        let mut entries = log::entries(clickhouse, workspace)?;
-        let rules = rules::in_force(clickhouse, workspace)?;
+        let own = Own::of(identifiers.iter().map(Identity::name));
+        identifiers.retain(|identity| at.is_empty() || identity.holds_at(at));
+        // None of these waits for another's answer.
+        let (links, refusals, consents, profile, sessions, entries, rules) =
+            std::thread::scope(|scope| {
+                let links = scope.spawn(|| clickhouse.rows(&own.asked_by(LINKS), &parameters));
+                let refusals =
+                    scope.spawn(|| clickhouse.rows(&own.asked_by(REFUSALS), &parameters));
+                let consents = scope.spawn(|| consents(clickhouse, workspace, &own));
+                let profile = scope.spawn(|| clickhouse.rows(PROFILE, &parameters));
+                let sessions = scope.spawn(|| clickhouse.rows(SESSIONS, &parameters));
+                let entries = log::entries(clickhouse, workspace);
+                let rules = rules::in_force(clickhouse, workspace);
+                (
+                    joined(links),
+                    joined(refusals),
+                    joined(consents),
+                    joined(profile),
+                    joined(sessions),
+                    entries,
+                    rules,
+                )
+            });
+        let (mut links, refusals): (Vec<Link>, Vec<Refusal>) = (links?, refusals?);
+        let (mut entries, rules) = (entries?, rules?);
         let said = Said {
             entries: &entries,
-            consents: &consents(clickhouse, workspace, [id, id])?,
+            consents: &consents?,
             rules: rules.as_ref(),
         };
         standing::judge(&mut links, &refusals, &said);
-        let rules_version = rules.map(|rules| rules.version);
-        brought::tell(&mut identifiers, &links, &entries, workspace, id);
+        let rules_version = rules.as_ref().map(|rules| rules.version);
+        let types = rules
+            .as_ref()
+            .map(|rules| rules.types.clone())
+            .unwrap_or_default();
+        brought::tell(&mut identifiers, &links, &entries, &types, workspace, id);
         // Those that join first, in the order in which they were seen.
         links.sort_by_key(|link| !link.joins);
         entries.retain(|entry| {
@@ -289,15 +354,33 @@ impl Explained {
         });
         Ok(Explained {
             rules_version,
-            profile: clickhouse.rows(PROFILE, &parameters)?.pop(),
+            profile: profile?.pop(),
             identifiers,
             links,
             refusals,
             entries,
-            sessions: clickhouse.rows(SESSIONS, &parameters)?,
+            sessions: sessions?,
             workspace: owner.workspace,
             profile_id: owner.profile_id,
         })
+    }
+}
+
+fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
+    match thread.join() {
+        Ok(answer) => answer,
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+impl Identity {
+    fn name(&self) -> (&str, &str) {
+        (&self.identifier_type, &self.identifier_value)
+    }
+
+    /// Whether the span has that moment in it; times are written alike.
+    fn holds_at(&self, at: &str) -> bool {
+        *self.valid_from <= *at && *at < *self.valid_to
     }
 }
 
@@ -330,5 +413,21 @@ impl Link {
             (self.higher_type.clone(), self.higher_value.clone()),
             (self.lower_type.clone(), self.lower_value.clone()),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_customers_sent_is_no_part_of_a_query_as_it_stands() {
+        let names = [("user_id", "o'hara"), ("no type'", "x"), ("email", "é")];
+        let asked = Own::of(names.into_iter()).asked_by("OWN, VALUES");
+        assert_eq!(
+            asked,
+            "(('', ''), ('email', unhex('c3a9')), ('user_id', unhex('6f2768617261'))), \
+             ('', unhex('6f2768617261'), unhex('c3a9'))"
+        );
     }
 }

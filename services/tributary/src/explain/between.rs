@@ -1,6 +1,6 @@
 //! Why two identifiers are one customer, or that they are two.
 
-use super::answer::{LINK_COLUMNS, Link, Refusal, consents};
+use super::answer::{Link, Own, Refusal, consents};
 use super::chain::{self, Name};
 use super::standing::{self, Said};
 use super::subject::Subject;
@@ -33,17 +33,23 @@ const HOLDERS: &str = "SELECT workspace, identifier_type, identifier_value, toSt
     WHERE identifier_value IN ({value:String}, lowerUTF8({value:String})) AND ({type:String} = '' OR identifier_type = {type:String}) \
     AND ({workspace:String} = '' OR workspace = {workspace:String}) ORDER BY ALL LIMIT 20";
 
-/// Links among the identifiers of the two customers.
-const AMONG: &str = "WITH own AS (SELECT identifier_type, identifier_value FROM identity_states FINAL \
-    WHERE workspace = {workspace:String} AND profile_id IN ({one:UUID}, {other:UUID})) \
-    SELECT LINK_COLUMNS FROM links AS l WHERE workspace = {workspace:String} \
-    AND (higher_type, higher_value) IN (SELECT * FROM own) AND (lower_type, lower_value) IN (SELECT * FROM own) \
+const THEIRS: &str = "SELECT identifier_type, identifier_value FROM identity_states FINAL \
+    WHERE workspace = {workspace:String} AND profile_id IN ({one:UUID}, {other:UUID})";
+
+/// Links among these identifiers.
+const AMONG: &str = "SELECT LINK_COLUMNS FROM links AS l WHERE workspace = {workspace:String} \
+    AND (higher_type, higher_value) IN OWN AND (lower_type, lower_value) IN OWN \
     ORDER BY l.first_seen, higher_type, higher_value, lower_type, lower_value";
 
-const REFUSED: &str = "WITH own AS (SELECT identifier_type, identifier_value FROM identity_states FINAL \
-    WHERE workspace = {workspace:String} AND profile_id IN ({one:UUID}, {other:UUID})) \
-    SELECT higher_type, higher_value, lower_type, lower_value, reason FROM identity_refusals WHERE workspace = {workspace:String} \
-    AND (higher_type, higher_value) IN (SELECT * FROM own) AND (lower_type, lower_value) IN (SELECT * FROM own)";
+const REFUSED: &str = "SELECT higher_type, higher_value, lower_type, lower_value, reason FROM identity_refusals \
+    WHERE workspace = {workspace:String} AND (higher_type, higher_value) IN OWN AND (lower_type, lower_value) IN OWN";
+
+/// An identifier of one of the two customers.
+#[derive(Debug, Deserialize)]
+struct Theirs {
+    identifier_type: String,
+    identifier_value: String,
+}
 
 impl Held {
     fn find(
@@ -102,12 +108,16 @@ impl Between {
             ("one", &one.profile_id),
             ("other", &other.profile_id),
         ];
-        let sql = AMONG.replace("LINK_COLUMNS", LINK_COLUMNS);
-        let mut links: Vec<Link> = clickhouse.rows(&sql, &parameters)?;
-        let refusals: Vec<Refusal> = clickhouse.rows(REFUSED, &parameters)?;
+        let theirs: Vec<Theirs> = clickhouse.rows(THEIRS, &parameters)?;
+        let own = Own::of(
+            theirs
+                .iter()
+                .map(|theirs| (&*theirs.identifier_type, &*theirs.identifier_value)),
+        );
+        let mut links: Vec<Link> = clickhouse.rows(&own.asked_by(AMONG), &parameters)?;
+        let refusals: Vec<Refusal> = clickhouse.rows(&own.asked_by(REFUSED), &parameters)?;
         let entries = log::entries(clickhouse, &workspace)?;
-        let customers = [one.profile_id.as_str(), &other.profile_id];
-        let consents = consents(clickhouse, &workspace, customers)?;
+        let consents = consents(clickhouse, &workspace, &own)?;
         let rules = rules::in_force(clickhouse, &workspace)?;
         // A pin needs no event with both.
         for entry in entries

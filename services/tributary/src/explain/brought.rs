@@ -6,6 +6,7 @@ use crate::identity::log::Entry;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
 use tributary_core::identifier::{Identifier, IdentifierType};
+use tributary_core::identity::Types;
 use tributary_core::ids::ProfileId;
 
 /// Says of each identifier which link brought it. Of all links that join, taken in the order of the rules, those count
@@ -14,6 +15,7 @@ pub(super) fn tell(
     identifiers: &mut [Identity],
     links: &[Link],
     entries: &[Entry],
+    types: &Types,
     workspace: &str,
     profile: &str,
 ) {
@@ -27,7 +29,7 @@ pub(super) fn tell(
             joining.push(pin);
         }
     }
-    joining.sort_by_cached_key(|link| rank(link, entries));
+    joining.sort_by_cached_key(|link| rank(link, entries, types));
     let edges: Vec<[Name; 2]> = joining.iter().map(Link::names).collect();
     let root = identifiers
         .iter()
@@ -38,7 +40,7 @@ pub(super) fn tell(
             )
         })
         .find(|(r#type, value)| {
-            IdentifierType::named(r#type).is_some_and(|known| {
+            IdentifierType::of(r#type).is_ok_and(|known| {
                 ProfileId::of(workspace, &Identifier::new(known, value)).to_string() == profile
             })
         });
@@ -62,12 +64,15 @@ pub(super) fn tell(
 }
 
 /// The order in which the rules take links.
-fn rank(link: &Link, entries: &[Entry]) -> (bool, u8, Reverse<String>, String) {
+fn rank(link: &Link, entries: &[Entry], types: &Types) -> (bool, u8, Reverse<String>, String) {
     let pinned = entries
         .iter()
         .any(|entry| entry.counts && entry.kind == "pin" && link.is_of(&Link::pinned(entry)));
-    let is_device =
-        |name: &str| IdentifierType::named(name).is_some_and(|known| !known.is_person());
+    let is_device = |name: &str| {
+        !types
+            .named(name)
+            .is_some_and(|known| types.is_person(known))
+    };
     let devices = u8::from(is_device(&link.higher_type)) + u8::from(is_device(&link.lower_type));
     (
         !pinned,

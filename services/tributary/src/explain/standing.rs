@@ -2,8 +2,9 @@
 
 use super::answer::{Link, Refusal};
 use crate::identity::log::Entry;
-use crate::identity::rules::Version;
 use std::collections::BTreeMap;
+use tributary_core::identifier::{Identifier, IdentifierType};
+use tributary_core::identity::Rules;
 
 type Name<'a> = (&'a str, &'a str);
 
@@ -14,12 +15,13 @@ pub(super) struct Said<'a> {
     /// Of each identifier that has decided, whether it agrees to be stitched.
     pub(super) consents: &'a BTreeMap<(String, String), bool>,
     /// None before the first are published.
-    pub(super) rules: Option<&'a Version>,
+    pub(super) rules: Option<&'a Rules>,
 }
 
 impl Said<'_> {
     fn blocked(&self, end: Name<'_>) -> Option<String> {
-        let rules = self.rules.filter(|rules| rules.blocks(end.0, end.1))?;
+        let identifier = Identifier::new(IdentifierType::of(end.0).ok()?, end.1);
+        let rules = self.rules.filter(|rules| rules.blocks(&identifier))?;
         let version = rules.version;
         Some(format!(
             "{}:{} is blocked by the rules, version {version}",
@@ -174,18 +176,11 @@ mod tests {
         let joins = links.each_ref().map(|link| link.joins);
         assert_eq!(joins, [false, true, false, false, false, true]);
 
-        let rules = Version {
+        let rules = Rules {
             version: 3,
-            in_force: true,
-            published_at: String::new(),
-            device_bridges: false,
-            shared_devices: "last".to_owned(),
             consent_required: true,
-            hub: 10,
-            limits: BTreeMap::new(),
-            blocked_values: vec!["a".to_owned()],
-            blocked_patterns: Vec::new(),
-            sources_without_links: Vec::new(),
+            blocked_values: ["a".to_owned()].into(),
+            ..Rules::default()
         };
         said.rules = Some(&rules);
         judge(&mut links, &refusals, &said);

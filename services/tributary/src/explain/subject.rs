@@ -1,6 +1,6 @@
 //! What is asked for.
 
-use tributary_core::identifier::{BUILT_IN, IdentifierType};
+use tributary_core::identifier::IdentifierType;
 use uuid::Uuid;
 
 /// An identifier, of a known type or of any, or a profile.
@@ -31,7 +31,7 @@ impl Subject {
         }
         if let Some(name) = r#type {
             let known = IdentifierType::named(name).ok_or_else(|| {
-                let names: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+                let names: Vec<&str> = IdentifierType::all().map(IdentifierType::name).collect();
                 format!(
                     "--type: there is no type `{name}`; there are {}",
                     names.join(", ")
@@ -126,5 +126,14 @@ mod tests {
             "{error}"
         );
         assert!(Subject::parse("  ", None).is_err());
+        // One that a configuration adds is a type like others.
+        IdentifierType::of("turnstile").expect("a type");
+        assert!(matches!(
+            Subject::parse("turnstile:7", None),
+            Ok(Subject::Identifier {
+                r#type: Some("turnstile"),
+                ..
+            })
+        ));
     }
 }

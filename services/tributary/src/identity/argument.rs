@@ -4,7 +4,7 @@ use super::shown;
 use crate::clickhouse::ClickHouse;
 use crate::exit::Failure;
 use serde::Deserialize;
-use tributary_core::identifier::{BUILT_IN, Identifier, IdentifierType};
+use tributary_core::identifier::{Identifier, IdentifierType};
 use tributary_platform::config::Workspace;
 
 /// What was typed.
@@ -43,9 +43,10 @@ impl Argument {
         let Some((name, value)) = text.split_once(':') else {
             return Self::value(text);
         };
-        match IdentifierType::named(name) {
+        let types = workspace.identity.types().map_err(Failure::usage)?;
+        match types.named(name) {
             None => Self::value(text),
-            Some(known) => tributary_ingest::kept(known, value, &workspace.phone_region)
+            Some(known) => tributary_ingest::kept(known, value, workspace)
                 .map(|value| Self::Identifier(Identifier::new(known, &value)))
                 .ok_or_else(|| {
                     Failure::usage(format!(
@@ -66,19 +67,23 @@ impl Argument {
     }
 
     /// The one identifier that was meant.
-    pub(super) fn find(self, clickhouse: &ClickHouse, workspace: &str) -> Result<Found, Failure> {
+    pub(super) fn find(
+        self,
+        clickhouse: &ClickHouse,
+        workspace: &Workspace,
+    ) -> Result<Found, Failure> {
         let value = match self {
             Self::Identifier(identifier) => return Ok(Found::Identifier(identifier)),
             Self::Value(value) => value,
         };
-        let parameters = [("value", value.as_str()), ("workspace", workspace)];
+        let parameters = [("value", value.as_str()), ("workspace", &*workspace.name)];
         let seen: Vec<Seen> = clickhouse
             .rows(BY_VALUE, &parameters)
             .map_err(Failure::failed)?;
         let mut known: Vec<Identifier> = seen
             .iter()
             .filter_map(|seen| {
-                let r#type = IdentifierType::named(&seen.identifier_type)?;
+                let r#type = IdentifierType::of(&seen.identifier_type).ok()?;
                 Some(Identifier::new(r#type, &seen.identifier_value))
             })
             .collect();
@@ -86,10 +91,16 @@ impl Argument {
         match known.as_slice() {
             [one] => Ok(Found::Identifier(one.clone())),
             [] => {
-                let names: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+                let names: Vec<&str> = workspace
+                    .identity
+                    .types
+                    .keys()
+                    .map(String::as_str)
+                    .collect();
                 Err(Failure::usage(format!(
-                    "no identifier {value} is known in workspace {workspace}: write its type, such as user_id:{value} (there \
+                    "no identifier {value} is known in workspace {}: write its type, such as user_id:{value} (there \
                      are {})",
+                    workspace.name,
                     names.join(", ")
                 )))
             }

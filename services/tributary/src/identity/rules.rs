@@ -4,8 +4,11 @@ use crate::clickhouse::ClickHouse;
 use crate::exit::Failure;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use tributary_core::identifier::{BUILT_IN, Identifier, IdentifierType};
-use tributary_core::identity::Rules;
+use tributary_contracts::wire;
+use tributary_core::identifier::Kind;
+use tributary_core::identity::{Normalisation, Rules};
+use tributary_core::time::Timestamp;
+use tributary_processor::rules;
 
 /// A row of `identity_rules`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -21,10 +24,23 @@ pub(crate) struct Version {
     pub(crate) blocked_values: Vec<String>,
     pub(crate) blocked_patterns: Vec<String>,
     pub(crate) sources_without_links: Vec<String>,
+    /// That of the highest priority first; none where a version of Tributary published them that knew the built-in ones
+    /// alone.
+    pub(crate) types: Vec<Type>,
+}
+
+/// What they say of a type of identifiers.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Type {
+    name: String,
+    kind: Kind,
+    normalisation: Normalisation,
+    limit: i32,
+    can_be_hub: bool,
 }
 
 const VERSIONS: &str = "SELECT version, in_force, toString(r.published_at) AS published_at, device_bridges, shared_devices, \
-    consent_required, hub, limits, blocked_values, blocked_patterns, sources_without_links FROM identity_rules AS r \
+    consent_required, hub, limits, blocked_values, blocked_patterns, sources_without_links, types FROM identity_rules AS r \
     WHERE workspace = {workspace:String} AND (in_force OR NOT {newest:Bool}) ORDER BY version";
 
 /// Prints all versions of the workspace's rules, the oldest first.
@@ -46,11 +62,11 @@ pub(super) fn print(clickhouse: &ClickHouse, workspace: &str, json: bool) -> Res
 }
 
 /// The rules that every processor obeys; none before the first are published.
-pub(crate) fn in_force(
-    clickhouse: &ClickHouse,
-    workspace: &str,
-) -> Result<Option<Version>, String> {
-    Ok(versions(clickhouse, workspace, "true")?.pop())
+pub(crate) fn in_force(clickhouse: &ClickHouse, workspace: &str) -> Result<Option<Rules>, String> {
+    versions(clickhouse, workspace, "true")?
+        .pop()
+        .map(|version| version.rules(workspace))
+        .transpose()
 }
 
 fn versions(
@@ -62,19 +78,41 @@ fn versions(
 }
 
 impl Version {
-    /// Whether they take the identifier from every event.
-    pub(crate) fn blocks(&self, r#type: &str, value: &str) -> bool {
-        let rules = Rules {
-            blocked_values: self.blocked_values.iter().cloned().collect(),
-            blocked_patterns: self
-                .blocked_patterns
+    /// As the processor reads them.
+    fn rules(&self, workspace: &str) -> Result<Rules, String> {
+        rules::read(&wire::Rules {
+            workspace,
+            version: self.version,
+            published_at: Timestamp(0),
+            device_bridges: self.device_bridges,
+            shared_devices: if self.shared_devices == wire::SharedDevices::Certain.name() {
+                wire::SharedDevices::Certain
+            } else {
+                wire::SharedDevices::Last
+            },
+            consent_required: self.consent_required,
+            hub: self.hub,
+            limits: self
+                .limits
                 .iter()
-                .filter_map(|pattern| pattern.parse().ok())
+                .map(|(name, limit)| (name.as_str(), *limit))
                 .collect(),
-            ..Rules::default()
-        };
-        IdentifierType::named(r#type)
-            .is_some_and(|known| rules.blocks(&Identifier::new(known, value)))
+            blocked_values: texts(&self.blocked_values),
+            blocked_patterns: texts(&self.blocked_patterns),
+            sources_without_links: texts(&self.sources_without_links),
+            types: self
+                .types
+                .iter()
+                .map(|rule| wire::IdentifierTypeRule {
+                    name: &rule.name,
+                    kind: rule.kind,
+                    normalisation: rule.normalisation,
+                    limit: rule.limit,
+                    can_be_hub: rule.can_be_hub,
+                })
+                .collect(),
+        })
+        .map_err(|error| error.to_string())
     }
 
     fn text(&self) -> String {
@@ -82,12 +120,9 @@ impl Version {
             [] => "none".to_owned(),
             texts => texts.join(", "),
         };
-        let limits: Vec<String> = BUILT_IN
-            .iter()
-            .filter_map(|(name, _)| Some(format!("{name} {}", self.limits.get(*name)?)))
-            .collect();
+        let types: Vec<String> = self.types.iter().map(Type::text).collect();
         format!(
-            "{}  {}{}\n    device_bridges {}, shared_devices {}, consent_required {}, hub {}\n    limits: {}\n    \
+            "{}  {}{}\n    device_bridges {}, shared_devices {}, consent_required {}, hub {}\n    types, the highest first: {}\n    \
              blocked values: {}\n    blocked patterns: {}\n    sources without links: {}\n",
             self.version,
             self.published_at.get(..19).unwrap_or(&self.published_at),
@@ -96,7 +131,7 @@ impl Version {
             self.shared_devices,
             self.consent_required,
             self.hub,
-            limits.join(", "),
+            list(&types),
             list(&self.blocked_values),
             list(&self.blocked_patterns),
             list(&self.sources_without_links),
@@ -104,9 +139,30 @@ impl Version {
     }
 }
 
+fn texts(texts: &[String]) -> Vec<&str> {
+    texts.iter().map(String::as_str).collect()
+}
+
+impl Type {
+    fn text(&self) -> String {
+        let form = match self.normalisation {
+            Normalisation::None => "",
+            form => &format!(", {}", form.name()),
+        };
+        let hub = if self.can_be_hub { "" } else { ", never a hub" };
+        format!(
+            "{} ({}, {} a profile{form}{hub})",
+            self.name,
+            self.kind.name(),
+            self.limit
+        )
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tributary_core::identifier::{Identifier, IdentifierType};
 
     #[test]
     fn a_version_reads_well_and_knows_what_it_blocks() {
@@ -123,21 +179,42 @@ mod tests {
             blocked_values: owned(&["guest"]),
             blocked_patterns: owned(&["email:*@test.*"]),
             sources_without_links: Vec::new(),
+            types: vec![
+                Type {
+                    name: "user_id".to_owned(),
+                    kind: Kind::Person,
+                    normalisation: Normalisation::None,
+                    limit: 1,
+                    can_be_hub: false,
+                },
+                Type {
+                    name: "email".to_owned(),
+                    kind: Kind::Person,
+                    normalisation: Normalisation::Email,
+                    limit: 5,
+                    can_be_hub: true,
+                },
+            ],
         };
         assert_eq!(
             version.text(),
             "2  2026-01-01 10:00:00  in force\n    \
              device_bridges false, shared_devices last, consent_required false, hub 10\n    \
-             limits: user_id 1, email 5\n    blocked values: guest\n    blocked patterns: email:*@test.*\n    \
+             types, the highest first: user_id (person, 1 a profile, never a hub), email (person, 5 a profile, email)\n    blocked values: guest\n    blocked patterns: email:*@test.*\n    \
              sources without links: none\n"
         );
         for (r#type, value, blocked) in [
             ("user_id", "Guest", true),
             ("email", "a@test.org", true),
             ("user_id", "a@test.org", false),
-            ("fax", "guest", false),
+            ("user_id", "ada", false),
+            // Of a type that they do not name.
+            ("fax", "1", true),
         ] {
-            assert_eq!(version.blocks(r#type, value), blocked, "{type} {value}");
+            let known = IdentifierType::of(r#type).expect("a type");
+            let rules = version.rules("shop").expect("rules");
+            let told = rules.blocks(&Identifier::new(known, value));
+            assert_eq!(told, blocked, "{type} {value}");
         }
     }
 }

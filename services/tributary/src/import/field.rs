@@ -1,7 +1,7 @@
 //! The parts of an event that a mapping can fill, and where they stand in Segment's JSON.
 
 use serde::Deserialize;
-use tributary_core::identifier::{BUILT_IN, IdentifierType};
+use tributary_core::identifier::IdentifierType;
 
 /// How a value is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -102,7 +102,7 @@ const PRODUCT: [(&str, &str, Kind); 8] = [
 
 const OBJECTS: [&str; 3] = ["properties", "traits", "context"];
 
-/// The field of that name.
+/// The field of that name. A type of identifiers that a configuration adds is one, unless another is called the same.
 pub(super) fn named(name: &str) -> Option<Known> {
     let known = |place, kind, required| {
         Some(Known {
@@ -112,9 +112,6 @@ pub(super) fn named(name: &str) -> Option<Known> {
         })
     };
     let path = |steps: &[&str]| Place::Path(steps.iter().map(|step| (*step).to_owned()).collect());
-    if let Some(r#type) = IdentifierType::named(name) {
-        return known(Place::Identifier(r#type), Kind::Text, false);
-    }
     if let Some((name, kind, required)) = ORDER.iter().find(|(order, ..)| *order == name) {
         return known(path(&["properties", name]), *kind, *required);
     }
@@ -129,6 +126,9 @@ pub(super) fn named(name: &str) -> Option<Known> {
         "previous_id" => known(path(&["previousId"]), Kind::Text, true),
         "traits" => known(Place::Trait(None), Kind::AsIs, false),
         "properties" | "context" => known(path(&[name]), Kind::AsIs, false),
+        name if let Some(r#type) = IdentifierType::named(name) => {
+            known(Place::Identifier(r#type), Kind::Text, false)
+        }
         _ => match name.split_once('.')? {
             (_, "") => None,
             ("traits", key) => known(Place::Trait(Some(key.to_owned())), Kind::AsIs, false),
@@ -145,9 +145,9 @@ pub(super) fn named(name: &str) -> Option<Known> {
     }
 }
 
-/// Names of the identifiers.
+/// Names of the identifiers, with those that the configuration adds.
 pub(super) fn identifiers() -> Vec<&'static str> {
-    BUILT_IN.iter().map(|(name, _)| *name).collect()
+    IdentifierType::all().map(IdentifierType::name).collect()
 }
 
 /// Names of all fields, as the error about an unknown one lists them.

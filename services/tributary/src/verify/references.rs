@@ -37,7 +37,7 @@ pub(super) fn nearest_login(truth: &Truth) -> Vec<u32> {
     let mut sets = Sets::new(truth.identifiers.len());
     for event in &truth.events {
         if let Some(login) = event.login {
-            let is_person = |number: &&u32| truth.identifiers[**number as usize].0.is_person();
+            let is_person = |number: &&u32| truth.is_person(**number);
             for other in event.identifiers.iter().filter(is_person) {
                 sets.join(login, *other);
             }

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use tributary_core::identifier::IdentifierType;
+use tributary_core::identity::Types;
 
 /// An event of which it is known who did it. Numbers stand for texts, see [`Truth`].
 #[derive(Clone, Debug)]
@@ -22,8 +23,9 @@ pub(super) struct Event {
 }
 
 /// All events, and what they name.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Truth {
+    types: Types,
     pub(super) events: Vec<Event>,
     /// By number.
     pub(super) identifiers: Vec<(IdentifierType, String)>,
@@ -40,12 +42,23 @@ struct Line {
 }
 
 impl Truth {
-    pub(super) fn read(path: &Path) -> Result<Self, Failure> {
+    fn new(types: Types) -> Self {
+        Self {
+            types,
+            events: Vec::new(),
+            identifiers: Vec::new(),
+            numbers: HashMap::new(),
+            people: HashMap::new(),
+        }
+    }
+
+    /// Reads a file; `types` say which identifiers are persons'.
+    pub(super) fn read(path: &Path, types: Types) -> Result<Self, Failure> {
         let cannot = |what: &dyn std::fmt::Display| {
             Failure::failed(format!("cannot read {}: {what}", path.display()))
         };
         let file = File::open(path).map_err(|error| cannot(&error))?;
-        let mut truth = Truth::default();
+        let mut truth = Self::new(types);
         for (number, line) in BufReader::new(file).lines().enumerate() {
             let line = line.map_err(|error| cannot(&error))?;
             let read = serde_json::from_str(&line).map_err(|error| error.to_string());
@@ -80,7 +93,7 @@ impl Truth {
             .ok_or("the event has no identifier")?;
         let login = identifiers
             .iter()
-            .filter(|identifier| identifier.0.is_person())
+            .filter(|identifier| self.types.is_person(identifier.0))
             .min()
             .cloned();
         let next = self.people.len() as u32;
@@ -114,6 +127,11 @@ impl Truth {
         self.people.len()
     }
 
+    /// Whether the identifier of that number names a person.
+    pub(super) fn is_person(&self, number: u32) -> bool {
+        self.types.is_person(self.identifiers[number as usize].0)
+    }
+
     /// Who has each identifier: none where several people do.
     pub(super) fn owners(&self) -> Vec<Option<u32>> {
         let mut owners: Vec<Option<Option<u32>>> = vec![None; self.identifiers.len()];
@@ -137,7 +155,7 @@ pub(super) mod tests {
 
     /// Events as (minute, person, identifiers).
     pub(in super::super) fn truth(events: &[(i64, &str, &[(&str, &str)])]) -> Truth {
-        let mut truth = Truth::default();
+        let mut truth = Truth::new(Types::default());
         for (number, (minute, person, identifiers)) in events.iter().enumerate() {
             let owned =
                 |(r#type, value): &(&str, &str)| ((*r#type).to_owned(), (*value).to_owned());

@@ -202,7 +202,7 @@ mod tests {
             blocked_values: ["guest".to_owned()].into(),
             ..Rules::default()
         };
-        rules.limits[usize::from(IdentifierType::EMAIL.0)] = 1;
+        rules.types = rules.types.with_limit(IdentifierType::EMAIL, 1);
         graph.obey(rules);
         graph.settle();
         let after = Customers::of(&graph);

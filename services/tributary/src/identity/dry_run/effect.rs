@@ -134,7 +134,7 @@ impl Effect {
     ) {
         let Some(own) = touchpoints.first().and_then(|first| {
             let (r#type, value) = first.timeline.split_once(':')?;
-            graph.find(&Identifier::new(IdentifierType::named(r#type)?, value))
+            graph.find(&Identifier::new(IdentifierType::of(r#type).ok()?, value))
         }) else {
             return;
         };
@@ -193,7 +193,9 @@ impl Effect {
 fn interned(graph: &mut Graph, names: &[(String, String)]) -> Vec<NodeId> {
     let mut identifiers: Vec<Identifier> = names
         .iter()
-        .filter_map(|(r#type, value)| Some(Identifier::new(IdentifierType::named(r#type)?, value)))
+        .filter_map(|(r#type, value)| {
+            Some(Identifier::new(IdentifierType::of(r#type).ok()?, value))
+        })
         .collect();
     identifiers.sort();
     identifiers.dedup();

@@ -1,0 +1,259 @@
+//! Processors between topics in memory: what they send to the links log comes back to all of them, sooner or later.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tributary_contracts::{framing, keys};
+use tributary_core::identity::Rules;
+use tributary_core::time::Timestamp;
+use tributary_processor::observe::{Observe, Settings};
+use tributary_processor::runtime::memory::MemoryOutputs;
+use tributary_processor::runtime::stage::{Input, Stage};
+
+use super::said::Said;
+use super::steps::{Ruled, Step, operation, touchpoint};
+
+/// Of the touchpoints.
+pub(crate) const PARTITIONS: usize = 4;
+
+/// Several processors, which share the partitions.
+pub(crate) struct Fleet {
+    /// The newest rules, as a processor is configured at its next start.
+    ruled: Ruled,
+    slice: usize,
+    outputs: MemoryOutputs,
+    /// The links log.
+    links: Vec<Vec<u8>>,
+    /// How much of what was sent was looked at for it.
+    logged: usize,
+    /// The offset of the log up to which each partition was decided, where something was committed.
+    committed: BTreeMap<i32, usize>,
+    /// Touchpoints in each partition, key and value, that no commit has taken.
+    waiting: BTreeMap<i32, Vec<(Vec<u8>, Vec<u8>)>>,
+    processors: Vec<Processor>,
+}
+
+/// One life of a processor.
+struct Processor {
+    stage: Observe,
+    partitions: Vec<i32>,
+    /// Of the links log.
+    learned: usize,
+    has_committed: bool,
+}
+
+/// What happens to a fleet.
+#[derive(Clone, Debug)]
+pub(crate) enum Event {
+    Nothing,
+    /// A processor commits, with all of the links log, or with half of what is new there.
+    Commit(usize),
+    CommitBehind(usize),
+    /// It is killed, and starts anew from what was committed.
+    Crash(usize),
+    /// Each partition goes to one of the processors.
+    Rebalance([usize; PARTITIONS]),
+}
+
+fn stage(ruled: &Ruled, slice: usize) -> Observe {
+    let goals = BTreeMap::from([("purchase".to_owned(), vec!["Order Completed".to_owned()])]);
+    // Started as it is configured, which states no version.
+    let rules = Rules {
+        version: 0,
+        ..ruled.rules()
+    };
+    Observe::new(
+        Settings {
+            rules: BTreeMap::from([("default".to_owned(), rules)]),
+            goals,
+            cached_events: 30,
+            slice,
+        },
+        Arc::new(|_| {}),
+    )
+}
+
+impl Fleet {
+    /// So many processors, under first rules, which are published; the first one has all partitions.
+    pub(crate) fn new(ruled: &Ruled, slice: usize, processors: usize) -> Self {
+        let mut fleet = Self {
+            ruled: ruled.clone(),
+            slice,
+            outputs: MemoryOutputs::default(),
+            links: Vec::new(),
+            logged: 0,
+            committed: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            processors: Vec::new(),
+        };
+        for number in 0..processors {
+            let partitions = if number == 0 {
+                (0..PARTITIONS as i32).collect()
+            } else {
+                Vec::new()
+            };
+            let begun = fleet.begun(partitions);
+            fleet.processors.push(begun);
+        }
+        fleet.commit(0, 0);
+        fleet
+    }
+
+    /// Something comes to the topics.
+    pub(crate) fn take(&mut self, step: &Step) {
+        let sent = match step {
+            Step::Touchpoint(sent) => sent,
+            Step::Operation(entered) => return self.links.push(operation(entered)),
+            Step::Rules(ruled) => {
+                // A processor that has never committed would be refused, as configured with older rules.
+                for number in 0..self.processors.len() {
+                    if !self.processors[number].has_committed {
+                        self.commit(number, self.links.len());
+                    }
+                }
+                if ruled.version > self.ruled.version {
+                    self.ruled = ruled.clone();
+                }
+                let record = ruled.record(|record| framing::encode(record).expect("rules"));
+                return self.links.push(record);
+            }
+        };
+        let (key, value) = touchpoint(sent);
+        let partition = keys::partition(&key, PARTITIONS as u32);
+        let owner = self
+            .processors
+            .iter_mut()
+            .find(|processor| processor.partitions.contains(&partition))
+            .expect("each partition has an owner");
+        hand_over(&mut owner.stage, partition, &key, &value, &self.outputs);
+        self.waiting
+            .entry(partition)
+            .or_default()
+            .push((key, value));
+    }
+
+    pub(crate) fn happens(&mut self, event: &Event) {
+        let (all, count) = (self.links.len(), self.processors.len());
+        match event {
+            Event::Nothing => {}
+            Event::Commit(which) => self.commit(which % count, all),
+            Event::CommitBehind(which) => {
+                let learned = self.processors[which % count].learned;
+                self.commit(which % count, learned + (all - learned) / 2);
+            }
+            Event::Crash(which) => {
+                let partitions = self.processors[which % count].partitions.clone();
+                self.processors[which % count] = self.begun(partitions);
+            }
+            Event::Rebalance(owners) => {
+                for number in 0..count {
+                    let owned = |partition: &i32| owners[*partition as usize] % count == number;
+                    let partitions: Vec<i32> = (0..PARTITIONS as i32).filter(owned).collect();
+                    if self.processors[number].partitions != partitions {
+                        self.processors[number] = self.begun(partitions);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A new life, from what was committed: it reads the whole log, and then what no commit has taken.
+    fn begun(&self, partitions: Vec<i32>) -> Processor {
+        let mut stage = stage(&self.ruled, self.slice);
+        stage
+            .assigned(&partitions, &self.outputs)
+            .expect("the store");
+        let committed = partitions
+            .iter()
+            .filter_map(|partition| self.committed.get(partition));
+        let decided = committed.min().copied().unwrap_or(0);
+        for offset in 0..self.links.len() {
+            learn(&mut stage, &self.links, offset, offset < decided);
+        }
+        stage.begin().expect("the newest rules");
+        for partition in &partitions {
+            for (key, value) in self.waiting.get(partition).into_iter().flatten() {
+                hand_over(&mut stage, *partition, key, value, &self.outputs);
+            }
+        }
+        Processor {
+            stage,
+            partitions,
+            learned: self.links.len(),
+            has_committed: false,
+        }
+    }
+
+    /// The processor reads the log up to that offset, and commits; one that stands by has nothing to commit.
+    fn commit(&mut self, which: usize, up_to: usize) {
+        let processor = &mut self.processors[which];
+        for offset in processor.learned..up_to {
+            learn(&mut processor.stage, &self.links, offset, false);
+        }
+        processor.learned = up_to.max(processor.learned);
+        if processor.partitions.is_empty() {
+            return;
+        }
+        processor
+            .stage
+            .flush(Timestamp(0), &mut self.outputs)
+            .expect("memory");
+        processor.has_committed = true;
+        for partition in &processor.partitions {
+            self.committed.insert(*partition, processor.learned);
+            self.waiting.remove(partition);
+        }
+        for sent in &self.outputs.sent[self.logged..] {
+            if sent.topic == "links" {
+                self.links.push(sent.value.clone());
+            }
+        }
+        self.logged = self.outputs.sent.len();
+    }
+
+    /// What the topics hold once nothing is left to do.
+    pub(crate) fn said(mut self) -> Said {
+        let mut rounds = 0;
+        loop {
+            let unread = self.links.len();
+            for number in 0..self.processors.len() {
+                self.commit(number, self.links.len());
+            }
+            let is_busy = |processor: &Processor| {
+                !processor.partitions.is_empty()
+                    && (processor.learned < self.links.len() || processor.stage.due(Timestamp(0)))
+            };
+            if self.links.len() == unread && !self.processors.iter().any(is_busy) {
+                return Said::by(&self.outputs);
+            }
+            rounds += 1;
+            assert!(rounds < 10_000, "it comes to no end");
+        }
+    }
+}
+
+fn learn(stage: &mut Observe, links: &[Vec<u8>], offset: usize, decided: bool) {
+    let input = Input {
+        partition: 0,
+        offset: offset as i64,
+        key: b"",
+        value: Some(&links[offset]),
+    };
+    stage.learn(&input, decided).expect("readable");
+}
+
+fn hand_over(
+    stage: &mut Observe,
+    partition: i32,
+    key: &[u8],
+    value: &[u8],
+    outputs: &MemoryOutputs,
+) {
+    let input = Input {
+        partition,
+        offset: 0,
+        key,
+        value: Some(value),
+    };
+    stage.take(&input, outputs).expect("readable");
+}

@@ -1,0 +1,54 @@
+//! L1 and L2 on the observe stage: in whatever order, batches and duplicates touchpoints arrive, whenever operations are
+//! entered and undone and rules published, in slices of whatever size, by however many processors, whenever these crash,
+//! give partitions to each other or lag behind the links log: what was sent in the end says the same as by one that never
+//! stopped.
+
+mod fleet;
+mod said;
+mod steps;
+
+use fleet::{Event, Fleet};
+use proptest::prelude::*;
+use steps::{Step, world};
+use tributary_processor::observe::Settings;
+
+fn event() -> impl Strategy<Value = Event> {
+    let which = 0..3_usize;
+    prop_oneof![
+        4 => Just(Event::Nothing),
+        2 => which.clone().prop_map(Event::Commit),
+        1 => which.clone().prop_map(Event::CommitBehind),
+        1 => which.clone().prop_map(Event::Crash),
+        1 => [which.clone(), which.clone(), which.clone(), which].prop_map(Event::Rebalance),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_same_touchpoints_operations_and_rules_in_any_order_by_processors_that_crash_say_the_same_in_the_end(
+        (first, world, other, events) in world().prop_flat_map(|(first, world)| {
+            let doubled: Vec<Step> = world.iter().chain(world.iter().step_by(4)).cloned().collect();
+            let events = prop::collection::vec(event(), doubled.len());
+            (Just(first), Just(world), Just(doubled).prop_shuffle(), events)
+        }),
+        slice in 1..40_usize,
+        processors in 1..4_usize,
+    ) {
+        let mut steady = Fleet::new(&first, Settings::SLICE, 1);
+        world.iter().for_each(|step| steady.take(step));
+        let mut shaken = Fleet::new(&first, slice, processors);
+        for (step, event) in other.iter().zip(&events) {
+            shaken.take(step);
+            shaken.happens(event);
+        }
+        let (steady, shaken) = (steady.said(), shaken.said());
+        prop_assert_eq!(&steady.touchpoints, &shaken.touchpoints, "touchpoints");
+        prop_assert_eq!(&steady.sessions, &shaken.sessions, "sessions");
+        prop_assert_eq!(&steady.identities, &shaken.identities, "identities");
+        prop_assert_eq!(&steady.refusals, &shaken.refusals, "refusals");
+        prop_assert_eq!(&steady.atoms, &shaken.atoms, "atoms");
+        prop_assert_eq!(&steady.claims, &shaken.claims, "claims");
+    }
+}
