@@ -1,6 +1,6 @@
 //! What operators enter, and take back.
 
-use crate::shop::{login, minutes_ago, order, page};
+use crate::shop::{login, minutes_ago, order, page, yesterday};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -295,7 +295,7 @@ pub(crate) fn who_refuses_to_be_stitched_is_not(tenant: &Tenant<'_>) {
 }
 
 pub(crate) fn explain_tells_the_way_between_two_and_who_it_was_when(tenant: &Tenant<'_>) {
-    let at = |minute: i64| minutes_ago(300 - minute);
+    let at = yesterday();
     let number = tenant.number;
     let name = |value: &str| format!("{value}-{number}");
     let (ada, ben) = (name("ada"), name("ben"));

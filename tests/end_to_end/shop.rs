@@ -10,6 +10,16 @@ pub(crate) fn minutes_ago(minutes: i64) -> Timestamp {
         - SignedDuration::from_mins(minutes)
 }
 
+/// Minutes since six in the morning of yesterday, as it is now. Of two links the one with the later last day (UTC) goes
+/// before: events whose links compete lie in one day, whenever the test runs.
+pub(crate) fn yesterday() -> impl Fn(i64) -> Timestamp {
+    const DAY: i64 = 86_400;
+    let today = Timestamp::now().as_second() / DAY * DAY;
+    let six = Timestamp::from_second(today - DAY).expect("now is within range")
+        + SignedDuration::from_hours(6);
+    move |minutes| six + SignedDuration::from_mins(minutes)
+}
+
 /// An event of an anonymous visitor.
 pub(crate) fn event(id: &str, r#type: &str, device: &str, at: Timestamp) -> Value {
     json!({"messageId": id, "type": r#type, "anonymousId": device, "timestamp": at.to_string(), "context": {"library": {"name": "analytics.js"}}})

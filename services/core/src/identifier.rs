@@ -3,7 +3,8 @@
 use std::cmp::Ordering;
 use std::sync::{Arc, OnceLock};
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Whether an identifier names a person or a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -182,6 +183,26 @@ impl Ord for IdentifierType {
     }
 }
 
+/// Of a built-in one its place among these, of an added one its name.
+impl Serialize for IdentifierType {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            BUILT_INS.. => (BUILT_INS, self.name()).serialize(serializer),
+            place => (place, "").serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for IdentifierType {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (place, added): (u8, &str) = Deserialize::deserialize(deserializer)?;
+        let name = BUILT_IN
+            .get(usize::from(place))
+            .map_or(added, |(name, _)| *name);
+        Self::of(name).map_err(D::Error::custom)
+    }
+}
+
 impl PartialOrd for IdentifierType {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
@@ -205,6 +226,19 @@ impl Identifier {
             r#type,
             value: value.into(),
         }
+    }
+}
+
+impl Serialize for Identifier {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.r#type, &*self.value).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Identifier {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (r#type, value): (IdentifierType, &str) = Deserialize::deserialize(deserializer)?;
+        Ok(Self::new(r#type, value))
     }
 }
 

@@ -10,17 +10,21 @@
 //!
 //! The result depends on the set alone: not on the order in which links arrived, nor on when an operation was entered.
 
+mod consents;
 mod graph;
 mod operations;
 mod profiles;
 mod resolver;
+mod rows;
 mod rules;
+mod snapshot;
 mod store;
 mod types;
 
 pub use graph::{Changes, Graph};
 pub use operations::{Blocked, Operation};
 pub use rules::{NoPattern, Pattern, Rules, SharedDevices};
+pub use snapshot::{NoSnapshot, Restoring, SnapshotHead};
 pub use store::{LinkId, NodeId, Observation, SourceId};
 pub use types::{NoTypes, Normalisation, TypeRule, Types};
 

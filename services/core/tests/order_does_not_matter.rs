@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use tributary_core::identifier::{Identifier, IdentifierType, Kind};
 use tributary_core::identity::{
-    Blocked, Normalisation, Operation, Pattern, Rules, SharedDevices, TypeRule, Types,
+    Blocked, Normalisation, Operation, Pattern, Restoring, Rules, SharedDevices, TypeRule, Types,
 };
 use uuid::Uuid;
 use world::{Seen, World};
@@ -340,6 +340,69 @@ proptest! {
         new.iter().for_each(|event| changed.take(event));
         events.iter().for_each(|event| always.take(event));
         prop_assert_eq!(outcome(&mut changed), outcome(&mut always));
+    }
+
+    #[test]
+    fn a_graph_that_is_read_back_goes_on_as_if_it_had_never_stopped(
+        rules in rules(),
+        events in events(),
+        entries in entries(),
+        (begin, again) in (any::<Index>(), any::<Index>()),
+        size in 1..400_usize,
+    ) {
+        let all = identifiers_in(&events);
+        let (mut world, mut entries, mut ids) = (World::new(rules.clone()), entries.iter(), Vec::new());
+        let begin = begin.index(events.len());
+        let (mut beginning, mut parts, mut is_done) = (None, Vec::new(), false);
+        let mut steps: Vec<(Seen, Option<Operation>)> = Vec::new();
+        for (index, event) in events.iter().enumerate() {
+            let operation = entries.next().map(|entry| match entry {
+                Entry::Undo(_) if ids.is_empty() => Operation::Undo(Uuid::nil()),
+                Entry::Undo(which) => Operation::Undo(*which.get(&ids)),
+                Entry::Pair(..) => operation(entry, &all).expect("a pair is an operation"),
+            });
+            world.take(event);
+            ids.extend(operation.clone().map(|operation| world.operate(operation)));
+            world.graph.settle();
+            if index == begin {
+                let head = world.graph.begin_snapshot().expect("it is settled");
+                beginning = Some((head, world.timelines.clone(), world.entered));
+            } else if beginning.is_some() && !is_done {
+                let mut part = Vec::new();
+                is_done = world.graph.snapshot_part(size, &mut part);
+                parts.push(part);
+            }
+            steps.push((event.clone(), operation));
+        }
+        while !is_done {
+            let mut part = Vec::new();
+            is_done = world.graph.snapshot_part(size, &mut part);
+            parts.push(part);
+        }
+        let (head, timelines, entered) = beginning.expect("it has begun");
+        let mut restoring = Restoring::new("default", rules, head).expect("a head");
+        for part in &parts {
+            restoring.take(part).expect("a part");
+        }
+        let mut restored = World { graph: restoring.finish().expect("all parts"), timelines, entered, never: None };
+        prop_assert!(restored.graph.settle().identifiers.is_empty(), "nothing is left to settle");
+        // What came before its beginning, too, is learned again without harm: the log is read from before it.
+        let again = again.index(begin + 1);
+        restored.entered = 0;
+        for (index, (event, operation)) in steps.iter().enumerate() {
+            let operation = operation.clone();
+            if index < again {
+                restored.entered += u128::from(operation.is_some());
+                continue;
+            }
+            restored.take(event);
+            if let Some(operation) = operation {
+                restored.operate(operation);
+            }
+            let changes = restored.graph.settle();
+            prop_assert!(index > begin || changes.identifiers.is_empty(), "{index} was known");
+        }
+        prop_assert_eq!(outcome(&mut restored), outcome(&mut world));
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod links;
 mod reading;
 mod replay;
 mod sending;
+mod snapshot;
 mod stored;
 mod summary;
 mod waiting;
@@ -42,9 +43,10 @@ use self::links::{Observed, Sight};
 use self::reading::Reading;
 pub use self::replay::Replay;
 use self::sending::{Encoders, Sending};
+use self::snapshot::{Opening, Reopening};
 use self::stored::{Known, More, StoredEvent, StoredOrder, Timeline};
 use self::waiting::Waiting;
-use self::word::{Said, Word};
+use self::word::Said;
 use self::workspaces::Workspaces;
 use crate::rules;
 use crate::runtime::stage::{Broken, Input, Outputs, Poison, Stage, Store};
@@ -114,18 +116,25 @@ pub struct Observe {
     left_behind: bool,
     /// The side input is still at what was decided before the start.
     replaying: bool,
-    /// Ends of links that were learned at the start beyond what was decided. What was last sent may have known some of
-    /// them (one's own are used before the log brings them back), so all around them is compared once.
-    unsure: Vec<(String, [NodeId; 2])>,
-    /// Operations and consents that were learned at the start beyond what was decided: they wait until all around the
-    /// unsure links is known, because what was last sent knew none of them.
-    undecided: Vec<(String, Word)>,
+    /// Workspaces that had no rules on the log when the state was decided: it was under rules that were configured, but
+    /// not these for certain.
+    unruled: Vec<String>,
+    /// Identifiers of what was learned at the start beyond what was decided. What was last sent may have known some of it:
+    /// links of one's own are used before the log brings them back, and partitions come from processors that had read
+    /// further. So all around them is compared once.
+    unsure: Vec<(String, Vec<NodeId>)>,
+    /// Among it were rules.
+    unsure_of_rules: bool,
     started: bool,
     learned: bool,
     flushes: u64,
     encoders: Encoders,
     counts: Counts,
     report: CountsSink,
+    /// The head of a snapshot that has begun, until it is told.
+    opening: Option<Vec<Opening>>,
+    /// Of a snapshot that is being read back.
+    reopening: Option<Vec<Reopening>>,
     /// The store failed while an event was taken in: the next flush says so.
     broken: Option<Broken>,
 }
@@ -150,14 +159,17 @@ impl Observe {
             backlog: Backlog::default(),
             left_behind: false,
             replaying: true,
+            unruled: Vec::new(),
             unsure: Vec::new(),
-            undecided: Vec::new(),
+            unsure_of_rules: false,
             started: false,
             learned: false,
             flushes: 0,
             encoders: Encoders::default(),
             counts: Counts::default(),
             report,
+            opening: None,
+            reopening: None,
             broken: None,
         }
     }
@@ -167,6 +179,7 @@ impl Observe {
         if std::mem::take(&mut self.replaying) {
             self.workspaces.settle();
             self.workspaces.take_rules_changed();
+            self.unruled = self.workspaces.unruled();
         }
     }
 
@@ -323,35 +336,59 @@ impl Stage for Observe {
         let Some(value) = input.value else {
             return Ok(());
         };
-        let link: Link<'_> = match framing::decode(value) {
-            Ok(link) => link,
-            Err(error) => {
-                let (workspace, said) = word::read(value, &error)?;
-                let counts_now = decided || self.started;
-                match said {
-                    Said::Word(word) if counts_now => {
-                        word.tell(self.workspaces.graph(workspace));
-                    }
-                    Said::Word(word) => self.undecided.push((workspace.to_owned(), word)),
-                    Said::Rules(rules) => {
-                        if let Err(broken) = self.workspaces.hear(workspace, *rules) {
-                            self.broken = Some(broken);
-                        }
-                        if counts_now {
-                            self.workspaces.obey();
-                        }
-                    }
-                }
-                self.learned |= !decided;
-                return Ok(());
+        let (workspace, nodes) = match framing::decode::<Link<'_>>(value) {
+            Ok(link) => {
+                let ends = links::observe(self.workspaces.graph(link.workspace), &link)?;
+                (link.workspace, ends.to_vec())
             }
+            Err(error) => match word::read(value, &error)? {
+                (workspace, Said::Word(word)) => {
+                    (workspace, word.tell(self.workspaces.graph(workspace)))
+                }
+                (workspace, Said::Rules(rules)) => {
+                    if let Err(broken) = self.workspaces.hear(workspace, *rules) {
+                        self.broken = Some(broken);
+                    }
+                    self.workspaces.obey();
+                    self.unsure_of_rules |= !decided && !self.started;
+                    (workspace, Vec::new())
+                }
+            },
         };
-        let ends = links::observe(self.workspaces.graph(link.workspace), &link)?;
         if !decided {
             self.learned = true;
             if !self.started {
-                self.unsure.push((link.workspace.to_owned(), ends));
+                self.unsure.push((workspace.to_owned(), nodes));
             }
+        }
+        Ok(())
+    }
+
+    fn begin_snapshot(&mut self) -> bool {
+        self.opening = self.workspaces.begin_snapshot();
+        self.opening.is_some()
+    }
+
+    fn snapshot_part(&mut self, size: usize, part: &mut Vec<u8>) -> bool {
+        if let Some(openings) = self.opening.take() {
+            snapshot::head(&openings, part);
+            return false;
+        }
+        self.workspaces.snapshot_part(size, part)
+    }
+
+    fn end_snapshot(&mut self) {
+        self.opening = None;
+        self.workspaces.end_snapshot();
+    }
+
+    fn restore(&mut self, part: Option<&[u8]>) -> Result<(), Broken> {
+        match (&mut self.reopening, part) {
+            (None, Some(head)) => self.reopening = Some(snapshot::reopen(head)?),
+            (Some(workspaces), Some(part)) => snapshot::take(workspaces, part)?,
+            (reopening, None) => self
+                .workspaces
+                .restore(reopening.take().unwrap_or_default())?,
         }
         Ok(())
     }
@@ -504,15 +541,13 @@ impl Observe {
         }
         let mut changes = self.workspaces.settle();
         if !std::mem::replace(&mut self.started, true) {
-            self.compare_unsure(&mut changes);
+            self.compare_unsure(&mut changes, &*sending.outputs)?;
             for (workspace, rules) in self.workspaces.unpublished()? {
                 rules::written(&rules, &workspace, now, |record| sending.rules(record))?;
             }
         }
         if self.workspaces.take_rules_changed() {
-            for partition in &self.partitions {
-                self.backlog.sweep(*partition);
-            }
+            self.sweep();
         }
         if std::mem::take(&mut self.left_behind) {
             changes.extend(self.workspaces.everything());
@@ -576,21 +611,46 @@ impl Observe {
     }
 
     /// Adds all that what was last sent may say otherwise, though nothing that was learned since changes it.
-    fn compare_unsure(&mut self, changes: &mut Vec<(String, Changes)>) {
+    fn compare_unsure(
+        &mut self,
+        changes: &mut Vec<(String, Changes)>,
+        store: &dyn Store,
+    ) -> Result<(), Broken> {
+        let mut unsure: BTreeMap<String, BTreeSet<NodeId>> = BTreeMap::new();
+        for (workspace, nodes) in std::mem::take(&mut self.unsure) {
+            unsure.entry(workspace).or_default().extend(nodes);
+        }
         let mut around = Vec::new();
-        for (workspace, ends) in std::mem::take(&mut self.unsure) {
-            let graph = self.workspaces.graph(&workspace);
-            if let Some((_, settled)) = changes.iter().find(|(name, _)| *name == workspace) {
-                let surroundings = graph.surroundings(&ends, &settled.identifiers);
-                around.push((workspace, surroundings));
-            }
+        for (workspace, nodes) in unsure {
+            let nodes: Vec<NodeId> = nodes.into_iter().collect();
+            let settled = changes.iter().find(|(name, _)| *name == workspace);
+            let changed = settled.map_or(&[][..], |(_, changes)| &changes.identifiers);
+            let surroundings = self
+                .workspaces
+                .graph(&workspace)
+                .surroundings(&nodes, changed);
+            around.push((workspace, surroundings));
         }
         changes.extend(around);
-        for (workspace, word) in std::mem::take(&mut self.undecided) {
-            word.tell(self.workspaces.graph(&workspace));
+        // Under which rules it was decided is not known: all of it is compared.
+        let mut is_unsure = self.unsure_of_rules;
+        for workspace in std::mem::take(&mut self.unruled) {
+            is_unsure |= self.workspaces.graph(&workspace).identifiers() > 0;
+            for partition in &self.partitions {
+                is_unsure = is_unsure || stored::has_timelines(*partition, &workspace, store)?;
+            }
         }
-        self.workspaces.obey();
-        changes.extend(self.workspaces.settle());
+        if is_unsure {
+            self.left_behind = true;
+            self.sweep();
+        }
+        Ok(())
+    }
+
+    fn sweep(&mut self) {
+        for partition in &self.partitions {
+            self.backlog.sweep(*partition);
+        }
     }
 }
 

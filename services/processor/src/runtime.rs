@@ -18,6 +18,7 @@ mod life;
 pub mod memory;
 mod metrics;
 mod side_input;
+mod snapshot;
 pub mod stage;
 mod transaction;
 mod worker;
@@ -50,6 +51,8 @@ pub struct Options {
     pub max_batch: usize,
     /// Time between checkpoints.
     pub checkpoint_interval: Duration,
+    /// Time between snapshots of what was learned of side inputs.
+    pub snapshot_interval: Duration,
     /// Block cache of one stage's store.
     pub cache_bytes: u64,
     /// A worker that died is replaced after this.

@@ -43,6 +43,7 @@ pub fn start(
         commit_interval: processor.commit_interval,
         max_batch: processor.max_batch,
         checkpoint_interval: processor.checkpoint_interval,
+        snapshot_interval: processor.snapshot_interval,
         cache_bytes: processor.cache_bytes,
         session_timeout: processor.session_timeout,
         transaction_timeout: processor.transaction_timeout,

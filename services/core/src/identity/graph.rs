@@ -2,6 +2,7 @@ use std::cmp::Ordering;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::consents::Consents;
 use super::operations::{Effect, Operations};
 use super::profiles::Profiles;
 use super::resolver::Resolver;
@@ -20,8 +21,8 @@ pub(super) struct Seen {
 }
 
 #[derive(Debug)]
-struct Source {
-    name: String,
+pub(super) struct Source {
+    pub(super) name: String,
     may_link: bool,
 }
 
@@ -47,10 +48,9 @@ pub struct Graph {
     pub(super) store: Storage,
     pub(super) profiles: Profiles,
     pub(super) separated: FxHashMap<NodeId, FxHashSet<NodeId>>,
-    /// The latest decision on being stitched: when, and whether it was given. At equal times a refusal wins.
-    consents: FxHashMap<NodeId, (Timestamp, bool)>,
-    operations: Operations,
-    sources: Vec<Source>,
+    pub(super) consents: Consents,
+    pub(super) operations: Operations,
+    pub(super) sources: Vec<Source>,
     /// Whose profiles are to be resolved anew.
     touched: FxHashSet<NodeId>,
     /// Links that were seen for the first time, or on other days: most change little.
@@ -73,7 +73,7 @@ impl Graph {
             store: Storage::default(),
             profiles: Profiles::default(),
             separated: FxHashMap::default(),
-            consents: FxHashMap::default(),
+            consents: Consents::default(),
             operations: Operations::default(),
             sources: Vec::new(),
             touched: FxHashSet::default(),
@@ -192,10 +192,7 @@ impl Graph {
 
     /// Takes in a decision on being stitched, for one identifier.
     pub fn consent(&mut self, node: NodeId, at: Timestamp, granted: bool) {
-        let consent = self.consents.get(&node);
-        // `false < true`, and at equal times the refusal wins.
-        if consent.is_none_or(|(before, given)| (*before, !given) < (at, !granted)) {
-            self.consents.insert(node, (at, granted));
+        if self.consents.decide(node, at, granted) {
             let around: Vec<NodeId> = self.neighbours(node).collect();
             for other in around {
                 self.lines_between([node, other]);
@@ -205,8 +202,9 @@ impl Graph {
     }
 
     /// Takes in an operation, under an id of its own; one that is known already changes nothing. The identifiers need
-    /// not have been seen.
-    pub fn operate(&mut self, id: Uuid, operation: Operation) {
+    /// not have been seen. Returns those of which something holds now, or no longer.
+    pub fn operate(&mut self, id: Uuid, operation: Operation) -> Vec<NodeId> {
+        let mut nodes = Vec::new();
         for (effect, holds) in self.operations.enter(id, operation) {
             match effect {
                 Effect::Cut(one, other) => {
@@ -216,11 +214,13 @@ impl Graph {
                         self.touched.extend(ends);
                         self.lines_between(ends);
                     }
+                    nodes.extend(ends);
                 }
                 Effect::Separate(one, other) => {
                     let ends = [self.node(&one), self.node(&other)];
                     self.separate(ends[0], ends[1], holds);
                     self.lines_between(ends);
+                    nodes.extend(ends);
                 }
                 Effect::Pin(one, other) => {
                     let ends = [self.node(&one), self.node(&other)];
@@ -230,16 +230,18 @@ impl Graph {
                     self.lines_between(ends);
                     // Whoever is pinned is known, seen or not.
                     self.changed.extend(ends);
+                    nodes.extend(ends);
                 }
-                Effect::Block(identifier) => self.block(&identifier),
+                Effect::Block(identifier) => nodes.push(self.block(&identifier)),
                 // Of a type that is not known yet there is no event.
                 Effect::BlockValue(value) => {
                     for r#type in IdentifierType::all() {
-                        self.block(&Identifier::new(r#type, &value));
+                        nodes.push(self.block(&Identifier::new(r#type, &value)));
                     }
                 }
             }
         }
+        nodes
     }
 
     fn separate(&mut self, one: NodeId, other: NodeId, separate: bool) {
@@ -256,16 +258,27 @@ impl Graph {
 
     /// Looks again at an identifier that a block is of. It is told as changed even if it was never linked: then the
     /// graph does not know whether there are events with it.
-    fn block(&mut self, identifier: &Identifier) {
+    fn block(&mut self, identifier: &Identifier) -> NodeId {
         let node = self.node(identifier);
         let now = self.blocks(identifier);
         self.store.node_mut(node).set(flag::BLOCKED, now);
         self.changed.push(node);
         self.touch_around(node);
+        node
     }
 
     fn blocks(&self, identifier: &Identifier) -> bool {
         self.rules.blocks(identifier) || self.operations.blocks(identifier)
+    }
+
+    /// Whether nothing was taken in since the last settlement that needs another.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.touched.is_empty()
+            && self.fresh.is_empty()
+            && self.earlier.is_empty()
+            && self.changed.is_empty()
+            && self.lines.is_empty()
     }
 
     /// Decides again whatever the changes since the last call can have touched.
@@ -318,18 +331,24 @@ impl Graph {
         }
     }
 
-    /// All that a link between these identifiers can have changed: the identifiers of their components, and of those
-    /// around them where one is a hub, with all their links. For a start whose beginning is not known exactly: hubs among
-    /// `changed` may not have been ones then, and are no end.
+    /// All that may be otherwise where some of what was learned of these identifiers is not known: the identifiers of
+    /// their components and of those beside them, with all their links. For a start whose beginning is not known exactly.
+    ///
+    /// Say that an identifier has another profile there. Then a chain of links that can be used there leads from it to
+    /// something that is not known there, or not yet undone. It stands here up to the first link that cannot be used
+    /// here: an end of that link is among `nodes`, or beside one that is. Hubs end a component, but those among `changed`
+    /// may not have been ones there, nor those that are beside one of `nodes`.
     #[must_use]
     pub fn surroundings(&self, nodes: &[NodeId], changed: &[NodeId]) -> Changes {
         let ends_here = |node: NodeId| self.is_hub(node) && changed.binary_search(&node).is_err();
         let (mut members, mut links): (FxHashSet<NodeId>, FxHashSet<LinkId>) =
             (FxHashSet::default(), FxHashSet::default());
-        let mut open: Vec<NodeId> = nodes.to_vec();
-        for node in nodes.iter().filter(|node| self.is_hub(**node)) {
-            open.extend(self.neighbours(*node));
-        }
+        let beside: FxHashSet<NodeId> = (nodes.iter())
+            .flat_map(|node| std::iter::once(*node).chain(self.neighbours(*node)))
+            .collect();
+        let mut open: Vec<NodeId> = beside.iter().copied().collect();
+        let hubs = beside.iter().filter(|node| self.is_hub(**node));
+        open.extend(hubs.flat_map(|node| self.neighbours(*node)));
         while let Some(node) = open.pop() {
             if !members.insert(node) {
                 continue;
@@ -455,9 +474,9 @@ impl Graph {
 
     pub(super) fn is_usable(&self, link: LinkId) -> bool {
         let (higher, lower) = self.ends(link);
-        let agrees = |node: NodeId| match self.consents.get(&node) {
-            Some((_, granted)) => *granted,
-            None => !self.rules.consent_required,
+        let agrees = |node: NodeId| {
+            let decided = self.consents.get(node);
+            decided.unwrap_or(!self.rules.consent_required)
         };
         (self.store.is_pinned(link) || (!self.store.is_cut(link) && self.seen(link).is_some()))
             && !(self.is_blocked(higher) || self.is_blocked(lower))

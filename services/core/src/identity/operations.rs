@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::identifier::Identifier;
 
 /// An entry of the operations' log. Block beats separate, separate beats pin, pin beats cut.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Operation {
     /// The link between the two is not to be used.
     Cut(Identifier, Identifier),
@@ -23,7 +24,7 @@ pub enum Operation {
 }
 
 /// What a block is of.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Blocked {
     /// One identifier.
     Identifier(Identifier),
@@ -102,6 +103,19 @@ impl Operations {
                 || self
                     .effects
                     .contains_key(&Effect::BlockValue(identifier.value.clone())))
+    }
+
+    /// All of them.
+    pub(super) fn entries(&self) -> Vec<(Uuid, Operation)> {
+        let entries = self.entries.iter();
+        entries
+            .map(|(id, operation)| (*id, operation.clone()))
+            .collect()
+    }
+
+    /// What counts now.
+    pub(super) fn effects(&self) -> impl Iterator<Item = &Effect> {
+        self.effects.keys()
     }
 
     fn is_undone(&self, id: Uuid) -> bool {

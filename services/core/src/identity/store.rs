@@ -5,10 +5,11 @@ use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 
 use hashbrown::HashTable;
-use rustc_hash::{FxHashMap, FxHasher};
+use rustc_hash::FxHasher;
 use uuid::Uuid;
 
 use super::Refusal;
+use super::rows::{Bytes, Row, Rows};
 use crate::identifier::{Identifier, IdentifierType};
 use crate::time::Timestamp;
 
@@ -57,6 +58,14 @@ impl Default for Table {
 }
 
 impl Table {
+    fn with_room_for(entries: usize) -> Self {
+        Self(
+            (0..256)
+                .map(|_| HashTable::with_capacity(entries / 256))
+                .collect(),
+        )
+    }
+
     fn part(hash: u64) -> usize {
         // Within a part the other bits tell entries apart.
         (hash >> 24) as usize % 256
@@ -92,7 +101,7 @@ pub(super) mod flag {
 }
 
 /// The bytes of its text end where the next one's begin.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Node {
     text_low: u32,
     text_high: u16,
@@ -132,13 +141,14 @@ mod mark {
     pub(super) const ALIKE: u8 = 16;
 }
 
-#[derive(Debug)]
-struct Link {
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Link {
     /// The higher identifier.
     higher: u32,
     lower: u32,
     /// The next links of its ends.
     next: [u32; 2],
+    /// When it was first seen; of one that several sources saw, the place of what the first of them saw.
     first: [u32; 2],
     last_day: i32,
     source: u16,
@@ -164,16 +174,23 @@ impl Deref for Value<'_> {
     }
 }
 
+/// What one of several sources saw of a link.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sight {
+    seen: Observation,
+    /// The place of what the next one saw.
+    next: u32,
+}
+
 /// The nodes and links of a graph.
 #[derive(Debug, Default)]
 pub(super) struct Storage {
-    pub(super) nodes: Vec<Node>,
-    texts: Vec<u8>,
+    pub(super) nodes: Rows<Node>,
+    pub(super) texts: Rows<u8>,
+    pub(super) links: Rows<Link>,
+    pub(super) sights: Rows<Sight>,
     index: Table,
-    links: Vec<Link>,
     pairs: Table,
-    /// What each of several sources saw of a link.
-    several: FxHashMap<u32, Vec<Observation>>,
 }
 
 impl Storage {
@@ -190,7 +207,7 @@ impl Storage {
     }
 
     pub(super) fn node_mut(&mut self, node: NodeId) -> &mut Node {
-        &mut self.nodes[node.0 as usize]
+        self.nodes.row_mut(node.0 as usize)
     }
 
     pub(super) fn r#type(&self, node: NodeId) -> IdentifierType {
@@ -260,7 +277,7 @@ impl Storage {
             .filter(|number| *number != NONE)
             .expect("memory ends long before four thousand million identifiers");
         let begin = self.texts.len() as u64;
-        self.texts.extend_from_slice(bytes);
+        self.texts.extend(bytes);
         self.nodes.push(Node {
             text_low: begin as u32,
             text_high: u16::try_from(begin >> 32).expect("memory ends long before 2^48 bytes"),
@@ -270,12 +287,48 @@ impl Storage {
             profile: NONE,
             next: number,
         });
-        let mut index = Table(std::mem::take(&mut self.index.0));
-        index.insert(hash_of(identifier.r#type.0, bytes), number, |number| {
-            hash_of(self.nodes[number as usize].r#type, self.bytes(number))
-        });
-        self.index = index;
+        self.file_node(number);
         (NodeId(number), true)
+    }
+
+    fn file_node(&mut self, number: u32) {
+        let mut index = Table(std::mem::take(&mut self.index.0));
+        let hash = |number: u32| hash_of(self.nodes[number as usize].r#type, self.bytes(number));
+        index.insert(hash(number), number, hash);
+        self.index = index;
+    }
+
+    fn file_link(&mut self, number: u32) {
+        let links = &self.links;
+        let hash = |number: u32| {
+            let link = &links[number as usize];
+            hash_of_pair(link.higher.min(link.lower), link.higher.max(link.lower))
+        };
+        self.pairs.insert(hash(number), number, hash);
+    }
+
+    /// Makes the tables of nodes and links that came as rows.
+    pub(super) fn file(&mut self) {
+        self.index = Table::with_room_for(self.nodes.len());
+        self.pairs = Table::with_room_for(self.links.len());
+        (0..self.nodes.len() as u32).for_each(|number| self.file_node(number));
+        (0..self.links.len() as u32).for_each(|number| self.file_link(number));
+    }
+
+    /// Types have other numbers than those that the rows came with: of each that one, its number now.
+    ///
+    /// # Errors
+    /// When a row is of a type that has none.
+    pub(super) fn renumber_types(&mut self, now: &[IdentifierType]) -> Option<()> {
+        for node in self.nodes.all_mut() {
+            node.r#type = now.get(usize::from(node.r#type))?.0;
+        }
+        for link in self.links.all_mut() {
+            if let Some(before) = link.refusal.checked_sub(LIMIT) {
+                link.refusal = now.get(usize::from(before))?.0 + LIMIT;
+            }
+        }
+        Some(())
     }
 
     /// The link of the two, if there is one.
@@ -320,13 +373,7 @@ impl Storage {
         for end in [higher, lower] {
             self.node_mut(end).links = number;
         }
-        let ends = |link: &Link| (link.higher.min(link.lower), link.higher.max(link.lower));
-        let (low, high) = ends(&self.links[number as usize]);
-        self.pairs
-            .insert(hash_of_pair(low, high), number, |number| {
-                let (low, high) = ends(&self.links[number as usize]);
-                hash_of_pair(low, high)
-            });
+        self.file_link(number);
         LinkId(number)
     }
 
@@ -358,39 +405,70 @@ impl Storage {
 
     /// Takes in what a source has seen of the link.
     pub(super) fn sight(&mut self, link: LinkId, sight: Observation) {
-        let known = &mut self.links[link.0 as usize];
+        let known = self.links[link.0 as usize];
         if known.marks & mark::SEVERAL != 0 {
-            let all = self.several.entry(link.0).or_default();
-            match all.iter_mut().find(|known| known.source == sight.source) {
-                Some(known) => known.join(sight),
-                None => all.push(sight),
+            let mut place = known.first[0];
+            loop {
+                let row = self.sights[place as usize];
+                if row.seen.source == sight.source {
+                    self.sights.row_mut(place as usize).seen.join(sight);
+                    return;
+                }
+                if row.next == NONE {
+                    break;
+                }
+                place = row.next;
             }
+            let added = self.add_sight(sight);
+            self.sights.row_mut(place as usize).next = added;
             return;
         }
         let mut joined = sight;
         if known.marks & mark::SIGHTED != 0 {
             let before = known.sight();
             if before.source != sight.source {
+                let first = self.add_sight(before);
+                let second = self.add_sight(sight);
+                self.sights.row_mut(first as usize).next = second;
+                let known = self.link_mut(link);
                 known.marks |= mark::SEVERAL;
-                self.several.insert(link.0, vec![before, sight]);
+                known.first = [first, 0];
                 return;
             }
             joined.join(before);
         }
+        let known = self.link_mut(link);
         known.marks |= mark::SIGHTED;
         known.first = [joined.first.0 as u32, (joined.first.0 >> 32) as u32];
         known.last_day = joined.last_day;
         known.source = joined.source.0;
     }
 
+    fn add_sight(&mut self, seen: Observation) -> u32 {
+        let place = u32::try_from(self.sights.len())
+            .ok()
+            .filter(|place| *place != NONE)
+            .expect("memory ends long before four thousand million sights");
+        self.sights.push(Sight { seen, next: NONE });
+        place
+    }
+
     /// Hands what each source has seen of the link to `take`.
     pub(super) fn sights(&self, link: LinkId, mut take: impl FnMut(Observation)) {
         let known = &self.links[link.0 as usize];
         if known.marks & mark::SEVERAL != 0 {
-            self.several[&link.0].iter().copied().for_each(take);
+            let mut place = known.first[0];
+            while let Some(row) = self.sights.get(place as usize) {
+                take(row.seen);
+                place = row.next;
+            }
         } else if known.marks & mark::SIGHTED != 0 {
             take(known.sight());
         }
+    }
+
+    fn link_mut(&mut self, link: LinkId) -> &mut Link {
+        self.links.row_mut(link.0 as usize)
     }
 
     /// The type of both ends, if it is the same.
@@ -416,7 +494,7 @@ impl Storage {
     }
 
     fn mark(&mut self, link: LinkId, bit: u8, holds: bool) {
-        let marks = &mut self.links[link.0 as usize].marks;
+        let marks = &mut self.link_mut(link).marks;
         *marks = if holds { *marks | bit } else { *marks & !bit };
     }
 
@@ -426,18 +504,100 @@ impl Storage {
             1 => Some(Refusal::Hub),
             2 => Some(Refusal::Separated),
             3 => Some(Refusal::DeviceBridge),
-            r#type => Some(Refusal::Limit(IdentifierType(r#type - 4))),
+            r#type => Some(Refusal::Limit(IdentifierType(r#type - LIMIT))),
         }
     }
 
     pub(super) fn refuse(&mut self, link: LinkId, refusal: Option<Refusal>) {
-        self.links[link.0 as usize].refusal = match refusal {
+        self.link_mut(link).refusal = match refusal {
             None => 0,
             Some(Refusal::Hub) => 1,
             Some(Refusal::Separated) => 2,
             Some(Refusal::DeviceBridge) => 3,
-            Some(Refusal::Limit(r#type)) => r#type.0 + 4,
+            Some(Refusal::Limit(r#type)) => r#type.0 + LIMIT,
         };
+    }
+}
+
+/// Added to the number of a type, the code of a refusal for its limit.
+const LIMIT: u8 = 4;
+
+impl Row for Node {
+    const BYTES: usize = 20;
+
+    fn write(&self, to: &mut Vec<u8>) {
+        to.extend_from_slice(&self.text_low.to_le_bytes());
+        to.extend_from_slice(&self.text_high.to_le_bytes());
+        to.extend_from_slice(&[self.r#type, self.flags]);
+        for number in [self.links, self.profile, self.next] {
+            to.extend_from_slice(&number.to_le_bytes());
+        }
+    }
+
+    fn read(bytes: &mut Bytes<'_>) -> Self {
+        let (text_low, text_high, [r#type, flags]) = (bytes.u32(), bytes.u16(), bytes.take());
+        Self {
+            text_low,
+            text_high,
+            r#type,
+            flags,
+            links: bytes.u32(),
+            profile: bytes.u32(),
+            next: bytes.u32(),
+        }
+    }
+}
+
+impl Row for Link {
+    const BYTES: usize = 32;
+
+    fn write(&self, to: &mut Vec<u8>) {
+        let [one, other] = self.next;
+        let [low, high] = self.first;
+        let day = self.last_day as u32;
+        for number in [self.higher, self.lower, one, other, low, high, day] {
+            to.extend_from_slice(&number.to_le_bytes());
+        }
+        to.extend_from_slice(&self.source.to_le_bytes());
+        to.extend_from_slice(&[self.marks, self.refusal]);
+    }
+
+    fn read(bytes: &mut Bytes<'_>) -> Self {
+        let [higher, lower, one, other, low, high, day] = std::array::from_fn(|_| bytes.u32());
+        let (source, [marks, refusal]) = (bytes.u16(), bytes.take());
+        Self {
+            higher,
+            lower,
+            next: [one, other],
+            first: [low, high],
+            last_day: day as i32,
+            source,
+            marks,
+            refusal,
+        }
+    }
+}
+
+impl Row for Sight {
+    const BYTES: usize = 18;
+
+    fn write(&self, to: &mut Vec<u8>) {
+        to.extend_from_slice(&self.seen.first.0.to_le_bytes());
+        to.extend_from_slice(&self.seen.last_day.to_le_bytes());
+        to.extend_from_slice(&self.seen.source.0.to_le_bytes());
+        to.extend_from_slice(&self.next.to_le_bytes());
+    }
+
+    fn read(bytes: &mut Bytes<'_>) -> Self {
+        let seen = Observation {
+            first: Timestamp(i64::from_le_bytes(bytes.take())),
+            last_day: bytes.u32() as i32,
+            source: SourceId(bytes.u16()),
+        };
+        Self {
+            seen,
+            next: bytes.u32(),
+        }
     }
 }
 

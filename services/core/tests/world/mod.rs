@@ -32,8 +32,8 @@ pub(crate) struct Outcome {
 
 pub(crate) struct World {
     pub(crate) graph: Graph,
-    timelines: BTreeMap<Identifier, BTreeMap<(i64, String), Vec<NodeId>>>,
-    entered: u128,
+    pub(crate) timelines: BTreeMap<Identifier, BTreeMap<(i64, String), Vec<NodeId>>>,
+    pub(crate) entered: u128,
     /// Two that are never seen together, whatever the events say.
     pub(crate) never: Option<[Identifier; 2]>,
 }

@@ -175,6 +175,9 @@ pub struct Processor {
     /// Time between two writes of the local store.
     #[serde(with = "values::duration")]
     pub checkpoint_interval: Duration,
+    /// Time between two snapshots of the graph of identifiers.
+    #[serde(with = "values::duration")]
+    pub snapshot_interval: Duration,
     /// Block cache of the local store.
     pub cache_bytes: u64,
     /// Timelines held decoded.

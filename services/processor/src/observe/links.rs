@@ -93,7 +93,7 @@ impl Observed {
         for (index, (higher, value)) in set.identifiers.iter().enumerate() {
             for (lower, other_value) in &set.identifiers[index + 1..] {
                 let ends = [(higher, value), (lower, other_value)]
-                    .map(|(r#type, value)| Identifier::new(r#type.0, value));
+                    .map(|(r#type, value)| Identifier::new(*r#type, value));
                 self.add(ends, sight);
             }
         }

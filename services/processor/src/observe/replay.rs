@@ -53,7 +53,9 @@ impl Replay {
 
     fn hear(&mut self, said: Said) {
         match said {
-            Said::Word(word) => word.tell(self.workspaces.graph(&self.workspace)),
+            Said::Word(word) => {
+                word.tell(self.workspaces.graph(&self.workspace));
+            }
             Said::Rules(rules) => {
                 // Only who publishes can be overtaken.
                 let _ = self.workspaces.hear(&self.workspace, *rules);

@@ -8,7 +8,7 @@ use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 use tributary_contracts::wire::{Order, OrderKind, Touchpoint};
-use tributary_core::identifier::{BUILT_IN, Identifier, IdentifierType};
+use tributary_core::identifier::{Identifier, IdentifierType};
 use tributary_core::identity::{Graph, NodeId};
 use tributary_core::ids::{ProfileId, SessionId};
 use tributary_core::money::Amount;
@@ -100,34 +100,8 @@ impl Facts {
 /// A set of identifiers that came together, and when it was seen by a source.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct IdentifierSet {
-    pub(super) identifiers: Vec<(StoredType, String)>,
+    pub(super) identifiers: Vec<(IdentifierType, String)>,
     pub(super) seen: Vec<SetSeen>,
-}
-
-/// A type of identifiers: of a built-in one its place among these, of an added one its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct StoredType(pub(super) IdentifierType);
-
-impl Serialize for StoredType {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let name = self.0.name();
-        match BUILT_IN.iter().position(|(built_in, _)| *built_in == name) {
-            Some(place) => (place as u8, "").serialize(serializer),
-            None => (BUILT_IN.len() as u8, name).serialize(serializer),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for StoredType {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (place, added): (u8, &str) = Deserialize::deserialize(deserializer)?;
-        let name = BUILT_IN
-            .get(usize::from(place))
-            .map_or(added, |(name, _)| *name);
-        IdentifierType::of(name)
-            .map(Self)
-            .map_err(serde::de::Error::custom)
-    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -407,7 +381,7 @@ impl Timeline {
             let nodes = set
                 .identifiers
                 .iter()
-                .map(|(r#type, value)| graph.intern(&Identifier::new(r#type.0, value)));
+                .map(|(r#type, value)| graph.intern(&Identifier::new(*r#type, value)));
             self.nodes.push(nodes.collect());
         }
         if self.node.is_none() {
@@ -455,13 +429,13 @@ impl Timeline {
                     .identifiers
                     .iter()
                     .zip(identifiers)
-                    .all(|((r#type, value), other)| r#type.0 == other.0 && *value == *other.1)
+                    .all(|((r#type, value), other)| *r#type == other.0 && *value == *other.1)
         };
         let known = self.header.sets.iter().rposition(is_it);
         Index::new(known.unwrap_or_else(|| {
             let identifiers = identifiers
                 .iter()
-                .map(|(r#type, value)| (StoredType(*r#type), (*value).to_owned()))
+                .map(|(r#type, value)| (*r#type, (*value).to_owned()))
                 .collect();
             self.header.sets.push(IdentifierSet {
                 identifiers,
@@ -601,6 +575,16 @@ fn page_key(timeline: &[u8], number: u32) -> Vec<u8> {
 /// Whether a timeline of that key is in the store.
 pub(super) fn exists(partition: i32, timeline: &[u8], store: &dyn Store) -> Result<bool, Broken> {
     Ok(store.get(partition, &header_key(timeline))?.is_some())
+}
+
+/// Whether the store has a timeline of the workspace.
+pub(super) fn has_timelines(
+    partition: i32,
+    workspace: &str,
+    store: &dyn Store,
+) -> Result<bool, Broken> {
+    let prefix = header_key(&tributary_contracts::keys::joined(&[workspace, ""]));
+    Ok(store.next_key(partition, &prefix, &prefix)?.is_some())
 }
 
 /// Appends a record of the store to `buffer`.

@@ -3,7 +3,7 @@
 use tributary_contracts::framing::{self, Message as _};
 use tributary_contracts::wire::{self, Operation as Entry, OperationKind, StitchingConsent};
 use tributary_core::identifier::{Identifier, IdentifierType};
-use tributary_core::identity::{Blocked, Graph, Operation, Rules};
+use tributary_core::identity::{Blocked, Graph, NodeId, Operation, Rules};
 use tributary_core::time::Timestamp;
 use uuid::Uuid;
 
@@ -28,12 +28,14 @@ pub(super) enum Said {
 }
 
 impl Word {
-    pub(super) fn tell(self, graph: &mut Graph) {
+    /// Tells the graph; returns the identifiers that it changes something of.
+    pub(super) fn tell(self, graph: &mut Graph) -> Vec<NodeId> {
         match self {
             Self::Operation(id, operation) => graph.operate(id, operation),
             Self::Consent(identifier, at, granted) => {
                 let node = graph.intern(&identifier);
                 graph.consent(node, at, granted);
+                vec![node]
             }
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use tributary_core::identity::{Changes, Graph, Rules};
 
+use super::snapshot::{self, Opening, Reopening};
 use crate::runtime::stage::Broken;
 
 /// The workspaces that were seen.
@@ -145,6 +146,17 @@ impl Workspaces {
         Ok(unpublished)
     }
 
+    /// The configured workspaces that the log has no rules of yet.
+    pub(super) fn unruled(&self) -> Vec<String> {
+        let has_rules =
+            |name: &String| (self.all.get(name)).is_some_and(|known| !known.versions.is_empty());
+        let configured = self.configured.keys();
+        configured
+            .filter(|name| !has_rules(name))
+            .cloned()
+            .collect()
+    }
+
     /// Whether a workspace came under other rules since the last call.
     pub(super) fn take_rules_changed(&mut self) -> bool {
         std::mem::take(&mut self.rules_changed)
@@ -169,6 +181,53 @@ impl Workspaces {
             .iter_mut()
             .map(|(name, workspace)| (name.clone(), workspace.graph.settle()))
             .collect()
+    }
+
+    /// Begins a snapshot of all graphs; returns its head. None while something is to be settled, or a workspace is not
+    /// under rules of the log.
+    pub(super) fn begin_snapshot(&mut self) -> Option<Vec<Opening>> {
+        let mut openings = Vec::new();
+        for (name, workspace) in &mut self.all {
+            let is_ruled = workspace.versions.last() == Some(workspace.graph.rules());
+            let head = workspace.graph.begin_snapshot().filter(|_| is_ruled);
+            let opening = head.and_then(|head| Opening::new(name, &workspace.versions, head));
+            let Some(opening) = opening else {
+                self.end_snapshot();
+                return None;
+            };
+            openings.push(opening);
+        }
+        Some(openings)
+    }
+
+    /// Appends a part of it; true once nothing is left to come.
+    pub(super) fn snapshot_part(&mut self, size: usize, part: &mut Vec<u8>) -> bool {
+        let graphs = self.all.values_mut().map(|workspace| &mut workspace.graph);
+        snapshot::part(graphs, size, part)
+    }
+
+    /// There will be no further part.
+    pub(super) fn end_snapshot(&mut self) {
+        for workspace in self.all.values_mut() {
+            workspace.graph.end_snapshot();
+        }
+    }
+
+    /// Takes in the workspaces of a snapshot, instead of all that the log says up to there.
+    ///
+    /// # Errors
+    /// When parts are missing.
+    pub(super) fn restore(&mut self, reopened: Vec<Reopening>) -> Result<(), Broken> {
+        for reopening in reopened {
+            let (name, versions, graph) = reopening.finish()?;
+            let workspace = Workspace {
+                graph,
+                versions,
+                published: None,
+            };
+            self.all.insert(name, workspace);
+        }
+        Ok(())
     }
 
     /// Identifiers and links, over all workspaces.

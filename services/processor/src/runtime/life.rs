@@ -15,6 +15,7 @@ use tributary_platform::state::{Checkpoint, Store};
 use super::assignment::{Committed, Member};
 use super::changelog::{self, Place};
 use super::side_input::SideInput;
+use super::snapshot::Snapshots;
 use super::stage::{Input, Poison, Stage};
 use super::transaction::{DeadLetter, Topics, Transaction, View};
 use super::worker::{Failure, Worker};
@@ -48,6 +49,7 @@ pub(super) struct Life<'a> {
     fence: ConsumerGroupMetadata,
     store: Store,
     side_input: Option<SideInput>,
+    snapshots: Snapshots,
     topics: Topics,
     partitions: Vec<i32>,
     /// For each partition, the offset after the last record taken.
@@ -102,12 +104,17 @@ impl<'a> Life<'a> {
         stage.assigned(&partitions, &View(&store))?;
 
         let mut batch = Batch::default();
-        let mut side_input = None;
+        let (mut side_input, mut snapshots) = (None, Snapshots::new(worker));
         if let Some(name) = stage.side_input() {
             worker.readiness.not_ready("reading links");
             let decided = decided_links(&committed);
+            let restored = snapshots.restore(&mut *stage, &places, decided, &keep_alive)?;
+            if restored.is_none() {
+                stage = (worker.factory)();
+                stage.assigned(&partitions, &View(&store))?;
+            }
             let mut input = SideInput::open(worker, name)?;
-            input.read_whole(worker, &keep_alive, |message| {
+            input.read_from(restored.unwrap_or(0), worker, &keep_alive, |message| {
                 learn(
                     worker,
                     &mut *stage,
@@ -132,6 +139,7 @@ impl<'a> Life<'a> {
             fence,
             store,
             side_input,
+            snapshots,
             topics: Topics::new(&options.kafka),
             positions: committed
                 .iter()
@@ -156,12 +164,17 @@ impl<'a> Life<'a> {
                 self.commit()?;
             }
             self.checkpoint_if_due()?;
+            self.snapshot_if_due();
             self.measure()?;
         }
         self.commit()?;
         self.store.wait()?;
         self.checkpoint()?;
         self.store.wait()?;
+        if let Some(offset) = self.committed_links() {
+            let stage = &mut *self.stage;
+            self.snapshots.write_whole(stage, &self.places, offset);
+        }
         Ok(())
     }
 
@@ -369,6 +382,23 @@ impl<'a> Life<'a> {
         self.store.checkpoint(&checkpoints)?;
         self.checkpointed_at = Instant::now();
         Ok(())
+    }
+
+    /// Where the side input was committed up to, if nothing was taken or learned since.
+    fn committed_links(&self) -> Option<i64> {
+        let position = self.side_input.as_ref()?.position();
+        let committed = self.committed.as_ref()?.links?;
+        (self.batch.records == 0 && committed == position).then_some(position)
+    }
+
+    fn snapshot_if_due(&mut self) {
+        let stage = &mut *self.stage;
+        if !self.snapshots.go_on(stage)
+            && let Some(offset) = self.committed_links()
+        {
+            let stage = &mut *self.stage;
+            self.snapshots.begin_if_due(stage, &self.places, offset);
+        }
     }
 
     fn measure(&mut self) -> Result<(), Failure> {

@@ -1,4 +1,4 @@
-//! The links log: read whole at the start, then as it grows.
+//! The links log: read at the start, whole or behind a snapshot, then as it grows.
 
 use std::time::{Duration, Instant};
 
@@ -54,9 +54,10 @@ impl SideInput {
         })
     }
 
-    /// Reads it to the end that it has now.
-    pub(super) fn read_whole(
+    /// Reads it from an offset, 0 for its beginning, to the end that it has now.
+    pub(super) fn read_from(
         &mut self,
+        offset: i64,
         worker: &Worker,
         keep_alive: &dyn Fn() -> Result<(), Failure>,
         mut learn: impl FnMut(&BorrowedMessage<'_>),
@@ -72,7 +73,12 @@ impl SideInput {
         let end = decided?.into_values().next().unwrap_or(0);
 
         let mut list = TopicPartitionList::with_capacity(1);
-        list.add_partition_offset(&self.topic, PARTITION, Offset::Beginning)?;
+        let from = match offset {
+            0 => Offset::Beginning,
+            offset => Offset::Offset(offset),
+        };
+        list.add_partition_offset(&self.topic, PARTITION, from)?;
+        self.position = offset;
         self.consumer.assign(&list)?;
         let mut heard = Instant::now();
         let mut records = 0_u64;

@@ -122,6 +122,31 @@ pub trait Stage: Send {
         Ok(())
     }
 
+    /// Begins a snapshot of all that was learned of the side input; called right after a commit, when nothing was taken
+    /// or learned since. False where none can be taken now.
+    fn begin_snapshot(&mut self) -> bool {
+        false
+    }
+
+    /// Appends the next part of the snapshot to `part`, of about `size` bytes; true where it was the last. The stage goes
+    /// on between two parts, but what they hold is as it was at the beginning.
+    fn snapshot_part(&mut self, _size: usize, _part: &mut Vec<u8>) -> bool {
+        true
+    }
+
+    /// There will be no further part: the snapshot is given up.
+    fn end_snapshot(&mut self) {}
+
+    /// Takes in the next part of a snapshot, or that there is none behind the last. Called after
+    /// [`assigned`](Self::assigned), instead of [`learn`](Self::learn) for the records that it was made of; it may know
+    /// records behind those, too, which were committed before it was taken.
+    ///
+    /// # Errors
+    /// When it is none: then the stage is of no use any more.
+    fn restore(&mut self, _part: Option<&[u8]>) -> Result<(), Broken> {
+        Err(Broken("this stage takes no snapshots".to_owned()))
+    }
+
     /// Called once the state is there and the side input is read to the end that it had, before any input is taken.
     ///
     /// # Errors

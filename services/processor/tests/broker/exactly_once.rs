@@ -105,6 +105,7 @@ impl Process {
             commit_interval: Duration::from_millis(20),
             max_batch: 100,
             checkpoint_interval: Duration::from_millis(50),
+            snapshot_interval: Duration::from_millis(50),
             cache_bytes: 1 << 20,
             session_timeout: Duration::from_secs(6),
             transaction_timeout: Duration::from_secs(10),

@@ -40,6 +40,17 @@ struct Processor {
     /// Of the links log.
     learned: usize,
     has_committed: bool,
+    /// The last snapshot that is whole, and one on its way.
+    snapshot: Option<Snapshot>,
+    taking: Option<Snapshot>,
+}
+
+/// What a processor knew of the links log, on its disk: it outlives a crash.
+#[derive(Clone)]
+struct Snapshot {
+    /// Offset of the links log: what comes before is in it.
+    learned: usize,
+    parts: Vec<Vec<u8>>,
 }
 
 /// What happens to a fleet.
@@ -51,6 +62,8 @@ pub(crate) enum Event {
     CommitBehind(usize),
     /// It is killed, and starts anew from what was committed.
     Crash(usize),
+    /// It begins a snapshot, or takes the next part of it.
+    Snapshot(usize),
     /// Each partition goes to one of the processors.
     Rebalance([usize; PARTITIONS]),
 }
@@ -92,7 +105,7 @@ impl Fleet {
             } else {
                 Vec::new()
             };
-            let begun = fleet.begun(partitions);
+            let begun = fleet.begun(partitions, None);
             fleet.processors.push(begun);
         }
         fleet.commit(0, 0);
@@ -142,23 +155,27 @@ impl Fleet {
                 self.commit(which % count, learned + (all - learned) / 2);
             }
             Event::Crash(which) => {
-                let partitions = self.processors[which % count].partitions.clone();
-                self.processors[which % count] = self.begun(partitions);
+                let crashed = &self.processors[which % count];
+                let (partitions, snapshot) = (crashed.partitions.clone(), crashed.snapshot.clone());
+                self.processors[which % count] = self.begun(partitions, snapshot);
             }
+            Event::Snapshot(which) => self.snapshot(which % count),
             Event::Rebalance(owners) => {
                 for number in 0..count {
                     let owned = |partition: &i32| owners[*partition as usize] % count == number;
                     let partitions: Vec<i32> = (0..PARTITIONS as i32).filter(owned).collect();
                     if self.processors[number].partitions != partitions {
-                        self.processors[number] = self.begun(partitions);
+                        let snapshot = self.processors[number].snapshot.clone();
+                        self.processors[number] = self.begun(partitions, snapshot);
                     }
                 }
             }
         }
     }
 
-    /// A new life, from what was committed: it reads the whole log, and then what no commit has taken.
-    fn begun(&self, partitions: Vec<i32>) -> Processor {
+    /// A new life, from what was committed: it reads the log, whole or behind a snapshot, and then what no commit has
+    /// taken.
+    fn begun(&self, partitions: Vec<i32>, snapshot: Option<Snapshot>) -> Processor {
         let mut stage = stage(&self.ruled, self.slice);
         stage
             .assigned(&partitions, &self.outputs)
@@ -167,7 +184,16 @@ impl Fleet {
             .iter()
             .filter_map(|partition| self.committed.get(partition));
         let decided = committed.min().copied().unwrap_or(0);
-        for offset in 0..self.links.len() {
+        let snapshot = snapshot.filter(|snapshot| snapshot.learned <= decided);
+        let mut from = 0;
+        if let Some(snapshot) = &snapshot {
+            for part in snapshot.parts.iter().map(|part| Some(&**part)) {
+                stage.restore(part).expect("a part");
+            }
+            stage.restore(None).expect("all parts");
+            from = snapshot.learned;
+        }
+        for offset in from..self.links.len() {
             learn(&mut stage, &self.links, offset, offset < decided);
         }
         stage.begin().expect("the newest rules");
@@ -181,6 +207,31 @@ impl Fleet {
             partitions,
             learned: self.links.len(),
             has_committed: false,
+            snapshot,
+            taking: None,
+        }
+    }
+
+    /// Begins a snapshot after a commit, or takes its next part.
+    fn snapshot(&mut self, which: usize) {
+        if self.processors[which].taking.is_none() {
+            self.commit(which, self.processors[which].learned);
+            let processor = &mut self.processors[which];
+            if processor.has_committed && processor.stage.begin_snapshot() {
+                processor.taking = Some(Snapshot {
+                    learned: processor.learned,
+                    parts: Vec::new(),
+                });
+            }
+        }
+        let processor = &mut self.processors[which];
+        if let Some(taking) = &mut processor.taking {
+            let mut part = Vec::new();
+            let is_done = processor.stage.snapshot_part(1, &mut part);
+            taking.parts.push(part);
+            if is_done {
+                processor.snapshot = processor.taking.take();
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! L1 and L2 on the observe stage: in whatever order, batches and duplicates touchpoints arrive, whenever operations are
 //! entered and undone and rules published, in slices of whatever size, by however many processors, whenever these crash,
-//! give partitions to each other or lag behind the links log: what was sent in the end says the same as by one that never
+//! with or without a snapshot, give partitions to each other or lag behind the links log: what was sent in the end says the same as by one that never
 //! stopped.
 
 mod fleet;
@@ -19,6 +19,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => which.clone().prop_map(Event::Commit),
         1 => which.clone().prop_map(Event::CommitBehind),
         1 => which.clone().prop_map(Event::Crash),
+        2 => which.clone().prop_map(Event::Snapshot),
         1 => [which.clone(), which.clone(), which.clone(), which].prop_map(Event::Rebalance),
     ]
 }
