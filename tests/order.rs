@@ -92,6 +92,9 @@ const OPERATIONS: [&[&str]; 8] = [
     &["undo", "5"],
 ];
 
+/// What a processor logs that started with a snapshot of the graph.
+const SNAPSHOT_READ: &str = "a snapshot was read";
+
 fn operate(system: &System) {
     let mut numbers: Vec<String> = Vec::new();
     for operation in OPERATIONS {
@@ -226,7 +229,8 @@ fn assert_changed(before: &State, after: &State, views: &[&str]) {
 fn any_order_with_duplicates_gives_the_same_rows() {
     let end = jiff::Timestamp::now().as_second() / 3_600 * 3_600;
     let mut events = world(end);
-    let settings = || Settings::new(env!("CARGO_BIN_EXE_tributary"), 1, "");
+    let configured = |lines| Settings::new(env!("CARGO_BIN_EXE_tributary"), 1, lines);
+    let settings = || configured("");
 
     let mut system = System::start(settings());
     for part in events.chunks(500) {
@@ -274,7 +278,7 @@ fn any_order_with_duplicates_gives_the_same_rows() {
     // Killed with a backlog of events, and again with one of what the entries change.
     dice.shuffle(&mut events);
     let (early, late) = events.split_at(events.len() / 2);
-    let mut system = System::start(settings());
+    let mut system = System::start(configured("[processor]\nsnapshot_interval = \"50ms\""));
     early
         .chunks(50)
         .for_each(|batch| only(&system).send("web", batch));
@@ -287,6 +291,8 @@ fn any_order_with_duplicates_gives_the_same_rows() {
         .for_each(|batch| only(&system).send("web", batch));
     let third = only(&system).state(end);
     assert_equal(&first, &third, "a third order, killed twice");
+    let printed = system.printed();
+    assert!(printed.contains(SNAPSHOT_READ), "{printed}");
     system.stop();
 }
 
@@ -321,6 +327,8 @@ fn other_rules_give_what_they_would_have_given_from_the_start() {
     system.configure(&new.config);
     system.restart();
     let after = only(&system).state(end);
+    let printed = system.printed();
+    assert!(printed.contains(SNAPSHOT_READ), "of the stop: {printed}");
     assert_reported(&report, "after", &system);
     for what in ["merged", "split", "unchanged", "lost_identifiers"] {
         assert_ne!(report[what], 0, "{what}: the world is too simple");

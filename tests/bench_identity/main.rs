@@ -5,6 +5,7 @@
 //! size runs in a process of its own, so that memory is its own, too.
 
 mod shapes;
+mod snapshot;
 mod world;
 
 use anyhow::{Context as _, bail};
@@ -110,8 +111,8 @@ fn grown(identifiers: usize) -> Vec<Value> {
     // The batch's own texts are of the world, not of the graph.
     drop(batch);
     let bytes = resident().saturating_sub(before) as f64;
-    let count = graph.links() as f64;
-    let name = format!("{} identifiers", graph.identifiers());
+    let (count, known) = (graph.links() as f64, graph.identifiers() as f64);
+    let name = format!("{known} identifiers");
 
     let mut again = Duration::ZERO;
     let mut batch: Vec<_> = world.links().take(BATCH).collect();
@@ -133,6 +134,9 @@ fn grown(identifiers: usize) -> Vec<Value> {
         "the graph is not who is who"
     );
     drop(profiles);
+
+    let snapshot = snapshot::measured(&mut graph);
+    drop(graph);
 
     let begin = Instant::now();
     let mut replayed = Graph::new("bench", Rules::default());
@@ -164,16 +168,13 @@ fn grown(identifiers: usize) -> Vec<Value> {
         ),
         row(
             format!("{name}: memory"),
-            bytes / graph.identifiers() as f64,
+            bytes / known,
             "B/identifier",
-            &format!(
-                "{:.2} links each, all included; goal 100",
-                count / graph.identifiers() as f64
-            ),
+            &format!("{:.2} links each, all included; goal 100", count / known),
         ),
         row(
             format!("{name}: links log"),
-            logged as f64 / graph.identifiers() as f64,
+            logged as f64 / known,
             "B/identifier",
             "keys and values of a record a link, before compression",
         ),
@@ -181,7 +182,23 @@ fn grown(identifiers: usize) -> Vec<Value> {
             format!("{name}: all links again, settled once"),
             replay.as_secs_f64(),
             "s",
-            "what a start costs beside reading the log",
+            "what a start without a snapshot costs beside reading the log",
+        ),
+        row(
+            format!("{name}: snapshot written"),
+            snapshot.written.as_secs_f64(),
+            "s",
+            &format!(
+                "{:.0} MB, in parts beside the work; the longest took {:.1} ms",
+                snapshot.bytes as f64 / 1e6,
+                snapshot.longest.as_secs_f64() * 1e3
+            ),
+        ),
+        row(
+            format!("{name}: snapshot read back"),
+            snapshot.read.as_secs_f64(),
+            "s",
+            "what a start costs beside what the log has since",
         ),
     ]
 }

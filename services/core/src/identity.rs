@@ -12,11 +12,13 @@
 
 mod consents;
 mod graph;
+mod groups;
 mod operations;
 mod profiles;
 mod resolver;
 mod rows;
 mod rules;
+mod sliced;
 mod snapshot;
 mod store;
 mod types;

@@ -3,11 +3,14 @@
 
 mod world;
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use proptest::sample::Index;
 use tributary_core::identifier::{Identifier, IdentifierType, Kind};
 use tributary_core::identity::{
-    Blocked, Normalisation, Operation, Pattern, Restoring, Rules, SharedDevices, TypeRule, Types,
+    Blocked, Changes, Graph, Normalisation, Operation, Pattern, Restoring, Rules, SharedDevices,
+    TypeRule, Types,
 };
 use uuid::Uuid;
 use world::{Seen, World};
@@ -403,6 +406,67 @@ proptest! {
             prop_assert!(index > begin || changes.identifiers.is_empty(), "{index} was known");
         }
         prop_assert_eq!(outcome(&mut restored), outcome(&mut world));
+    }
+
+    #[test]
+    fn components_that_are_resolved_in_slices_come_out_the_same_and_every_change_is_told(
+        (before, after) in (rules(), rules()),
+        events in events(),
+        entries in entries(),
+        ruled in any::<Index>(),
+        (links, slices) in (0..60_usize, prop::collection::vec(0..12_usize, 40)),
+    ) {
+        let all = identifiers_in(&events);
+        let (mut entries, mut ids) = (entries.iter(), Vec::new());
+        let (mut world, mut always) = (World::new(before), World::new(after.clone()));
+        let (mut profiles, mut refusals) = (BTreeMap::new(), BTreeMap::new());
+        let mut learn = |graph: &Graph, changes: Changes| {
+            for node in changes.identifiers {
+                profiles.insert(node, graph.profile(node));
+            }
+            for link in changes.refusals {
+                refusals.insert(link, graph.refusal(link));
+            }
+        };
+        let ruled = ruled.index(events.len());
+        for ((index, event), steps) in events.iter().enumerate().zip(slices) {
+            let operation = entries.next().map(|entry| match entry {
+                Entry::Undo(_) if ids.is_empty() => Operation::Undo(Uuid::nil()),
+                Entry::Undo(which) => Operation::Undo(*which.get(&ids)),
+                Entry::Pair(..) => operation(entry, &all).expect("a pair is an operation"),
+            });
+            for world in [&mut world, &mut always] {
+                world.take(event);
+                let id = operation.clone().map(|operation| world.operate(operation));
+                if ids.last() != id.as_ref() {
+                    ids.extend(id);
+                }
+            }
+            if index == ruled {
+                world.graph.obey(after.clone());
+            }
+            let changes = world.graph.settle_within(links);
+            learn(&world.graph, changes);
+            let changes = world.graph.work(steps);
+            learn(&world.graph, changes);
+        }
+        let mut rounds = 0;
+        while !world.graph.is_settled() {
+            rounds += 1;
+            prop_assert!(rounds < 10_000, "it comes to no end");
+            let changes = world.graph.work(1);
+            learn(&world.graph, changes);
+            let changes = world.graph.settle_within(links);
+            learn(&world.graph, changes);
+        }
+        let graph = &world.graph;
+        for node in graph.all_nodes() {
+            prop_assert_eq!(profiles.get(&node), Some(&graph.profile(node)), "{:?}", graph.identifier(node));
+        }
+        for link in graph.all_links() {
+            prop_assert_eq!(refusals.get(&link).copied().flatten(), graph.refusal(link), "{:?}", graph.ends(link));
+        }
+        prop_assert_eq!(outcome(&mut world), outcome(&mut always));
     }
 
     #[test]

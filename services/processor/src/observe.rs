@@ -65,11 +65,16 @@ pub struct Settings {
     pub cached_events: usize,
     /// How much of a change of the graph is worked on in one flush, in events and links; the rest waits for the next.
     pub slice: usize,
+    /// How many links of the graph are looked at in one flush for a component that takes more than that.
+    pub links: usize,
 }
 
 impl Settings {
     /// A slice that takes about a tenth of a second.
     pub const SLICE: usize = 20_000;
+
+    /// Likewise.
+    pub const LINKS: usize = 400_000;
 }
 
 /// What the stage counted; the runtime's metrics read it.
@@ -101,6 +106,7 @@ pub struct Observe {
     goals: Goals,
     cached_events: usize,
     slice: usize,
+    links: usize,
     workspaces: Workspaces,
     partitions: BTreeSet<i32>,
     timelines: FxHashMap<Vec<u8>, Timeline>,
@@ -147,6 +153,7 @@ impl Observe {
             goals: Goals::new(settings.goals),
             cached_events: settings.cached_events,
             slice: settings.slice,
+            links: settings.links,
             workspaces: Workspaces::new(settings.rules),
             partitions: BTreeSet::new(),
             timelines: FxHashMap::default(),
@@ -431,7 +438,7 @@ impl Stage for Observe {
     }
 
     fn due(&self, _now: Timestamp) -> bool {
-        self.learned || !self.started || !self.backlog.is_empty()
+        self.learned || !self.started || self.is_held()
     }
 
     fn flush(&mut self, now: Timestamp, outputs: &mut dyn Outputs) -> Result<bool, Broken> {
@@ -456,7 +463,7 @@ impl Stage for Observe {
         result?;
         self.evict();
         (self.report)(&self.counts);
-        Ok(!self.backlog.is_empty())
+        Ok(self.is_held())
     }
 }
 
@@ -539,8 +546,11 @@ impl Observe {
                 timeline.intern(self.workspaces.graph(&timeline.header.workspace));
             }
         }
-        let mut changes = self.workspaces.settle();
-        if !std::mem::replace(&mut self.started, true) {
+        let is_first = !std::mem::replace(&mut self.started, true);
+        // What is compared at a start is compared with all that follows from the log.
+        let links = if is_first { usize::MAX } else { self.links };
+        let mut changes = self.workspaces.settle_within(links);
+        if is_first {
             self.compare_unsure(&mut changes, &*sending.outputs)?;
             for (workspace, rules) in self.workspaces.unpublished()? {
                 rules::written(&rules, &workspace, now, |record| sending.rules(record))?;
@@ -601,9 +611,10 @@ impl Observe {
                 }
             }
         }
+        let is_held = self.is_held();
         for (partition, revision) in &mut self.revisions {
             *revision = sending.revision;
-            let record = (sending.revision, !self.backlog.is_empty());
+            let record = (sending.revision, is_held);
             sending.put(*partition, REVISION_KEY, Some(&record))?;
         }
         self.counts.identifiers = self.workspaces.size().0 as u64;
@@ -645,6 +656,11 @@ impl Observe {
             self.sweep();
         }
         Ok(())
+    }
+
+    /// Whether something that follows from what was taken in is still to be sent.
+    fn is_held(&self) -> bool {
+        !self.backlog.is_empty() || !self.workspaces.is_settled()
     }
 
     fn sweep(&mut self) {

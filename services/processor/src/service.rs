@@ -77,6 +77,7 @@ fn factories(config: &Config, metrics: &Metrics) -> [(&'static str, Factory); 4]
         goals: config.kpi.goals.clone(),
         cached_events: config.processor.cached_timelines * EVENTS_PER_TIMELINE,
         slice: observe::Settings::SLICE,
+        links: observe::Settings::LINKS,
     };
     let observed = ObserveMetrics::new(metrics);
     let profiles = profile::Options {

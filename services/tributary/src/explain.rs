@@ -11,6 +11,7 @@ mod answer;
 mod between;
 mod brought;
 mod chain;
+mod queries;
 mod standing;
 mod subject;
 mod text;

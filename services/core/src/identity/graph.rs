@@ -6,6 +6,7 @@ use super::consents::Consents;
 use super::operations::{Effect, Operations};
 use super::profiles::Profiles;
 use super::resolver::Resolver;
+use super::sliced::Sliced;
 use super::store::{Storage, flag};
 use super::{LinkId, NodeId, Observation, Operation, Refusal, Rules, SourceId, Types};
 use crate::identifier::{Identifier, IdentifierType};
@@ -40,6 +41,28 @@ pub struct Changes {
     pub moved: usize,
 }
 
+impl Changes {
+    /// Takes in what changed after these.
+    pub fn add(&mut self, mut later: Self) {
+        self.moved += later.moved;
+        if !(later.identifiers.is_empty() && later.lines.is_empty() && later.refusals.is_empty()) {
+            self.identifiers.append(&mut later.identifiers);
+            self.lines.append(&mut later.lines);
+            self.refusals.append(&mut later.refusals);
+            self.sort();
+        }
+    }
+
+    pub(super) fn sort(&mut self) {
+        self.identifiers.sort_unstable();
+        self.identifiers.dedup();
+        self.lines.sort_unstable();
+        self.lines.dedup();
+        self.refusals.sort_unstable();
+        self.refusals.dedup();
+    }
+}
+
 /// The identifiers of one workspace, the links between them, and what follows.
 #[derive(Debug)]
 pub struct Graph {
@@ -54,13 +77,14 @@ pub struct Graph {
     /// Whose profiles are to be resolved anew.
     touched: FxHashSet<NodeId>,
     /// Links that were seen for the first time, or on other days: most change little.
-    fresh: Vec<LinkId>,
+    pub(super) fresh: Vec<LinkId>,
     /// Their ends, as far as they were seen for the first time, or earlier than before.
-    earlier: Vec<NodeId>,
+    pub(super) earlier: Vec<NodeId>,
     /// Identifiers and lines of the next settlement's changes, as far as no resolution finds them.
     changed: Vec<NodeId>,
     lines: Vec<NodeId>,
     resolver: Resolver,
+    pub(super) sliced: Sliced,
 }
 
 impl Graph {
@@ -82,6 +106,7 @@ impl Graph {
             changed: Vec::new(),
             lines: Vec::new(),
             resolver: Resolver::default(),
+            sliced: Sliced::default(),
         }
     }
 
@@ -279,10 +304,22 @@ impl Graph {
             && self.earlier.is_empty()
             && self.changed.is_empty()
             && self.lines.is_empty()
+            && self.sliced.is_idle()
     }
 
     /// Decides again whatever the changes since the last call can have touched.
     pub fn settle(&mut self) -> Changes {
+        let mut changes = self.settle_within(usize::MAX);
+        while self.is_at_work() || !self.is_settled() {
+            changes.add(self.work(usize::MAX));
+            changes.add(self.settle_within(usize::MAX));
+        }
+        changes
+    }
+
+    /// As [`settle`](Self::settle), but leaves a component to [`work`](Self::work) for which so many links would have to
+    /// be looked at: until then what was decided before stands there.
+    pub fn settle_within(&mut self, links: usize) -> Changes {
         let mut changes = Changes::default();
         let mut touched: Vec<NodeId> = self.touched.drain().collect();
         let fresh = std::mem::take(&mut self.fresh);
@@ -291,15 +328,10 @@ impl Graph {
         self.decide_hubs(&mut touched, &fresh, &mut changes);
         changes.identifiers.append(&mut self.changed);
         changes.lines.append(&mut self.lines);
-        changes.lines.sort_unstable();
-        changes.lines.dedup();
         let mut resolver = std::mem::take(&mut self.resolver);
-        resolver.resolve(self, &touched, &fresh, &earlier, &mut changes);
+        resolver.resolve(self, &touched, &fresh, &earlier, links, &mut changes);
         self.resolver = resolver;
-        changes.identifiers.sort_unstable();
-        changes.identifiers.dedup();
-        changes.refusals.sort_unstable();
-        changes.refusals.dedup();
+        changes.sort();
         changes
     }
 

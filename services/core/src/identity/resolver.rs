@@ -24,6 +24,7 @@
 use std::cmp::Reverse;
 
 use super::graph::{Changes, Graph};
+use super::groups::Groups;
 use super::profiles::{Counts, Profile};
 use super::store::{NONE, flag};
 use super::{LinkId, NodeId, Refusal, Types};
@@ -45,21 +46,12 @@ pub(super) struct Resolver {
     ordered: Vec<(Order, LinkId)>,
     /// Of each of these links, in their order.
     decisions: Vec<Option<Refusal>>,
-    group_of: Vec<u32>,
-    groups: Vec<Group>,
-    /// The next member's place in a group; the last one's is the first.
-    ring: Vec<u32>,
-}
-
-/// A profile in the making.
-#[derive(Debug)]
-struct Group {
-    size: u32,
-    /// Of each type, by its place among the rules.
-    counts: [u32; Types::MOST],
-    has_person: bool,
-    /// Holds a member of a profile that is taken apart.
-    is_inside: bool,
+    groups: Groups,
+    /// Links that were looked at for one resolution, and the most that may be.
+    looked_at: usize,
+    most: usize,
+    /// Resolutions that were left to be done in slices.
+    left: usize,
 }
 
 /// Rounds after which a resolution takes more profiles apart than were joined with what it has.
@@ -68,9 +60,14 @@ const PATIENCE: u32 = 2;
 /// Links for which memory is kept between calls; a resolution of more gives it back.
 const KEPT: usize = 1 << 20;
 
-/// The canonical order: pinned first, persons before devices, the later last day, the earlier first time, then the places
-/// of the ends.
-type Order = (bool, u8, Reverse<i32>, Timestamp, [u32; 2]);
+/// The canonical order without the ends: pinned first, persons before devices, the later last day, the earlier first time.
+pub(super) type Rank = (bool, u8, Reverse<i32>, Timestamp);
+
+/// With the places of the ends.
+type Order = (Rank, [u32; 2]);
+
+/// After so many that were left to be done in slices no other is begun at once: it would be in vain, too.
+const LEFT: usize = 4;
 
 impl Resolver {
     pub(super) fn resolve(
@@ -79,11 +76,15 @@ impl Resolver {
         touched: &[NodeId],
         fresh: &[LinkId],
         earlier: &[NodeId],
+        most: usize,
         changes: &mut Changes,
     ) {
+        (self.most, self.left) = (most, 0);
         for node in touched {
             refuse_hub_links(graph, *node, changes);
-            if !graph.store.node(*node).is(flag::VISITED) {
+            if graph.sliced.has(*node) {
+                graph.sliced.touch();
+            } else if !graph.store.node(*node).is(flag::VISITED) {
                 self.resolve_profiles(graph, &[*node], changes);
             }
         }
@@ -94,6 +95,8 @@ impl Resolver {
                 record(graph, *link, None, changes);
             } else if !graph.joins(*link) {
                 record(graph, *link, Some(Refusal::Hub), changes);
+            } else if graph.sliced.has(higher) || graph.sliced.has(lower) {
+                graph.sliced.take_link(*link);
             } else if !is_decided(higher)
                 && !is_decided(lower)
                 && !join_at_once(graph, *link, changes)
@@ -112,13 +115,25 @@ impl Resolver {
 
     /// Decides again all links of the profiles of these identifiers, and whatever follows.
     fn resolve_profiles(&mut self, graph: &mut Graph, of: &[NodeId], changes: &mut Changes) {
+        if self.left >= LEFT {
+            return graph.sliced.add(of);
+        }
+        self.looked_at = 0;
         self.inside.clear();
         for node in of {
             self.take_apart(graph, *node);
         }
         let mut rounds = 0;
         loop {
-            self.find_links(graph);
+            if !self.find_links(graph) {
+                for node in self.inside.iter().chain(&self.around) {
+                    let known = graph.store.node_mut(*node);
+                    known.set(flag::INSIDE, false);
+                    known.set(flag::AROUND, false);
+                }
+                self.left += 1;
+                return graph.sliced.add(of);
+            }
             self.give_places(graph);
             self.order_links(graph);
             self.begin_groups(graph);
@@ -161,6 +176,7 @@ impl Resolver {
     fn go_further(&mut self, graph: &mut Graph, enough: usize) {
         let mut next = 0;
         while self.inside.len() < enough
+            && self.looked_at <= self.most
             && let Some(node) = self.inside.get(next).copied()
         {
             next += 1;
@@ -170,24 +186,30 @@ impl Resolver {
                 .filter(|link| graph.joins(*link))
                 .map(|link| graph.other_end(link, node))
                 .collect();
+            self.looked_at += ends.len();
             for end in ends {
                 self.take_apart(graph, end);
             }
         }
     }
 
-    /// The links of those that are taken apart, and those within the profiles around them.
-    fn find_links(&mut self, graph: &mut Graph) {
+    /// The links of those that are taken apart, and those within the profiles around them; false where these are too many,
+    /// or one is of a component that is resolved in slices.
+    fn find_links(&mut self, graph: &mut Graph) -> bool {
         self.links.clear();
         self.around.clear();
         for node in &self.inside {
             let mut next = graph.store.first_link(*node);
             while let Some(link) = next {
                 next = graph.store.next_link(link, *node);
+                self.looked_at += 1;
                 if !graph.joins(link) {
                     continue;
                 }
                 let other = graph.other_end(link, *node);
+                if self.looked_at > self.most || graph.sliced.has(other) {
+                    return false;
+                }
                 let known = graph.store.node(other);
                 if known.is(flag::INSIDE) {
                     // Such a link is met from both ends; one of them takes it.
@@ -212,12 +234,21 @@ impl Resolver {
             if profile == NONE {
                 continue;
             }
-            let within = graph.store.links_of(*node).filter(|link| {
-                let (higher, lower) = graph.ends(*link);
-                higher == *node && graph.store.node(lower).profile == profile && graph.joins(*link)
-            });
-            self.links.extend(within);
+            for link in graph.store.links_of(*node) {
+                self.looked_at += 1;
+                let (higher, lower) = graph.ends(link);
+                if higher == *node
+                    && graph.store.node(lower).profile == profile
+                    && graph.joins(link)
+                {
+                    self.links.push(link);
+                }
+            }
+            if self.looked_at > self.most {
+                return false;
+            }
         }
+        true
     }
 
     fn give_places(&mut self, graph: &mut Graph) {
@@ -246,28 +277,16 @@ impl Resolver {
             let mut places = [higher, lower].map(|node| graph.store.node(node).next);
             // The ends are in an order that knows no rules.
             places.sort_unstable();
-            (order(graph, *link, places), *link)
+            ((rank(graph, *link), places), *link)
         }));
         self.ordered.sort_unstable();
     }
 
     fn begin_groups(&mut self, graph: &Graph) {
-        self.group_of.clear();
         self.groups.clear();
-        self.ring.clear();
-        for (place, node) in (0..).zip(&self.members) {
-            let mut counts = [0; Types::MOST];
-            if let Some(place) = graph.place(*node) {
-                counts[place] = 1;
-            }
-            self.group_of.push(place);
-            self.ring.push(place);
-            self.groups.push(Group {
-                size: 1,
-                counts,
-                has_person: graph.is_person(*node),
-                is_inside: graph.store.node(*node).is(flag::INSIDE),
-            });
+        for node in &self.members {
+            let is_inside = graph.store.node(*node).is(flag::INSIDE);
+            self.groups.add(graph, *node, is_inside);
         }
     }
 
@@ -277,22 +296,28 @@ impl Resolver {
         let ordered = std::mem::take(&mut self.ordered);
         self.decisions.clear();
         for (order, link) in &ordered {
-            let [one, other] = order.4.map(|place| self.group_of[place as usize]);
+            let [one, other] = order.1.map(|place| self.groups.of(place));
             let refusal = if one == other {
                 None
             } else {
-                self.refusal(graph, *link, one, other)
+                // Of an identifier that is no member, this is no place.
+                let place_of = |node: NodeId| {
+                    let place = graph.store.node(node).next;
+                    (self.members.get(place as usize) == Some(&node)).then_some(place)
+                };
+                let pair = [one, other];
+                (self.groups).refusal(graph, *link, pair, &self.members, place_of)
             };
             self.decisions.push(refusal);
             if one == other || refusal.is_some() {
                 continue;
             }
-            let sides = [one, other].map(|group| self.groups[group as usize].is_inside);
+            let sides = [one, other].map(|group| self.groups.get(group).is_inside);
             if sides[0] != sides[1] {
                 let around = if sides[0] { other } else { one };
                 joined.push(self.members[around as usize]);
             }
-            self.join(one, other);
+            self.groups.join(one, other);
         }
         self.ordered = ordered;
         joined
@@ -304,7 +329,7 @@ impl Resolver {
             graph.store.node_mut(*node).set(flag::TROUBLED, false);
         }
         for ((order, link), refusal) in self.ordered.iter().zip(&self.decisions) {
-            let ends = order.4.map(|place| self.members[place as usize]);
+            let ends = order.1.map(|place| self.members[place as usize]);
             let is_inside = ends.map(|end| graph.store.node(end).is(flag::INSIDE));
             if !(is_inside[0] || is_inside[1]) {
                 continue;
@@ -324,120 +349,70 @@ impl Resolver {
         }
     }
 
-    fn refusal(&self, graph: &Graph, link: LinkId, one: u32, other: u32) -> Option<Refusal> {
-        let (first, second) = (&self.groups[one as usize], &self.groups[other as usize]);
-        let types = graph.rules().types.by_priority();
-        let counts = first.counts.iter().zip(second.counts);
-        let broken =
-            (types.iter().zip(counts)).find(|(rule, (count, more))| *count + more > rule.limit);
-        if let Some((rule, _)) = broken {
-            return Some(Refusal::Limit(rule.r#type));
-        }
-        if self.holds_separated_pair(graph, one, other) {
-            return Some(Refusal::Separated);
-        }
-        (first.has_person && second.has_person && bridges(graph, link))
-            .then_some(Refusal::DeviceBridge)
-    }
-
-    fn holds_separated_pair(&self, graph: &Graph, one: u32, other: u32) -> bool {
-        if graph.separated.is_empty() {
-            return false;
-        }
-        let is_in = |node: &NodeId, group: u32| {
-            // Of an identifier that is no member, this is no place.
-            let place = graph.store.node(*node).next as usize;
-            self.members.get(place) == Some(node) && self.group_of[place] == group
-        };
-        self.places(one).any(|place| {
-            graph
-                .separated
-                .get(&self.members[place as usize])
-                .is_some_and(|partners| partners.iter().any(|partner| is_in(partner, other)))
-        })
-    }
-
-    /// Places of a group's members. A group is named after the place of one of them.
-    fn places(&self, group: u32) -> impl Iterator<Item = u32> {
-        let mut next = Some(group);
-        std::iter::from_fn(move || {
-            let place = next?;
-            let after = self.ring[place as usize];
-            next = (after != group).then_some(after);
-            Some(place)
-        })
-    }
-
-    /// The smaller moves, so that a member moves at most as often as its group doubles.
-    fn join(&mut self, one: u32, other: u32) {
-        let (into, from) = if self.groups[one as usize].size >= self.groups[other as usize].size {
-            (one, other)
-        } else {
-            (other, one)
-        };
-        let mut place = from;
-        loop {
-            self.group_of[place as usize] = into;
-            place = self.ring[place as usize];
-            if place == from {
-                break;
-            }
-        }
-        self.ring.swap(into as usize, from as usize);
-        let (size, counts, has_person, is_inside) = {
-            let from = &self.groups[from as usize];
-            (from.size, from.counts, from.has_person, from.is_inside)
-        };
-        let group = &mut self.groups[into as usize];
-        group.size += size;
-        group.has_person |= has_person;
-        group.is_inside |= is_inside;
-        for (count, more) in group.counts.iter_mut().zip(counts) {
-            *count += more;
-        }
-    }
-
     fn make_profiles(&mut self, graph: &mut Graph, changes: &mut Changes) {
         self.take_places_back(graph);
-        let old_roots: Vec<NodeId> = self.inside.iter().map(|node| graph.root(*node)).collect();
-        for node in &self.inside {
-            let place = std::mem::replace(&mut graph.store.node_mut(*node).profile, NONE);
-            graph.profiles.leave(place);
+        let made = self.groups.all();
+        let made: Vec<Made> = made
+            .filter(|group| self.groups.get(*group).is_inside)
+            .map(|group| {
+                let members = self.groups.places(group);
+                let members: Vec<NodeId> =
+                    members.map(|place| self.members[place as usize]).collect();
+                Made {
+                    root: name_giver(graph, &members),
+                    members,
+                    counts: self.groups.get(group).counts,
+                }
+            })
+            .collect();
+        make_profiles(graph, &self.inside, made, changes);
+    }
+}
+
+/// A profile as it was decided.
+pub(super) struct Made {
+    pub(super) root: NodeId,
+    pub(super) members: Vec<NodeId>,
+    pub(super) counts: [u32; Types::MOST],
+}
+
+/// Puts these profiles into the place of those that these identifiers were in.
+pub(super) fn make_profiles(
+    graph: &mut Graph,
+    of: &[NodeId],
+    made: Vec<Made>,
+    changes: &mut Changes,
+) {
+    let old_roots: Vec<NodeId> = of.iter().map(|node| graph.root(*node)).collect();
+    for node in of {
+        let place = std::mem::replace(&mut graph.store.node_mut(*node).profile, NONE);
+        graph.profiles.leave(place);
+    }
+    for made in made {
+        let all = made.members;
+        let profile = if all.len() == 1 {
+            NONE
+        } else {
+            graph.profiles.add(Profile {
+                root: made.root,
+                size: all.len() as u32,
+                counts: (made.counts).map(|count| u16::try_from(count).unwrap_or(u16::MAX)),
+                troubled: all
+                    .iter()
+                    .any(|node| graph.store.node(*node).is(flag::TROUBLED)),
+            })
+        };
+        for (index, node) in all.iter().enumerate() {
+            let next = all[(index + 1) % all.len()];
+            let known = graph.store.node_mut(*node);
+            known.profile = profile;
+            known.next = next.0;
         }
-        for group in 0..self.members.len() as u32 {
-            if self.group_of[group as usize] != group || !self.groups[group as usize].is_inside {
-                continue;
-            }
-            let all: Vec<NodeId> = self
-                .places(group)
-                .map(|place| self.members[place as usize])
-                .collect();
-            let root = name_giver(graph, &all);
-            let profile = if all.len() == 1 {
-                NONE
-            } else {
-                let counts = self.groups[group as usize].counts;
-                graph.profiles.add(Profile {
-                    root,
-                    size: all.len() as u32,
-                    counts: counts.map(|count| u16::try_from(count).unwrap_or(u16::MAX)),
-                    troubled: all
-                        .iter()
-                        .any(|node| graph.store.node(*node).is(flag::TROUBLED)),
-                })
-            };
-            for (index, node) in all.iter().enumerate() {
-                let next = all[(index + 1) % all.len()];
-                let known = graph.store.node_mut(*node);
-                known.profile = profile;
-                known.next = next.0;
-            }
-        }
-        for (node, old_root) in self.inside.iter().zip(old_roots) {
-            if graph.root(*node) != old_root {
-                changes.identifiers.push(*node);
-                changes.moved += 1;
-            }
+    }
+    for (node, old_root) in of.iter().zip(old_roots) {
+        if graph.root(*node) != old_root {
+            changes.identifiers.push(*node);
+            changes.moved += 1;
         }
     }
 }
@@ -557,10 +532,17 @@ fn join_at_once(graph: &mut Graph, link: LinkId, changes: &mut Changes) -> bool 
 /// Names profiles after those of their members whose links were seen earlier than before, where they come first now:
 /// also by links that join nobody.
 fn rename(graph: &mut Graph, earlier: &[NodeId], changes: &mut Changes) {
+    for node in earlier {
+        if graph.sliced.has(*node) {
+            graph.sliced.take_earlier(*node);
+        }
+    }
     let mut earlier: Vec<(u32, NodeId)> = earlier
         .iter()
         .map(|node| (graph.store.node(*node), *node))
-        .filter(|(known, _)| !known.is(flag::VISITED) && known.profile != NONE)
+        .filter(|(known, node)| {
+            !known.is(flag::VISITED) && known.profile != NONE && !graph.sliced.has(*node)
+        })
         .map(|(known, node)| (known.profile, node))
         .collect();
     earlier.sort_unstable();
@@ -579,7 +561,7 @@ fn rename(graph: &mut Graph, earlier: &[NodeId], changes: &mut Changes) {
 }
 
 /// All that are in one profile with the identifier, itself first.
-fn members(graph: &Graph, of: NodeId) -> impl Iterator<Item = NodeId> {
+pub(super) fn members(graph: &Graph, of: NodeId) -> impl Iterator<Item = NodeId> {
     std::iter::successors(Some(of), move |node| {
         let next = NodeId(graph.store.node(*node).next);
         (next != of).then_some(next)
@@ -610,14 +592,19 @@ fn holds_separated_pair(graph: &Graph, one: &Side, other: &Side) -> bool {
         })
 }
 
-fn record(graph: &mut Graph, link: LinkId, refusal: Option<Refusal>, changes: &mut Changes) {
+pub(super) fn record(
+    graph: &mut Graph,
+    link: LinkId,
+    refusal: Option<Refusal>,
+    changes: &mut Changes,
+) {
     if graph.refusal(link) != refusal {
         graph.store.refuse(link, refusal);
         changes.refusals.push(link);
     }
 }
 
-fn order(graph: &Graph, link: LinkId, places: [u32; 2]) -> Order {
+pub(super) fn rank(graph: &Graph, link: LinkId) -> Rank {
     let (higher, lower) = graph.ends(link);
     let is_device = |node| u8::from(!graph.is_person(node));
     let (first, last_day) = graph
@@ -628,12 +615,11 @@ fn order(graph: &Graph, link: LinkId, places: [u32; 2]) -> Order {
         is_device(higher) + is_device(lower),
         Reverse(last_day),
         first,
-        places,
     )
 }
 
 /// Whether the link is a device's, which must not join two that hold a person each.
-fn bridges(graph: &Graph, link: LinkId) -> bool {
+pub(super) fn bridges(graph: &Graph, link: LinkId) -> bool {
     let (higher, lower) = graph.ends(link);
     let has_device = !graph.is_person(higher) || !graph.is_person(lower);
     has_device && !graph.store.is_pinned(link) && !graph.rules().device_bridges

@@ -177,10 +177,29 @@ impl Workspaces {
 
     /// Settles all graphs; returns what changed in each.
     pub(super) fn settle(&mut self) -> Vec<(String, Changes)> {
+        self.settle_within(usize::MAX)
+    }
+
+    /// Settles all graphs, and goes on with components for which more than so many links would have to be looked at: with
+    /// as many in each graph. Returns what changed in each.
+    pub(super) fn settle_within(&mut self, links: usize) -> Vec<(String, Changes)> {
+        let settle = |graph: &mut Graph| {
+            if links == usize::MAX {
+                return graph.settle();
+            }
+            let mut changes = graph.settle_within(links);
+            changes.add(graph.work(links));
+            changes
+        };
         self.all
             .iter_mut()
-            .map(|(name, workspace)| (name.clone(), workspace.graph.settle()))
+            .map(|(name, workspace)| (name.clone(), settle(&mut workspace.graph)))
             .collect()
+    }
+
+    /// Whether nothing is left to settle.
+    pub(super) fn is_settled(&self) -> bool {
+        (self.all.values()).all(|workspace| workspace.graph.is_settled())
     }
 
     /// Begins a snapshot of all graphs; returns its head. None while something is to be settled, or a workspace is not

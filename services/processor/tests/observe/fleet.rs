@@ -20,7 +20,7 @@ pub(crate) const PARTITIONS: usize = 4;
 pub(crate) struct Fleet {
     /// The newest rules, as a processor is configured at its next start.
     ruled: Ruled,
-    slice: usize,
+    slices: Slices,
     outputs: MemoryOutputs,
     /// The links log.
     links: Vec<Vec<u8>>,
@@ -68,7 +68,14 @@ pub(crate) enum Event {
     Rebalance([usize; PARTITIONS]),
 }
 
-fn stage(ruled: &Ruled, slice: usize) -> Observe {
+/// How much is worked on at once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slices {
+    pub(crate) events: usize,
+    pub(crate) links: usize,
+}
+
+fn stage(ruled: &Ruled, slices: Slices) -> Observe {
     let goals = BTreeMap::from([("purchase".to_owned(), vec!["Order Completed".to_owned()])]);
     // Started as it is configured, which states no version.
     let rules = Rules {
@@ -80,7 +87,8 @@ fn stage(ruled: &Ruled, slice: usize) -> Observe {
             rules: BTreeMap::from([("default".to_owned(), rules)]),
             goals,
             cached_events: 30,
-            slice,
+            slice: slices.events,
+            links: slices.links,
         },
         Arc::new(|_| {}),
     )
@@ -88,10 +96,10 @@ fn stage(ruled: &Ruled, slice: usize) -> Observe {
 
 impl Fleet {
     /// So many processors, under first rules, which are published; the first one has all partitions.
-    pub(crate) fn new(ruled: &Ruled, slice: usize, processors: usize) -> Self {
+    pub(crate) fn new(ruled: &Ruled, slices: Slices, processors: usize) -> Self {
         let mut fleet = Self {
             ruled: ruled.clone(),
-            slice,
+            slices,
             outputs: MemoryOutputs::default(),
             links: Vec::new(),
             logged: 0,
@@ -176,7 +184,7 @@ impl Fleet {
     /// A new life, from what was committed: it reads the log, whole or behind a snapshot, and then what no commit has
     /// taken.
     fn begun(&self, partitions: Vec<i32>, snapshot: Option<Snapshot>) -> Processor {
-        let mut stage = stage(&self.ruled, self.slice);
+        let mut stage = stage(&self.ruled, self.slices);
         stage
             .assigned(&partitions, &self.outputs)
             .expect("the store");

@@ -7,7 +7,7 @@ mod fleet;
 mod said;
 mod steps;
 
-use fleet::{Event, Fleet};
+use fleet::{Event, Fleet, Slices};
 use proptest::prelude::*;
 use steps::{Step, world};
 use tributary_processor::observe::Settings;
@@ -34,12 +34,12 @@ proptest! {
             let events = prop::collection::vec(event(), doubled.len());
             (Just(first), Just(world), Just(doubled).prop_shuffle(), events)
         }),
-        slice in 1..40_usize,
+        (events_at_once, links_at_once) in (1..40_usize, 1..60_usize),
         processors in 1..4_usize,
     ) {
-        let mut steady = Fleet::new(&first, Settings::SLICE, 1);
+        let mut steady = Fleet::new(&first, Slices { events: Settings::SLICE, links: Settings::LINKS }, 1);
         world.iter().for_each(|step| steady.take(step));
-        let mut shaken = Fleet::new(&first, slice, processors);
+        let mut shaken = Fleet::new(&first, Slices { events: events_at_once, links: links_at_once }, processors);
         for (step, event) in other.iter().zip(&events) {
             shaken.take(step);
             shaken.happens(event);

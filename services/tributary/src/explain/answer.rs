@@ -1,6 +1,7 @@
 //! Everything that the views know of an identifier's customers.
 
 use super::brought;
+use super::queries::{self, Own};
 use super::standing::{self, Said};
 use super::subject::Subject;
 use crate::clickhouse::ClickHouse;
@@ -8,9 +9,7 @@ use crate::identity::log::{self, Entry};
 use crate::identity::rules;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
-use tributary_core::identifier::IdentifierType;
+use std::collections::BTreeMap;
 
 /// Customers that an identifier was or is; a shared device has several.
 #[derive(Debug, Serialize)]
@@ -129,106 +128,8 @@ pub(super) struct Session {
 /// A kiosk was thousands of people.
 const MAX_PROFILES: usize = 10;
 
-const OWNERS: &str = "SELECT workspace, toString(profile_id) AS profile_id FROM identities \
-    WHERE identifier_value IN ({value:String}, lowerUTF8({value:String})) AND ({type:String} = '' OR identifier_type = {type:String}) \
-    AND ({workspace:String} = '' OR workspace = {workspace:String}) \
-    AND ({at:String} = '' OR (valid_from <= parseDateTime64BestEffortOrZero({at:String}, 3, 'UTC') \
-    AND valid_to > parseDateTime64BestEffortOrZero({at:String}, 3, 'UTC'))) \
-    GROUP BY workspace, profile_id ORDER BY workspace, min(valid_from), profile_id";
-
 const BY_BOTS: &str = "SELECT count() AS events FROM touchpoints WHERE bot AND ({workspace:String} = '' OR workspace = {workspace:String}) \
     AND arrayExists(i -> i.2 IN ({value:String}, lowerUTF8({value:String})) AND ({type:String} = '' OR i.1 = {type:String}), identifiers)";
-
-// Views would be read whole: each side of an OR, and of a link, is asked of its own, so that an index can tell where it is.
-
-const ALIASES: &str = "SELECT DISTINCT workspace, toString(p.id) AS profile_id FROM \
-    (SELECT workspace, profile_id AS id FROM identity_states FINAL WHERE own_profile_id = {id:UUID} \
-     UNION ALL SELECT workspace, profile_id AS id FROM identity_states FINAL WHERE profile_id = {id:UUID} \
-     UNION ALL SELECT workspace, profile_id AS id FROM profiles_current WHERE profile_id = {id:UUID}) AS p \
-    WHERE {workspace:String} = '' OR workspace = {workspace:String} ORDER BY workspace, profile_id";
-
-const PROFILE: &str = "SELECT toString(p.first_seen) AS first_seen, toString(p.last_seen) AS last_seen, sessions, touchpoints, orders, \
-    mapApply((currency, amount) -> (currency, toString(amount)), p.revenue) AS revenue, channels, traits \
-    FROM profiles_current AS p WHERE workspace = {workspace:String} AND profile_id = {id:UUID}";
-
-const IDENTITIES: &str = "SELECT identifier_type, identifier_value, toString(i.begin) AS valid_from, toString(i.end) AS valid_to, \
-    toBool(toYear(i.begin) = 1970 AND toYear(i.end) = 2299) AS always FROM \
-    (SELECT identifier_type, identifier_value, owner, begin, end FROM \
-     (SELECT * FROM identity_states FINAL WHERE workspace = {workspace:String} AND has(span_profile, {id:UUID})) \
-     ARRAY JOIN span_profile AS owner, span_from AS begin, span_to AS end) AS i WHERE owner = {id:UUID} \
-    ORDER BY (indexOf(['user_id', 'crm_id', 'loyalty_card', 'email', 'phone', 'social_handle', 'device_id', 'anonymous_id', \
-    'advertising_id', 'push_token'], identifier_type) AS place) = 0, place, identifier_type, identifier_value, i.begin LIMIT 1000";
-
-/// Columns of a [`Link`], of `links AS l`.
-const LINK_COLUMNS: &str = "higher_type, higher_value, lower_type, lower_value, toString(l.first_seen) AS first_seen, \
-    first_message_id, toString(l.last_day) AS last_day, sources";
-
-const LINKS: &str = "SELECT * FROM \
-    (SELECT LINK_COLUMNS FROM links AS l WHERE workspace = {workspace:String} AND (higher_type, higher_value) IN OWN \
-     AND ({at:String} = '' OR l.first_seen <= parseDateTime64BestEffortOrZero({at:String}, 3, 'UTC')) \
-     UNION DISTINCT SELECT LINK_COLUMNS FROM links AS l WHERE workspace = {workspace:String} \
-     AND lower_value IN VALUES AND (lower_type, lower_value) IN OWN \
-     AND ({at:String} = '' OR l.first_seen <= parseDateTime64BestEffortOrZero({at:String}, 3, 'UTC'))) \
-    ORDER BY first_seen, higher_type, higher_value, lower_type, lower_value LIMIT 200";
-
-/// What these identifiers, or those linked to them, said of being stitched.
-const CONSENTS: &str = "SELECT identifier_type, identifier_value, granted FROM identity_consents WHERE workspace = {workspace:String} \
-    AND ((identifier_type, identifier_value) IN OWN OR (identifier_type, identifier_value) IN \
-    (SELECT higher_type, higher_value FROM link_observations WHERE workspace = {workspace:String} \
-     AND lower_value IN VALUES AND (lower_type, lower_value) IN OWN) OR (identifier_type, identifier_value) IN \
-    (SELECT lower_type, lower_value FROM link_observations WHERE workspace = {workspace:String} \
-     AND (higher_type, higher_value) IN OWN))";
-
-const REFUSALS: &str = "SELECT * FROM \
-    (SELECT higher_type, higher_value, lower_type, lower_value, reason FROM identity_refusals WHERE workspace = {workspace:String} \
-     AND (higher_type, higher_value) IN OWN \
-     UNION DISTINCT SELECT higher_type, higher_value, lower_type, lower_value, reason FROM identity_refusals \
-     WHERE workspace = {workspace:String} AND lower_value IN VALUES AND (lower_type, lower_value) IN OWN) ORDER BY ALL LIMIT 200";
-
-const SESSIONS: &str = "SELECT toString(s.session_id) AS session_id, timeline, toString(s.started_at) AS started_at, toString(s.ended_at) AS ended_at, \
-    touchpoints, channel, traffic_source, campaign FROM sessions_current AS s WHERE workspace = {workspace:String} AND profile_id = {id:UUID} \
-    AND ({at:String} = '' OR s.started_at <= parseDateTime64BestEffortOrZero({at:String}, 3, 'UTC')) ORDER BY s.started_at DESC, session_id LIMIT 20";
-
-/// Identifiers that a query asks for. They stand in it, because as parameters they would be too long for a URL.
-#[derive(Debug)]
-pub(super) struct Own {
-    names: String,
-    values: String,
-}
-
-impl Own {
-    pub(super) fn of<'a>(names: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
-        // What customers sent stands there as digits, and a type's name is one.
-        let texts = names
-            .filter(|(r#type, _)| IdentifierType::of(r#type).is_ok())
-            .map(|(r#type, value)| {
-                let digits = value.bytes().fold(String::new(), |mut digits, byte| {
-                    // Writing to a string does not fail.
-                    let _ = write!(digits, "{byte:02x}");
-                    digits
-                });
-                (
-                    format!("('{type}', unhex('{digits}'))"),
-                    format!("unhex('{digits}')"),
-                )
-            });
-        // An empty list would be no SQL.
-        let nobody = ("('', '')".to_owned(), "''".to_owned());
-        let (names, values): (BTreeSet<String>, BTreeSet<String>) = texts.chain([nobody]).unzip();
-        let list = |texts: BTreeSet<String>| format!("({})", Vec::from_iter(texts).join(", "));
-        Self {
-            names: list(names),
-            values: list(values),
-        }
-    }
-
-    /// The query, with the identifiers and the columns of a link in their places.
-    pub(super) fn asked_by(&self, sql: &str) -> String {
-        sql.replace("LINK_COLUMNS", LINK_COLUMNS)
-            .replace("VALUES", &self.values)
-            .replace("OWN", &self.names)
-    }
-}
 
 /// What each of these identifiers, and of those around them, said of being stitched.
 pub(super) fn consents(
@@ -240,12 +141,12 @@ pub(super) fn consents(
     struct End {
         identifier_type: String,
         identifier_value: String,
-        granted: bool,
+        given: bool,
     }
-    let ends: Vec<End> = clickhouse.rows(&own.asked_by(CONSENTS), &[("workspace", workspace)])?;
+    let ends: Vec<End> = clickhouse.rows(&own.consents(), &[("workspace", workspace)])?;
     let said = ends
         .into_iter()
-        .map(|end| ((end.identifier_type, end.identifier_value), end.granted));
+        .map(|end| ((end.identifier_type, end.identifier_value), end.given));
     Ok(said.collect())
 }
 
@@ -277,11 +178,12 @@ impl Answer {
                 ("id", &*profile.to_string()),
                 ("workspace", workspace.unwrap_or_default()),
             ];
-            owners = clickhouse.rows(ALIASES, &parameters)?;
+            owners = clickhouse.rows(&queries::aliases(), &parameters)?;
         }
         if owners.is_empty() {
             let [value, r#type, workspace] = subject.parameters(workspace);
-            owners = clickhouse.rows(OWNERS, &[value, r#type, workspace, ("at", at)])?;
+            owners =
+                clickhouse.rows(&queries::owners(), &[value, r#type, workspace, ("at", at)])?;
         }
         if owners.is_empty() {
             return Ok(None);
@@ -302,32 +204,37 @@ impl Explained {
     fn find(clickhouse: &ClickHouse, owner: Owner, at: &str) -> Result<Self, String> {
         let (workspace, id) = (owner.workspace.as_str(), owner.profile_id.as_str());
         let parameters = [("workspace", workspace), ("id", id), ("at", at)];
-        let mut identifiers: Vec<Identity> = clickhouse.rows(IDENTITIES, &parameters)?;
+        // None of those that are asked at once waits for another's answer.
+        let (identifiers, profile, sessions, entries, version) = std::thread::scope(|scope| {
+            let identifiers =
+                scope.spawn(|| clickhouse.rows::<Identity>(&queries::identities(), &parameters));
+            let profile = scope.spawn(|| clickhouse.rows(&queries::profile(), &parameters));
+            let sessions = scope.spawn(|| clickhouse.rows(&queries::sessions(), &parameters));
+            let entries = scope.spawn(|| log::entries(clickhouse, workspace));
+            let version = rules::in_force(clickhouse, workspace);
+            let (identifiers, profile) = (joined(identifiers), joined(profile));
+            (
+                identifiers,
+                profile,
+                joined(sessions),
+                joined(entries),
+                version,
+            )
+        });
+        let (mut identifiers, mut entries, version) = (identifiers?, entries?, version?);
         let own = Own::of(identifiers.iter().map(Identity::name));
         identifiers.retain(|identity| at.is_empty() || identity.holds_at(at));
-        // None of these waits for another's answer.
-        let (links, refusals, consents, profile, sessions, entries, rules) =
-            std::thread::scope(|scope| {
-                let links = scope.spawn(|| clickhouse.rows(&own.asked_by(LINKS), &parameters));
-                let refusals =
-                    scope.spawn(|| clickhouse.rows(&own.asked_by(REFUSALS), &parameters));
-                let consents = scope.spawn(|| consents(clickhouse, workspace, &own));
-                let profile = scope.spawn(|| clickhouse.rows(PROFILE, &parameters));
-                let sessions = scope.spawn(|| clickhouse.rows(SESSIONS, &parameters));
-                let entries = log::entries(clickhouse, workspace);
-                let rules = rules::in_force(clickhouse, workspace);
-                (
-                    joined(links),
-                    joined(refusals),
-                    joined(consents),
-                    joined(profile),
-                    joined(sessions),
-                    entries,
-                    rules,
-                )
-            });
-        let (mut links, refusals): (Vec<Link>, Vec<Refusal>) = (links?, refusals?);
-        let (mut entries, rules) = (entries?, rules?);
+        let (links, refusals, consents) = std::thread::scope(|scope| {
+            let links = own.links(false, version.as_ref());
+            let links = scope.spawn(move || clickhouse.rows::<Link>(&links, &parameters));
+            let refusals = scope.spawn(|| clickhouse.rows(&own.refusals(false), &parameters));
+            let consents = consents(clickhouse, workspace, &own);
+            (joined(links), joined(refusals), consents)
+        });
+        let (mut links, refusals): (_, Vec<Refusal>) = (links?, refusals?);
+        let rules = version
+            .map(|version| version.rules(workspace))
+            .transpose()?;
         let said = Said {
             entries: &entries,
             consents: &consents?,
@@ -413,21 +320,5 @@ impl Link {
             (self.higher_type.clone(), self.higher_value.clone()),
             (self.lower_type.clone(), self.lower_value.clone()),
         ]
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_customers_sent_is_no_part_of_a_query_as_it_stands() {
-        let names = [("user_id", "o'hara"), ("no type'", "x"), ("email", "é")];
-        let asked = Own::of(names.into_iter()).asked_by("OWN, VALUES");
-        assert_eq!(
-            asked,
-            "(('', ''), ('email', unhex('c3a9')), ('user_id', unhex('6f2768617261'))), \
-             ('', unhex('6f2768617261'), unhex('c3a9'))"
-        );
     }
 }

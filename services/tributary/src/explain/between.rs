@@ -1,7 +1,8 @@
 //! Why two identifiers are one customer, or that they are two.
 
-use super::answer::{Link, Own, Refusal, consents};
+use super::answer::{Link, Refusal, consents};
 use super::chain::{self, Name};
+use super::queries::{self, Own};
 use super::standing::{self, Said};
 use super::subject::Subject;
 use crate::clickhouse::ClickHouse;
@@ -29,21 +30,6 @@ pub(super) struct Held {
     pub(super) profile_id: String,
 }
 
-const HOLDERS: &str = "SELECT workspace, identifier_type, identifier_value, toString(i.profile_id) AS profile_id FROM identity_states AS i FINAL \
-    WHERE identifier_value IN ({value:String}, lowerUTF8({value:String})) AND ({type:String} = '' OR identifier_type = {type:String}) \
-    AND ({workspace:String} = '' OR workspace = {workspace:String}) ORDER BY ALL LIMIT 20";
-
-const THEIRS: &str = "SELECT identifier_type, identifier_value FROM identity_states FINAL \
-    WHERE workspace = {workspace:String} AND profile_id IN ({one:UUID}, {other:UUID})";
-
-/// Links among these identifiers.
-const AMONG: &str = "SELECT LINK_COLUMNS FROM links AS l WHERE workspace = {workspace:String} \
-    AND (higher_type, higher_value) IN OWN AND (lower_type, lower_value) IN OWN \
-    ORDER BY l.first_seen, higher_type, higher_value, lower_type, lower_value";
-
-const REFUSED: &str = "SELECT higher_type, higher_value, lower_type, lower_value, reason FROM identity_refusals \
-    WHERE workspace = {workspace:String} AND (higher_type, higher_value) IN OWN AND (lower_type, lower_value) IN OWN";
-
 /// An identifier of one of the two customers.
 #[derive(Debug, Deserialize)]
 struct Theirs {
@@ -58,7 +44,7 @@ impl Held {
         workspace: Option<&str>,
     ) -> Result<Self, String> {
         let parameters = subject.parameters(workspace);
-        let mut held: Vec<Held> = clickhouse.rows(HOLDERS, &parameters)?;
+        let mut held: Vec<Held> = clickhouse.rows(&queries::holders(), &parameters)?;
         match held.len() {
             0 => Err(format!(
                 "no identifier {} is known; what was sent a moment ago takes a second",
@@ -107,18 +93,23 @@ impl Between {
             ("workspace", workspace.as_str()),
             ("one", &one.profile_id),
             ("other", &other.profile_id),
+            ("at", ""),
         ];
-        let theirs: Vec<Theirs> = clickhouse.rows(THEIRS, &parameters)?;
+        let theirs: Vec<Theirs> = clickhouse.rows(&queries::held(), &parameters)?;
+        let version = rules::in_force(clickhouse, &workspace)?;
         let own = Own::of(
             theirs
                 .iter()
                 .map(|theirs| (&*theirs.identifier_type, &*theirs.identifier_value)),
         );
-        let mut links: Vec<Link> = clickhouse.rows(&own.asked_by(AMONG), &parameters)?;
-        let refusals: Vec<Refusal> = clickhouse.rows(&own.asked_by(REFUSED), &parameters)?;
+        let mut links: Vec<Link> =
+            clickhouse.rows(&own.links(true, version.as_ref()), &parameters)?;
+        let refusals: Vec<Refusal> = clickhouse.rows(&own.refusals(true), &parameters)?;
         let entries = log::entries(clickhouse, &workspace)?;
         let consents = consents(clickhouse, &workspace, &own)?;
-        let rules = rules::in_force(clickhouse, &workspace)?;
+        let rules = version
+            .map(|version| version.rules(&workspace))
+            .transpose()?;
         // A pin needs no event with both.
         for entry in entries
             .iter()

@@ -62,11 +62,11 @@ pub(super) fn print(clickhouse: &ClickHouse, workspace: &str, json: bool) -> Res
 }
 
 /// The rules that every processor obeys; none before the first are published.
-pub(crate) fn in_force(clickhouse: &ClickHouse, workspace: &str) -> Result<Option<Rules>, String> {
-    versions(clickhouse, workspace, "true")?
-        .pop()
-        .map(|version| version.rules(workspace))
-        .transpose()
+pub(crate) fn in_force(
+    clickhouse: &ClickHouse,
+    workspace: &str,
+) -> Result<Option<Version>, String> {
+    Ok(versions(clickhouse, workspace, "true")?.pop())
 }
 
 fn versions(
@@ -78,8 +78,14 @@ fn versions(
 }
 
 impl Version {
+    /// Names of the types of persons, where it states types.
+    pub(crate) fn person_types(&self) -> Vec<&str> {
+        let persons = self.types.iter().filter(|rule| rule.kind == Kind::Person);
+        persons.map(|rule| rule.name.as_str()).collect()
+    }
+
     /// As the processor reads them.
-    fn rules(&self, workspace: &str) -> Result<Rules, String> {
+    pub(crate) fn rules(&self, workspace: &str) -> Result<Rules, String> {
         rules::read(&wire::Rules {
             workspace,
             version: self.version,
