@@ -18,6 +18,7 @@ mod profiles;
 mod resolver;
 mod rows;
 mod rules;
+mod runs;
 mod sliced;
 mod snapshot;
 mod store;

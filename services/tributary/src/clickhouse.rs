@@ -28,6 +28,12 @@ impl ClickHouse {
         Ok(Self::new(&config.clickhouse))
     }
 
+    /// For questions of few rows, several at once: each costs more on several threads.
+    pub(crate) fn on_one_thread(mut self) -> Self {
+        self.url += "&max_threads=1";
+        self
+    }
+
     pub(crate) fn new(options: &config::ClickHouse) -> Self {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)

@@ -62,7 +62,7 @@ pub(crate) fn run(options: &Options, config: &Config) -> Result<(), Failure> {
     let parse =
         |text: &str| Subject::parse(text, options.r#type.as_deref()).map_err(Failure::usage);
     let at = options.at.as_deref().map(moment).transpose()?;
-    let clickhouse = ClickHouse::find(config)?;
+    let clickhouse = ClickHouse::find(config)?.on_one_thread();
     let workspace = options.workspace.as_deref();
     if let Some([one, other]) = options.between.as_deref() {
         let subjects = [&parse(one)?, &parse(other)?];

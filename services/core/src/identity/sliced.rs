@@ -5,30 +5,29 @@
 //! makes it begin anew. What it makes is put in place at once.
 //!
 //! ```text
-//! seeds ──collect──> members and their links, in sorted runs ──merge──> in the canonical order ──decide──> profiles
+//! seeds ──collect──> members ──order──> by type priority and bytes
+//!           └──────> links ─────rank──────┴──> in sorted runs ──merge──> in the canonical order ──decide──> profiles
 //! ```
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
 use std::vec::IntoIter;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::graph::{Changes, Graph};
 use super::groups::Groups;
 use super::resolver::{Made, Rank, make_profiles, members, rank, record};
+use super::runs::Runs;
 use super::store::flag;
 use super::{LinkId, NodeId, Refusal};
 use crate::time::Timestamp;
 
-/// Links that are sorted at once: some milliseconds.
-const RUN: usize = 1 << 14;
-
 /// What is left to one side until it can be resolved in slices, and the resolution that is on its way.
 #[derive(Debug, Default)]
 pub(super) struct Sliced {
-    /// Identifiers whose components are to be resolved.
-    waiting: BTreeSet<NodeId>,
+    /// Identifiers whose components are to be resolved, and some more.
+    queue: Vec<NodeId>,
+    waiting: FxHashSet<NodeId>,
     job: Option<Job>,
 }
 
@@ -54,13 +53,21 @@ enum Stage {
         /// The next member whose links are looked at, and the first of them that was not.
         next: usize,
         link: Option<LinkId>,
-        run: Vec<Ranked>,
-        runs: Vec<Vec<Ranked>>,
+        links: Vec<LinkId>,
+        /// Places of members.
+        ordered: Runs<u32>,
     },
-    Merge {
-        runs: Vec<Vec<Ranked>>,
-        merging: Option<Merging>,
+    Order {
+        links: Vec<LinkId>,
+        ordered: Runs<u32>,
     },
+    Rank {
+        links: IntoIter<LinkId>,
+        /// Of each member, where it stands among them.
+        order: Vec<u32>,
+        ranked: Runs<Ranked>,
+    },
+    Merge(Runs<Ranked>),
     Decide {
         links: IntoIter<Ranked>,
         groups: Groups,
@@ -76,20 +83,14 @@ impl Default for Stage {
         Self::Collect {
             next: 0,
             link: None,
-            run: Vec::new(),
-            runs: Vec::new(),
+            links: Vec::new(),
+            ordered: Runs::default(),
         }
     }
 }
 
-type Ranked = (Rank, LinkId);
-
-#[derive(Debug)]
-struct Merging {
-    left: IntoIter<Ranked>,
-    right: IntoIter<Ranked>,
-    merged: Vec<Ranked>,
-}
+/// With where its ends stand, the higher first.
+type Ranked = (Rank, [u32; 2], LinkId);
 
 impl Sliced {
     /// Whether nothing is left to one side.
@@ -99,7 +100,9 @@ impl Sliced {
 
     /// The components of these identifiers are too large to be resolved at once.
     pub(super) fn add(&mut self, nodes: &[NodeId]) {
-        self.waiting.extend(nodes);
+        let queue = &mut self.queue;
+        let is_new = nodes.iter().filter(|node| self.waiting.insert(**node));
+        queue.extend(is_new);
     }
 
     /// Whether the identifier is being resolved.
@@ -113,11 +116,16 @@ impl Sliced {
             Some(mut job) if job.is_void => {
                 job.go_on(graph);
                 // Members may be in several components now.
-                let all: BTreeSet<NodeId> = job.seeds.into_iter().chain(job.members).collect();
-                Some(Job::new(graph, all.into_iter().collect()))
+                let seeds = job.seeds.into_iter().chain(job.members).collect();
+                Some(Job::new(graph, seeds))
             }
             Some(job) => Some(job),
-            None => (self.waiting.pop_first()).map(|seed| Job::new(graph, vec![seed])),
+            None => loop {
+                let seed = self.queue.pop()?;
+                if self.waiting.remove(&seed) {
+                    break Some(Job::new(graph, vec![seed]));
+                }
+            },
         }
     }
 
@@ -220,17 +228,55 @@ impl Job {
 
     /// Does some of what is left; true when nothing is.
     fn step(&mut self, graph: &Graph, left: &mut usize) -> bool {
+        let by_name = |members: &[NodeId], one: u32, other: u32| {
+            let [one, other] = [one, other].map(|place| members[place as usize]);
+            graph.compare(one, other)
+        };
         match &mut self.stage {
             Stage::Collect { .. } => self.collect(graph, left),
-            Stage::Merge { runs, merging } => {
-                if merge(graph, runs, merging, left) {
-                    let links = runs.pop().unwrap_or_default();
+            Stage::Order { links, ordered } => {
+                let compare = |one: &u32, other: &u32| by_name(&self.members, *one, *other);
+                if ordered.merge(compare, left) {
+                    let mut order = vec![0; self.members.len()];
+                    for (position, place) in (0..).zip(ordered.take()) {
+                        order[place as usize] = position;
+                    }
+                    self.stage = Stage::Rank {
+                        links: std::mem::take(links).into_iter(),
+                        order,
+                        ranked: Runs::default(),
+                    };
+                }
+            }
+            Stage::Rank {
+                links,
+                order,
+                ranked,
+            } => {
+                while *left > 0
+                    && let Some(link) = links.next()
+                {
+                    *left -= 1;
+                    let (one, other) = graph.ends(link);
+                    // The ends are in an order that knows no rules.
+                    let mut ends = [one, other].map(|end| order[self.places[&end] as usize]);
+                    ends.sort_unstable();
+                    ranked.push((rank(graph, link), ends, link), Ord::cmp, left);
+                }
+                if links.len() == 0 {
+                    let ranked = std::mem::take(ranked);
+                    self.stage = Stage::Merge(ranked);
+                }
+            }
+            Stage::Merge(ranked) => {
+                if ranked.merge(Ord::cmp, left) {
+                    let links = ranked.take();
                     let mut groups = Groups::default();
                     for node in &self.members {
                         groups.add(graph, *node, true);
                     }
                     self.stage = Stage::Decide {
-                        links: links.into_iter(),
+                        links,
                         groups,
                         troubled: vec![false; self.members.len()],
                         decided: Vec::new(),
@@ -247,33 +293,36 @@ impl Job {
             let Stage::Collect {
                 next,
                 link,
-                run,
-                runs,
+                links,
+                ordered,
             } = &mut self.stage
             else {
                 return;
             };
             let Some(node) = self.members.get(*next).copied() else {
-                sort(graph, run);
-                runs.push(std::mem::take(run));
-                self.stage = Stage::Merge {
-                    runs: std::mem::take(runs),
-                    merging: None,
+                self.stage = Stage::Order {
+                    links: std::mem::take(links),
+                    ordered: std::mem::take(ordered),
                 };
                 return;
             };
-            let Some(at) = link.or_else(|| graph.store.first_link(node)) else {
-                *next += 1;
-                *left -= 1;
-                continue;
-            };
-            *left -= 1;
-            *link = graph.store.next_link(at, node);
-            let is_last = link.is_none();
             let place = *next;
-            if is_last {
+            if link.is_none() {
+                let compare = |one: &u32, other: &u32| {
+                    let [one, other] = [one, other].map(|place| self.members[*place as usize]);
+                    graph.compare(one, other)
+                };
+                ordered.push(place as u32, compare, left);
+            }
+            let at = link.or_else(|| graph.store.first_link(node));
+            *link = at.and_then(|at| graph.store.next_link(at, node));
+            *left = left.saturating_sub(1);
+            if link.is_none() {
                 *next += 1;
             }
+            let Some(at) = at else {
+                continue;
+            };
             if graph.is_usable(at) {
                 let first = graph.seen(at).map_or(Timestamp(0), |seen| seen.first);
                 self.earliest[place] = self.earliest[place].min(first);
@@ -283,11 +332,7 @@ impl Job {
             }
             // It is met from both ends; one of them takes it.
             if graph.ends(at).0 == node {
-                run.push((rank(graph, at), at));
-                if run.len() == RUN {
-                    sort(graph, run);
-                    runs.push(std::mem::take(run));
-                }
+                links.push(at);
             }
             let other = graph.other_end(at, node);
             self.add(graph, other);
@@ -305,16 +350,11 @@ impl Job {
             return;
         };
         while *left > 0
-            && let Some((_, link)) = links.next()
+            && let Some((.., link)) = links.next()
         {
             *left -= 1;
             let (higher, lower) = graph.ends(link);
-            // A link that came amid the collection may have an end that did not.
-            let (Some(one), Some(other)) = (self.places.get(&higher), self.places.get(&lower))
-            else {
-                continue;
-            };
-            let places = [*one, *other];
+            let places = [higher, lower].map(|end| self.places[&end]);
             let pair = places.map(|place| groups.of(place));
             let refusal = if pair[0] == pair[1] {
                 None
@@ -377,72 +417,5 @@ impl Job {
         (types[0].cmp(&types[1]))
             .then_with(|| firsts[0].cmp(&firsts[1]))
             .then_with(|| graph.compare(nodes[0], nodes[1]))
-    }
-}
-
-fn sort(graph: &Graph, run: &mut [Ranked]) {
-    run.sort_unstable_by(|one, other| compare(graph, one, other));
-}
-
-/// The canonical order: by rank, then the ends, the higher first.
-fn compare(graph: &Graph, one: &Ranked, other: &Ranked) -> Ordering {
-    one.0.cmp(&other.0).then_with(|| {
-        let ends = [one.1, other.1].map(|link| {
-            // The ends are in an order that knows no rules.
-            let (one, other) = graph.ends(link);
-            match graph.compare(one, other) {
-                Ordering::Greater => [other, one],
-                _ => [one, other],
-            }
-        });
-        (graph.compare(ends[0][0], ends[1][0])).then_with(|| graph.compare(ends[0][1], ends[1][1]))
-    })
-}
-
-/// Goes on making one run of all; true when there is one.
-fn merge(
-    graph: &Graph,
-    runs: &mut Vec<Vec<Ranked>>,
-    merging: &mut Option<Merging>,
-    left: &mut usize,
-) -> bool {
-    loop {
-        let Some(now) = merging else {
-            if runs.len() < 2 {
-                return true;
-            }
-            // The shortest two, which the last are: what is merged goes to the front.
-            let (Some(one), Some(other)) = (runs.pop(), runs.pop()) else {
-                return true;
-            };
-            *merging = Some(Merging {
-                merged: Vec::with_capacity(one.len() + other.len()),
-                left: one.into_iter(),
-                right: other.into_iter(),
-            });
-            continue;
-        };
-        while *left > 0 {
-            let take_left = match (now.left.as_slice().first(), now.right.as_slice().first()) {
-                (None, None) => {
-                    runs.insert(0, std::mem::take(&mut now.merged));
-                    *merging = None;
-                    break;
-                }
-                (Some(_), None) => true,
-                (None, Some(_)) => false,
-                (Some(one), Some(other)) => compare(graph, one, other).is_le(),
-            };
-            *left -= 1;
-            let taken = if take_left {
-                now.left.next()
-            } else {
-                now.right.next()
-            };
-            now.merged.extend(taken);
-        }
-        if *left == 0 && merging.is_some() {
-            return false;
-        }
     }
 }

@@ -131,11 +131,11 @@ const MAX_PROFILES: usize = 10;
 const BY_BOTS: &str = "SELECT count() AS events FROM touchpoints WHERE bot AND ({workspace:String} = '' OR workspace = {workspace:String}) \
     AND arrayExists(i -> i.2 IN ({value:String}, lowerUTF8({value:String})) AND ({type:String} = '' OR i.1 = {type:String}), identifiers)";
 
-/// What each of these identifiers, and of those around them, said of being stitched.
+/// What each end of these links said of being stitched.
 pub(super) fn consents(
     clickhouse: &ClickHouse,
     workspace: &str,
-    own: &Own,
+    links: &[Link],
 ) -> Result<BTreeMap<(String, String), bool>, String> {
     #[derive(Deserialize)]
     struct End {
@@ -143,7 +143,13 @@ pub(super) fn consents(
         identifier_value: String,
         given: bool,
     }
-    let ends: Vec<End> = clickhouse.rows(&own.consents(), &[("workspace", workspace)])?;
+    let ends = links.iter().flat_map(|link| {
+        [
+            (&*link.higher_type, &*link.higher_value),
+            (&*link.lower_type, &*link.lower_value),
+        ]
+    });
+    let ends: Vec<End> = clickhouse.rows(&Own::of(ends).consents(), &[("workspace", workspace)])?;
     let said = ends
         .into_iter()
         .map(|end| ((end.identifier_type, end.identifier_value), end.given));
@@ -204,40 +210,35 @@ impl Explained {
     fn find(clickhouse: &ClickHouse, owner: Owner, at: &str) -> Result<Self, String> {
         let (workspace, id) = (owner.workspace.as_str(), owner.profile_id.as_str());
         let parameters = [("workspace", workspace), ("id", id), ("at", at)];
-        // None of those that are asked at once waits for another's answer.
-        let (identifiers, profile, sessions, entries, version) = std::thread::scope(|scope| {
-            let identifiers =
-                scope.spawn(|| clickhouse.rows::<Identity>(&queries::identities(), &parameters));
+        // Whatever else is asked needs these: they go first, and alone.
+        let (identifiers, version) = std::thread::scope(|scope| {
+            let version = scope.spawn(|| rules::in_force(clickhouse, workspace));
+            let identifiers = clickhouse.rows::<Identity>(&queries::identities(), &parameters);
+            (identifiers, joined(version))
+        });
+        let (mut identifiers, version) = (identifiers?, version?);
+        let own = Own::of(identifiers.iter().map(Identity::name));
+        let linked = own.links(false, version.as_ref());
+        let (links, refusals, profile, sessions, entries) = std::thread::scope(|scope| {
             let profile = scope.spawn(|| clickhouse.rows(&queries::profile(), &parameters));
             let sessions = scope.spawn(|| clickhouse.rows(&queries::sessions(), &parameters));
             let entries = scope.spawn(|| log::entries(clickhouse, workspace));
-            let version = rules::in_force(clickhouse, workspace);
-            let (identifiers, profile) = (joined(identifiers), joined(profile));
-            (
-                identifiers,
-                profile,
-                joined(sessions),
-                joined(entries),
-                version,
-            )
-        });
-        let (mut identifiers, mut entries, version) = (identifiers?, entries?, version?);
-        let own = Own::of(identifiers.iter().map(Identity::name));
-        identifiers.retain(|identity| at.is_empty() || identity.holds_at(at));
-        let (links, refusals, consents) = std::thread::scope(|scope| {
-            let links = own.links(false, version.as_ref());
-            let links = scope.spawn(move || clickhouse.rows::<Link>(&links, &parameters));
             let refusals = scope.spawn(|| clickhouse.rows(&own.refusals(false), &parameters));
-            let consents = consents(clickhouse, workspace, &own);
-            (joined(links), joined(refusals), consents)
+            let links = clickhouse.rows::<Link>(&linked, &parameters);
+            let links = links.and_then(|links| {
+                consents(clickhouse, workspace, &links).map(|consents| (links, consents))
+            });
+            let (profile, sessions) = (joined(profile), joined(sessions));
+            (links, joined(refusals), profile, sessions, joined(entries))
         });
-        let (mut links, refusals): (_, Vec<Refusal>) = (links?, refusals?);
+        let ((mut links, consents), refusals, mut entries) = (links?, refusals?, entries?);
+        identifiers.retain(|identity| at.is_empty() || identity.holds_at(at));
         let rules = version
             .map(|version| version.rules(workspace))
             .transpose()?;
         let said = Said {
             entries: &entries,
-            consents: &consents?,
+            consents: &consents,
             rules: rules.as_ref(),
         };
         standing::judge(&mut links, &refusals, &said);

@@ -106,7 +106,7 @@ impl Between {
             clickhouse.rows(&own.links(true, version.as_ref()), &parameters)?;
         let refusals: Vec<Refusal> = clickhouse.rows(&own.refusals(true), &parameters)?;
         let entries = log::entries(clickhouse, &workspace)?;
-        let consents = consents(clickhouse, &workspace, &own)?;
+        let consents = consents(clickhouse, &workspace, &links)?;
         let rules = version
             .map(|version| version.rules(&workspace))
             .transpose()?;

@@ -227,20 +227,12 @@ impl Own {
         )
     }
 
-    /// What these identifiers, or those linked to them, said of being stitched.
+    /// What each of these identifiers said of being stitched.
     pub(super) fn consents(&self) -> String {
-        let Self { names, values } = self;
-        let rows = CONSENTS.newest(&[
-            &format!("{HERE} AND (identifier_type, identifier_value) IN {names}"),
-            &format!(
-                "{HERE} AND (identifier_type, identifier_value) IN (SELECT higher_type, higher_value FROM link_observations \
-                 WHERE {HERE} AND lower_value IN {values} AND (lower_type, lower_value) IN {names})"
-            ),
-            &format!(
-                "{HERE} AND (identifier_type, identifier_value) IN (SELECT lower_type, lower_value FROM link_observations \
-                 WHERE {HERE} AND (higher_type, higher_value) IN {names})"
-            ),
-        ]);
+        let names = &self.names;
+        let rows = CONSENTS.newest(&[&format!(
+            "{HERE} AND (identifier_type, identifier_value) IN {names}"
+        )]);
         format!(
             "SELECT identifier_type, identifier_value, argMax(granted, (decided_at, NOT granted)) AS given FROM {rows} \
              GROUP BY identifier_type, identifier_value"
