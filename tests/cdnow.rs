@@ -3,7 +3,11 @@
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tributary_tests::cdnow::{self, Purchase, Totals};
 use tributary_tests::wait::until;
@@ -82,9 +86,49 @@ fn import(system: &System, more: &[&str]) -> String {
     text
 }
 
+/// Bytes of an import that reach ingest before it is killed: several batches, and not all.
+const FIRST_BYTES: usize = 4_000_000;
+
+/// An address behind which only so many bytes reach ingest. Connections stay open, so that whoever sends more waits.
+fn narrow(system: &System, bytes: usize) -> String {
+    let ingest = system.endpoint("ingest");
+    let ingest = ingest.trim_start_matches("http://").to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    let left = Arc::new(AtomicUsize::new(bytes));
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let pair = client.and_then(|client| Ok((client, TcpStream::connect(&ingest)?)));
+            let Ok((mut client, mut server)) = pair else {
+                return;
+            };
+            let left = Arc::clone(&left);
+            let answers = server
+                .try_clone()
+                .and_then(|server| Ok((server, client.try_clone()?)));
+            std::thread::spawn(move || {
+                let (mut buffer, mut is_open) = ([0; 16_384], true);
+                while let Ok(count @ 1..) = client.read(&mut buffer) {
+                    let take = |left: usize| left.checked_sub(count);
+                    is_open &=
+                        (left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)).is_ok();
+                    if is_open && server.write_all(&buffer[..count]).is_err() {
+                        return;
+                    }
+                }
+            });
+            if let Ok((mut server, mut client)) = answers {
+                std::thread::spawn(move || std::io::copy(&mut server, &mut client));
+            }
+        }
+    });
+    format!("http://{address}")
+}
+
 /// Starts an import and kills it once some of it is done, and not all.
 fn interrupt(system: &System) {
-    let arguments = arguments();
+    let mut arguments = arguments();
+    arguments.extend(["--ingest".to_owned(), narrow(system, FIRST_BYTES)]);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let mut import = system
         .command(&arguments)

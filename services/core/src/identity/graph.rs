@@ -310,7 +310,7 @@ impl Graph {
     /// Decides again whatever the changes since the last call can have touched.
     pub fn settle(&mut self) -> Changes {
         let mut changes = self.settle_within(usize::MAX);
-        while self.is_at_work() || !self.is_settled() {
+        while !self.is_settled() {
             changes.add(self.work(usize::MAX));
             changes.add(self.settle_within(usize::MAX));
         }

@@ -152,12 +152,6 @@ impl Sliced {
 }
 
 impl Graph {
-    /// Whether components are left to [`work`](Self::work).
-    #[must_use]
-    pub fn is_at_work(&self) -> bool {
-        !self.sliced.is_idle()
-    }
-
     /// Goes on with what [`settle_within`](Self::settle_within) has left, for about so many steps of well below a
     /// microsecond; returns what changed, if a component is resolved now.
     pub fn work(&mut self, steps: usize) -> Changes {
