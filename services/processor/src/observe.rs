@@ -122,9 +122,10 @@ pub struct Observe {
     left_behind: bool,
     /// The side input is still at what was decided before the start.
     replaying: bool,
-    /// Workspaces that had no rules on the log when the state was decided: it was under rules that were configured, but
-    /// not these for certain.
-    unruled: Vec<String>,
+    /// Workspaces with timelines in the store.
+    known: BTreeSet<String>,
+    /// Something was decided under rules that the log did not have: those that were configured, which may be others now.
+    is_unruled: bool,
     /// Identifiers of what was learned at the start beyond what was decided. What was last sent may have known some of it:
     /// links of one's own are used before the log brings them back, and partitions come from processors that had read
     /// further. So all around them is compared once.
@@ -166,7 +167,8 @@ impl Observe {
             backlog: Backlog::default(),
             left_behind: false,
             replaying: true,
-            unruled: Vec::new(),
+            known: BTreeSet::new(),
+            is_unruled: false,
             unsure: Vec::new(),
             unsure_of_rules: false,
             started: false,
@@ -186,7 +188,10 @@ impl Observe {
         if std::mem::take(&mut self.replaying) {
             self.workspaces.settle();
             self.workspaces.take_rules_changed();
-            self.unruled = self.workspaces.unruled();
+            for workspace in self.workspaces.unruled() {
+                self.is_unruled |= self.known.contains(&workspace)
+                    || self.workspaces.graph(&workspace).identifiers() > 0;
+            }
         }
     }
 
@@ -321,7 +326,13 @@ impl Stage for Observe {
         self.backlog.clear();
         self.waiting.clear();
         self.revisions.clear();
+        self.known.clear();
         for partition in partitions {
+            for workspace in self.workspaces.configured() {
+                if stored::has_timelines(*partition, workspace, store)? {
+                    self.known.insert(workspace.clone());
+                }
+            }
             let (revision, left_behind) = match store.get(*partition, REVISION_KEY)? {
                 Some(record) => stored::decode(&record)?,
                 None => (0, false),
@@ -401,6 +412,7 @@ impl Stage for Observe {
     }
 
     fn begin(&mut self) -> Result<(), Broken> {
+        self.end_replay();
         self.workspaces.unpublished().map(drop)
     }
 
@@ -551,7 +563,7 @@ impl Observe {
         let links = if is_first { usize::MAX } else { self.links };
         let mut changes = self.workspaces.settle_within(links);
         if is_first {
-            self.compare_unsure(&mut changes, &*sending.outputs)?;
+            self.compare_unsure(&mut changes);
             for (workspace, rules) in self.workspaces.unpublished()? {
                 rules::written(&rules, &workspace, now, |record| sending.rules(record))?;
             }
@@ -622,11 +634,7 @@ impl Observe {
     }
 
     /// Adds all that what was last sent may say otherwise, though nothing that was learned since changes it.
-    fn compare_unsure(
-        &mut self,
-        changes: &mut Vec<(String, Changes)>,
-        store: &dyn Store,
-    ) -> Result<(), Broken> {
+    fn compare_unsure(&mut self, changes: &mut Vec<(String, Changes)>) {
         let mut unsure: BTreeMap<String, BTreeSet<NodeId>> = BTreeMap::new();
         for (workspace, nodes) in std::mem::take(&mut self.unsure) {
             unsure.entry(workspace).or_default().extend(nodes);
@@ -644,18 +652,10 @@ impl Observe {
         }
         changes.extend(around);
         // Under which rules it was decided is not known: all of it is compared.
-        let mut is_unsure = self.unsure_of_rules;
-        for workspace in std::mem::take(&mut self.unruled) {
-            is_unsure |= self.workspaces.graph(&workspace).identifiers() > 0;
-            for partition in &self.partitions {
-                is_unsure = is_unsure || stored::has_timelines(*partition, &workspace, store)?;
-            }
-        }
-        if is_unsure {
+        if self.unsure_of_rules || self.is_unruled {
             self.left_behind = true;
             self.sweep();
         }
-        Ok(())
     }
 
     /// Whether something that follows from what was taken in is still to be sent.

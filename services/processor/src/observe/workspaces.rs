@@ -146,12 +146,16 @@ impl Workspaces {
         Ok(unpublished)
     }
 
-    /// The configured workspaces that the log has no rules of yet.
+    /// The configured workspaces.
+    pub(super) fn configured(&self) -> impl Iterator<Item = &String> {
+        self.configured.keys()
+    }
+
+    /// Those of them that the log has no rules of yet.
     pub(super) fn unruled(&self) -> Vec<String> {
         let has_rules =
             |name: &String| (self.all.get(name)).is_some_and(|known| !known.versions.is_empty());
-        let configured = self.configured.keys();
-        configured
+        self.configured()
             .filter(|name| !has_rules(name))
             .cloned()
             .collect()

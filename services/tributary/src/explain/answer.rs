@@ -1,6 +1,7 @@
 //! Everything that the views know of an identifier's customers.
 
 use super::brought;
+use super::chain::Name;
 use super::queries::{self, Own};
 use super::standing::{self, Said};
 use super::subject::Subject;
@@ -9,7 +10,7 @@ use crate::identity::log::{self, Entry};
 use crate::identity::rules;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Customers that an identifier was or is; a shared device has several.
 #[derive(Debug, Serialize)]
@@ -69,6 +70,13 @@ pub(super) struct Identity {
     /// The link that brought it to the customer; none for the one that the customer is named after.
     #[serde(default)]
     pub(super) brought_by: Option<BroughtBy>,
+}
+
+/// An identifier that is or was the customer's.
+#[derive(Debug, Deserialize)]
+struct Candidate {
+    identifier_type: String,
+    identifier_value: String,
 }
 
 /// How an identifier came to its customer.
@@ -211,27 +219,43 @@ impl Explained {
         let (workspace, id) = (owner.workspace.as_str(), owner.profile_id.as_str());
         let parameters = [("workspace", workspace), ("id", id), ("at", at)];
         // Whatever else is asked needs these: they go first, and alone.
-        let (identifiers, version) = std::thread::scope(|scope| {
+        let (candidates, version) = std::thread::scope(|scope| {
             let version = scope.spawn(|| rules::in_force(clickhouse, workspace));
-            let identifiers = clickhouse.rows::<Identity>(&queries::identities(), &parameters);
-            (identifiers, joined(version))
+            let candidates = clickhouse.rows::<Candidate>(&queries::candidates(), &parameters);
+            (candidates, joined(version))
         });
-        let (mut identifiers, version) = (identifiers?, version?);
-        let own = Own::of(identifiers.iter().map(Identity::name));
+        let (candidates, version) = (candidates?, version?);
+        let own = Own::of(candidates.iter().map(Candidate::name));
         let linked = own.links(false, version.as_ref());
-        let (links, refusals, profile, sessions, entries) = std::thread::scope(|scope| {
-            let profile = scope.spawn(|| clickhouse.rows(&queries::profile(), &parameters));
-            let sessions = scope.spawn(|| clickhouse.rows(&queries::sessions(), &parameters));
-            let entries = scope.spawn(|| log::entries(clickhouse, workspace));
-            let refusals = scope.spawn(|| clickhouse.rows(&own.refusals(false), &parameters));
-            let links = clickhouse.rows::<Link>(&linked, &parameters);
-            let links = links.and_then(|links| {
-                consents(clickhouse, workspace, &links).map(|consents| (links, consents))
+        let (links, refusals, identifiers, profile, sessions, entries) =
+            std::thread::scope(|scope| {
+                let profile = scope.spawn(|| clickhouse.rows(&queries::profile(), &parameters));
+                let sessions = scope.spawn(|| clickhouse.rows(&queries::sessions(), &parameters));
+                let entries = scope.spawn(|| log::entries(clickhouse, workspace));
+                let refusals = scope.spawn(|| clickhouse.rows(&own.refusals(false), &parameters));
+                let identifiers = scope.spawn(|| clickhouse.rows(&own.identities(), &parameters));
+                let links = clickhouse.rows::<Link>(&linked, &parameters);
+                let links = links.and_then(|links| {
+                    consents(clickhouse, workspace, &links).map(|consents| (links, consents))
+                });
+                let (profile, sessions) = (joined(profile), joined(sessions));
+                let (refusals, identifiers) = (joined(refusals), joined(identifiers));
+                (
+                    links,
+                    refusals,
+                    identifiers,
+                    profile,
+                    sessions,
+                    joined(entries),
+                )
             });
-            let (profile, sessions) = (joined(profile), joined(sessions));
-            (links, joined(refusals), profile, sessions, joined(entries))
-        });
-        let ((mut links, consents), refusals, mut entries) = (links?, refusals?, entries?);
+        let ((mut links, consents), mut entries) = (links?, entries?);
+        let (mut identifiers, mut refusals): (Vec<Identity>, Vec<Refusal>) =
+            (identifiers?, refusals?);
+        // Candidates may be another's now.
+        let own: BTreeSet<Name> = identifiers.iter().map(Identity::owned_name).collect();
+        links.retain(|link| link.names().iter().any(|name| own.contains(name)));
+        refusals.retain(|refusal| refusal.names().iter().any(|name| own.contains(name)));
         identifiers.retain(|identity| at.is_empty() || identity.holds_at(at));
         let rules = version
             .map(|version| version.rules(workspace))
@@ -281,9 +305,24 @@ fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
     }
 }
 
-impl Identity {
+impl Candidate {
     fn name(&self) -> (&str, &str) {
         (&self.identifier_type, &self.identifier_value)
+    }
+}
+
+impl Refusal {
+    fn names(&self) -> [Name; 2] {
+        [
+            (self.higher_type.clone(), self.higher_value.clone()),
+            (self.lower_type.clone(), self.lower_value.clone()),
+        ]
+    }
+}
+
+impl Identity {
+    fn owned_name(&self) -> Name {
+        (self.identifier_type.clone(), self.identifier_value.clone())
     }
 
     /// Whether the span has that moment in it; times are written alike.

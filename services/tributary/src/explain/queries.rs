@@ -121,16 +121,11 @@ pub(super) fn held() -> String {
     format!("SELECT identifier_type, identifier_value FROM {states} WHERE NOT gone")
 }
 
-/// The identifiers that are the profile's in some span, with it.
-pub(super) fn identities() -> String {
-    let states = IDENTITIES.newest_where(HERE, "has(span_profile, {id:UUID})");
+/// The identifiers that are the profile's in some span, or were in some revision.
+pub(super) fn candidates() -> String {
     format!(
-        "SELECT identifier_type, identifier_value, toString(i.begin) AS valid_from, toString(i.end) AS valid_to, \
-         toBool(toYear(i.begin) = 1970 AND toYear(i.end) = 2299) AS always FROM \
-         (SELECT identifier_type, identifier_value, owner, begin, end FROM {states} \
-          ARRAY JOIN span_profile AS owner, span_from AS begin, span_to AS end WHERE NOT gone) AS i WHERE owner = {{id:UUID}} \
-         ORDER BY (indexOf(['user_id', 'crm_id', 'loyalty_card', 'email', 'phone', 'social_handle', 'device_id', 'anonymous_id', \
-         'advertising_id', 'push_token'], identifier_type) AS place) = 0, place, identifier_type, identifier_value, i.begin LIMIT 1000"
+        "SELECT DISTINCT identifier_type, identifier_value FROM {} WHERE {HERE} AND has(span_profile, {{id:UUID}})",
+        IDENTITIES.name
     )
 }
 
@@ -175,6 +170,22 @@ impl Own {
             names: list(names),
             values: list(values),
         }
+    }
+
+    /// Those of them that are the profile's in some span, with it.
+    pub(super) fn identities(&self) -> String {
+        let names = &self.names;
+        let states = IDENTITIES.newest(&[&format!(
+            "{HERE} AND (identifier_type, identifier_value) IN {names}"
+        )]);
+        format!(
+            "SELECT identifier_type, identifier_value, toString(i.begin) AS valid_from, toString(i.end) AS valid_to, \
+             toBool(toYear(i.begin) = 1970 AND toYear(i.end) = 2299) AS always FROM \
+             (SELECT identifier_type, identifier_value, owner, begin, end FROM {states} \
+              ARRAY JOIN span_profile AS owner, span_from AS begin, span_to AS end WHERE NOT gone) AS i WHERE owner = {{id:UUID}} \
+             ORDER BY (indexOf(['user_id', 'crm_id', 'loyalty_card', 'email', 'phone', 'social_handle', 'device_id', 'anonymous_id', \
+             'advertising_id', 'push_token'], identifier_type) AS place) = 0, place, identifier_type, identifier_value, i.begin LIMIT 1000"
+        )
     }
 
     /// Rows of which one end, or with `both` each, is one of these.

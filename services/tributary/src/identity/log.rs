@@ -15,7 +15,9 @@ pub(crate) struct Entry {
     pub(crate) first_value: String,
     pub(crate) second_type: String,
     pub(crate) second_value: String,
+    #[serde(default)]
     pub(crate) undoes: Option<i64>,
+    #[serde(default)]
     pub(crate) undone_by: Vec<i64>,
     pub(crate) entered_at: String,
     pub(crate) entered_by: String,
@@ -25,9 +27,20 @@ pub(crate) struct Entry {
     pub(crate) counts: bool,
 }
 
-const ENTRIES: &str = "SELECT number, kind, first_type, first_value, second_type, second_value, undoes, undone_by, \
-    toString(o.entered_at) AS entered_at, entered_by, reason FROM identity_operations AS o \
-    WHERE workspace = {workspace:String} ORDER BY number";
+/// As the log has it: an undo names an entry by its id.
+#[derive(Debug, Deserialize)]
+struct Logged {
+    operation_id: String,
+    target_id: Option<String>,
+    #[serde(flatten)]
+    entry: Entry,
+}
+
+// The view joins the table with itself, which costs more than all rows that there are.
+const ENTRIES: &str = "SELECT toString(o.operation_id) AS operation_id, kafka_offset AS number, kind, first_type, first_value, \
+    second_type, second_value, toString(o.undoes) AS target_id, toString(o.entered_at) AS entered_at, entered_by, reason FROM \
+    (SELECT * FROM operation_entries WHERE workspace = {workspace:String} ORDER BY kafka_offset DESC LIMIT 1 BY operation_id) AS o \
+    ORDER BY number";
 
 /// Prints all entries of the workspace, the oldest first.
 pub(super) fn print(clickhouse: &ClickHouse, workspace: &str, json: bool) -> Result<(), Failure> {
@@ -47,9 +60,31 @@ pub(super) fn print(clickhouse: &ClickHouse, workspace: &str, json: bool) -> Res
 
 /// All entries of the workspace, the oldest first.
 pub(crate) fn entries(clickhouse: &ClickHouse, workspace: &str) -> Result<Vec<Entry>, String> {
-    let mut entries: Vec<Entry> = clickhouse.rows(ENTRIES, &[("workspace", workspace)])?;
+    let logged = clickhouse.rows(ENTRIES, &[("workspace", workspace)])?;
+    let mut entries = numbered(logged);
     judge(&mut entries);
     Ok(entries)
+}
+
+/// With numbers instead of ids, as in `identity_operations`.
+fn numbered(logged: Vec<Logged>) -> Vec<Entry> {
+    let places: BTreeMap<String, usize> = (0..)
+        .zip(&logged)
+        .map(|(place, logged)| (logged.operation_id.clone(), place))
+        .collect();
+    let targets: Vec<Option<usize>> = logged
+        .iter()
+        .map(|logged| places.get(logged.target_id.as_ref()?).copied())
+        .collect();
+    let mut entries: Vec<Entry> = logged.into_iter().map(|logged| logged.entry).collect();
+    for (place, target) in targets.into_iter().enumerate() {
+        if let Some(target) = target {
+            entries[place].undoes = Some(entries[target].number);
+            let number = entries[place].number;
+            entries[target].undone_by.push(number);
+        }
+    }
+    entries
 }
 
 /// An undo comes after what it undoes, so whoever comes last is judged first.
@@ -136,6 +171,33 @@ mod tests {
             text(&entries[1..3]),
             "6  2026-01-01 00:00:00  cut user_id:ada - email:a@b.c, by ops: a shared till (undone)\n\
              7  2026-01-01 00:00:00  undo 5, by ops: a shared till (undone)\n"
+        );
+    }
+
+    #[test]
+    fn an_undo_gets_the_number_of_the_entry_that_it_names() {
+        let logged = |number, id: &str, target: Option<&str>| Logged {
+            operation_id: id.to_owned(),
+            target_id: target.map(str::to_owned),
+            entry: entry(number, None, &[]),
+        };
+        let entries = numbered(vec![
+            logged(5, "a", None),
+            logged(7, "b", Some("a")),
+            logged(8, "c", Some("a")),
+            logged(9, "d", Some("nobody's")),
+        ]);
+        let said: Vec<_> = (entries.into_iter())
+            .map(|entry| (entry.number, entry.undoes, entry.undone_by))
+            .collect();
+        assert_eq!(
+            said,
+            [
+                (5, None, vec![7, 8]),
+                (7, Some(5), vec![]),
+                (8, Some(5), vec![]),
+                (9, None, vec![])
+            ]
         );
     }
 }

@@ -39,13 +39,16 @@ pub(crate) struct Type {
     can_be_hub: bool,
 }
 
-const VERSIONS: &str = "SELECT version, in_force, toString(r.published_at) AS published_at, device_bridges, shared_devices, \
-    consent_required, hub, limits, blocked_values, blocked_patterns, sources_without_links, types FROM identity_rules AS r \
-    WHERE workspace = {workspace:String} AND (in_force OR NOT {newest:Bool}) ORDER BY version";
+const COLUMNS: &str = "version, toString(r.published_at) AS published_at, device_bridges, shared_devices, \
+    consent_required, hub, limits, blocked_values, blocked_patterns, sources_without_links, types";
 
 /// Prints all versions of the workspace's rules, the oldest first.
 pub(super) fn print(clickhouse: &ClickHouse, workspace: &str, json: bool) -> Result<(), Failure> {
-    let versions = versions(clickhouse, workspace, "false").map_err(Failure::failed)?;
+    let all = format!(
+        "SELECT in_force, {COLUMNS} FROM identity_rules AS r WHERE workspace = {{workspace:String}} ORDER BY version"
+    );
+    let versions = clickhouse.rows::<Version>(&all, &[("workspace", workspace)]);
+    let versions = versions.map_err(Failure::failed)?;
     if json {
         let text = serde_json::to_string_pretty(&versions).map_err(Failure::failed)?;
         println!("{text}");
@@ -66,15 +69,12 @@ pub(crate) fn in_force(
     clickhouse: &ClickHouse,
     workspace: &str,
 ) -> Result<Option<Version>, String> {
-    Ok(versions(clickhouse, workspace, "true")?.pop())
-}
-
-fn versions(
-    clickhouse: &ClickHouse,
-    workspace: &str,
-    newest: &str,
-) -> Result<Vec<Version>, String> {
-    clickhouse.rows(VERSIONS, &[("workspace", workspace), ("newest", newest)])
+    let newest = format!(
+        "SELECT true AS in_force, {COLUMNS} FROM (SELECT * FROM rules_entries WHERE workspace = {{workspace:String}} \
+         ORDER BY version DESC, kafka_offset LIMIT 1) AS r"
+    );
+    let mut newest: Vec<Version> = clickhouse.rows(&newest, &[("workspace", workspace)])?;
+    Ok(newest.pop())
 }
 
 impl Version {
