@@ -3,11 +3,9 @@
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tributary_tests::cdnow::{self, Purchase, Totals};
 use tributary_tests::wait::until;
@@ -86,41 +84,29 @@ fn import(system: &System, more: &[&str]) -> String {
     text
 }
 
-/// Bytes of an import that reach ingest before it is killed: several batches, and not all.
-const FIRST_BYTES: usize = 4_000_000;
+/// Bytes of each connection that reach ingest: a batch or two. The import has four connections, and seventeen million.
+const FIRST_BYTES: u64 = 1_000_000;
 
-/// An address behind which only so many bytes reach ingest. Connections stay open, so that whoever sends more waits.
-fn narrow(system: &System, bytes: usize) -> String {
+/// An address behind which the beginning of each connection reaches ingest. Then it stays open, and whoever sends more
+/// waits.
+fn narrow(system: &System) -> String {
     let ingest = system.endpoint("ingest");
     let ingest = ingest.trim_start_matches("http://").to_owned();
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("it is bound");
-    let left = Arc::new(AtomicUsize::new(bytes));
     std::thread::spawn(move || {
         for client in listener.incoming() {
-            let pair = client.and_then(|client| Ok((client, TcpStream::connect(&ingest)?)));
-            let Ok((mut client, mut server)) = pair else {
-                return;
-            };
-            let left = Arc::clone(&left);
-            let answers = server
-                .try_clone()
-                .and_then(|server| Ok((server, client.try_clone()?)));
-            std::thread::spawn(move || {
-                let (mut buffer, mut is_open) = ([0; 16_384], true);
-                while let Ok(count @ 1..) = client.read(&mut buffer) {
-                    let take = |left: usize| left.checked_sub(count);
-                    is_open &=
-                        (left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)).is_ok();
-                    if is_open && server.write_all(&buffer[..count]).is_err() {
-                        return;
-                    }
+            let (client, server) = (client?, TcpStream::connect(&ingest)?);
+            let (mut answers, mut answered) = (server.try_clone()?, client.try_clone()?);
+            std::thread::spawn(move || std::io::copy(&mut answers, &mut answered));
+            std::thread::spawn(move || -> std::io::Result<()> {
+                std::io::copy(&mut client.take(FIRST_BYTES), &mut &server)?;
+                loop {
+                    std::thread::park();
                 }
             });
-            if let Ok((mut server, mut client)) = answers {
-                std::thread::spawn(move || std::io::copy(&mut server, &mut client));
-            }
         }
+        Ok::<(), std::io::Error>(())
     });
     format!("http://{address}")
 }
@@ -128,7 +114,7 @@ fn narrow(system: &System, bytes: usize) -> String {
 /// Starts an import and kills it once some of it is done, and not all.
 fn interrupt(system: &System) {
     let mut arguments = arguments();
-    arguments.extend(["--ingest".to_owned(), narrow(system, FIRST_BYTES)]);
+    arguments.extend(["--ingest".to_owned(), narrow(system)]);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let mut import = system
         .command(&arguments)

@@ -20,6 +20,7 @@ pub(super) struct Ledger<'a> {
     waiting: BTreeMap<u64, Done>,
     next: u64,
     written: Option<Instant>,
+    written_lines: u64,
     progress: Progress,
 }
 
@@ -40,6 +41,7 @@ impl<'a> Ledger<'a> {
             waiting: BTreeMap::new(),
             next: 0,
             written: None,
+            written_lines: progress.lines,
             progress,
         }
     }
@@ -77,11 +79,10 @@ impl<'a> Ledger<'a> {
         }
         self.display
             .at(self.progress.lines, self.lines, self.progress.rejected);
-        // At once the first time: a folder that cannot be written is better known early.
-        if self
-            .written
-            .is_none_or(|written| written.elapsed() >= CHECKPOINT_EVERY)
-        {
+        // At once the first time, because a folder that cannot be written is better known early, and once something is done.
+        let is_first = self.written_lines == 0 && self.progress.lines > 0;
+        let is_due = |written: Instant| written.elapsed() >= CHECKPOINT_EVERY;
+        if is_first || self.written.is_none_or(is_due) {
             self.write()?;
         }
         Ok(())
@@ -90,6 +91,7 @@ impl<'a> Ledger<'a> {
     /// The rejects first: the progress must not know more than is on disk.
     fn write(&mut self) -> Result<(), Error> {
         self.written = Some(Instant::now());
+        self.written_lines = self.progress.lines;
         self.progress.rejects_bytes = self
             .rejects
             .sync()
