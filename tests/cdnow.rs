@@ -84,7 +84,7 @@ fn import(system: &System, more: &[&str]) -> String {
     text
 }
 
-/// Bytes of each connection that reach ingest: a batch or two. The import has four connections, and seventeen million.
+/// Bytes of each connection that reach ingest: a batch or two. The import has four connections, and far more to send.
 const FIRST_BYTES: u64 = 1_000_000;
 
 /// An address behind which the beginning of each connection reaches ingest. Then it stays open, and whoever sends more

@@ -5,7 +5,8 @@
 //! operations ───┘     │                                    │
 //!                     │  marks what is touched               │
 //!                     └── profile by profile, in the         └── returns what changed, so that whoever
-//!                         canonical order of `order`             depends on it decides again
+//!                         canonical order, what is               depends on it decides again
+//!                         large in slices (`work`)
 //! ```
 //!
 //! The result depends on the set alone: not on the order in which links arrived, nor on when an operation was entered.

@@ -15,6 +15,9 @@
 //! link joins one taken apart with one around, then nothing else can be decided otherwise: who is around grows as before,
 //! and so do all others. If one does, it is taken apart, too, and all begins anew.
 //!
+//! If that means too many links to look at, all is left as it is, and the component is resolved in slices (`sliced.rs`).
+//! The same goes for whoever is next to one that is resolved so: it must find its members as they are.
+//!
 //! **Joined at once** is what the canonical order would give, too. Where no link of a profile is refused, the profile is
 //! all that links lead to, and its persons are joined by links between persons and pins alone, which come first: a link
 //! from a device could not have joined two groups with a person each. So if the two hold no more together than the limits
