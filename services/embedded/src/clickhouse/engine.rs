@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Between two attempts to end a statement: the first may come before the engine knows of it.
 const KILL_AGAIN: Duration = Duration::from_millis(100);
@@ -251,6 +251,9 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A process that was killed has its lock until the kernel has taken its memory back.
+const LEAVES_WITHIN: Duration = Duration::from_secs(5);
+
 /// The engine has a lock of its own, but says so only on stderr.
 fn lock_folder(data: &Path) -> Result<File, Error> {
     let path = data.join("lock");
@@ -264,12 +267,20 @@ fn lock_folder(data: &Path) -> Result<File, Error> {
         .write(true)
         .open(&path)
         .map_err(unwritable)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::Locked {
-            path: data.to_owned(),
-        }),
-        Err(TryLockError::Error(source)) => Err(unwritable(source)),
+    let deadline = Instant::now() + LEAVES_WITHIN;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                thread::sleep(Duration::from_millis(20));
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::Locked {
+                    path: data.to_owned(),
+                });
+            }
+            Err(TryLockError::Error(source)) => return Err(unwritable(source)),
+        }
     }
 }
 
