@@ -17,7 +17,7 @@ pub use profile::{
 pub use state::State;
 pub use stitching::{
     IdentifierTypeRule, Identity, Link, Operation, OperationKind, Override, OverrideMessage,
-    OverrideRange, Refusal, Rules, Session, SharedDevices, Span, StitchingConsent,
+    OverrideRange, Refusal, Rules, Session, SharedDevices, Span, StitchingConsent, Strangers,
 };
 pub use touchpoint::{
     Activity, Answer, Campaign, Consent, DeadLetter, Identifier, Order, OrderKind, OrderLine,

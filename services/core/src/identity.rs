@@ -27,7 +27,7 @@ mod types;
 
 pub use graph::{Changes, Graph};
 pub use operations::{Blocked, Operation};
-pub use rules::{NoPattern, Pattern, Rules, SharedDevices};
+pub use rules::{NoPattern, Pattern, Rules, SharedDevices, Strangers};
 pub use snapshot::{NoSnapshot, Restoring, SnapshotHead};
 pub use store::{LinkId, NodeId, Observation, SourceId};
 pub use types::{NoTypes, Normalisation, TypeRule, Types};

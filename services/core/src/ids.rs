@@ -81,6 +81,18 @@ impl ProfileId {
             "alone",
         ]))
     }
+
+    /// The id of the profile of a session alone, by the message that the session begins with.
+    #[must_use]
+    pub fn stranger(workspace: &str, timeline: &Identifier, first_message: &str) -> Self {
+        Self(make(&[
+            workspace,
+            timeline.r#type.name(),
+            &timeline.value,
+            first_message,
+            "alone",
+        ]))
+    }
 }
 
 impl SessionId {
@@ -110,6 +122,7 @@ mod tests {
             ProfileId::of("b", &ann),
             ProfileId::of("a", &cookie),
             ProfileId::alone("a", &cookie),
+            ProfileId::stranger("a", &cookie, "m"),
         ];
         for (index, id) in ids.iter().enumerate() {
             assert!(!ids[..index].contains(id), "{id} twice");

@@ -10,7 +10,7 @@ use proptest::sample::Index;
 use tributary_core::identifier::{Identifier, IdentifierType, Kind};
 use tributary_core::identity::{
     Blocked, Changes, Graph, Normalisation, Operation, Pattern, Restoring, Rules, SharedDevices,
-    TypeRule, Types,
+    Strangers, TypeRule, Types,
 };
 use uuid::Uuid;
 use world::{Seen, World};
@@ -74,21 +74,31 @@ fn events() -> impl Strategy<Value = Vec<Seen>> {
 fn rules() -> impl Strategy<Value = Rules> {
     let flags = (
         any::<bool>(),
-        any::<bool>(),
+        (any::<bool>(), any::<bool>()),
         prop::bool::weighted(0.1),
         prop::bool::weighted(0.7),
         any::<bool>(),
     );
     (flags, 1..4_u32, types()).prop_map(
-        |((device_bridges, certain, consent_required, pixel_bars, blocks), hub_above, types)| {
+        |(
+            (bridges, (certain, sessions), consent_required, pixel_bars, blocks),
+            hub_above,
+            types,
+        )| {
             let shared_devices = if certain {
                 SharedDevices::Certain
             } else {
                 SharedDevices::Nearest
             };
+            let strangers = if sessions {
+                Strangers::Session
+            } else {
+                Strangers::Device
+            };
             let mut rules = Rules {
-                device_bridges,
+                device_bridges: bridges,
                 shared_devices,
+                strangers,
                 hub_above,
                 consent_required,
                 ..Rules::default()

@@ -16,7 +16,7 @@ mod values;
 pub use load::{Error, Inputs};
 pub use sections::{
     ClickHouse, Compression, Identity, Ingest, Kafka, Kpi, LogFormat, Ports, Processor,
-    SharedDevices, Sink, Source, Telemetry, Workspace,
+    SharedDevices, Sink, Source, Strangers, Telemetry, Workspace,
 };
 pub use values::{HIDDEN, Keep, Properties, Secret, WINDOWS, format_duration, parse_duration};
 

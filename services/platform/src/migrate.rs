@@ -46,6 +46,8 @@ pub const ALL: &[Migration] = migrations![
     10 "0010_identifier_types",
     11 "0011_identifier_problems",
     12 "0012_lookups",
+    13 "0013_lookups_by_customer",
+    14 "0014_strangers",
 ];
 
 /// Why the database cannot be brought up to date.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tributary_contracts::wire;
 use tributary_core::identifier::{IdentifierType, NoType};
 use tributary_core::identity::{
-    NoPattern, NoTypes, Pattern, Rules, SharedDevices, TypeRule, Types,
+    NoPattern, NoTypes, Pattern, Rules, SharedDevices, Strangers, TypeRule, Types,
 };
 use tributary_core::time::Timestamp;
 use tributary_platform::config::{self, Source, Workspace};
@@ -42,6 +42,10 @@ pub fn configured(workspace: &Workspace, sources: &[Source]) -> Rules {
             config::SharedDevices::Last => SharedDevices::Nearest,
             config::SharedDevices::Certain => SharedDevices::Certain,
         },
+        strangers: match identity.strangers {
+            config::Strangers::Device => Strangers::Device,
+            config::Strangers::Session => Strangers::Session,
+        },
         blocked_values: lower(&identity.blocked_values),
         blocked_patterns: identity
             .blocked_patterns
@@ -77,6 +81,10 @@ pub fn read(record: &wire::Rules<'_>) -> Result<Rules, Unusable> {
         shared_devices: match record.shared_devices {
             wire::SharedDevices::Last => SharedDevices::Nearest,
             wire::SharedDevices::Certain => SharedDevices::Certain,
+        },
+        strangers: match record.strangers {
+            wire::Strangers::Device => Strangers::Device,
+            wire::Strangers::Session => Strangers::Session,
         },
         blocked_values: owned(&record.blocked_values),
         blocked_patterns: record
@@ -141,6 +149,10 @@ pub(crate) fn written<R>(
             SharedDevices::Nearest => wire::SharedDevices::Last,
             SharedDevices::Certain => wire::SharedDevices::Certain,
         },
+        strangers: match rules.strangers {
+            Strangers::Device => wire::Strangers::Device,
+            Strangers::Session => wire::Strangers::Session,
+        },
         consent_required: rules.consent_required,
         hub: number(rules.hub_above),
         limits: types
@@ -181,6 +193,7 @@ mod tests {
             device_bridges: true,
             consent_required: true,
             shared_devices: SharedDevices::Certain,
+            strangers: Strangers::Session,
             blocked_values: ["guest".to_owned()].into(),
             sources_without_links: ["pixel".to_owned()].into(),
             ..Rules::default()

@@ -86,7 +86,7 @@ pub(crate) static RULES: Table = Table {
     name: "rules_entries",
     keeps: Keeps::OneRowAKey,
     columns: "workspace, version, published_at, device_bridges, shared_devices, consent_required, hub, limits, blocked_values, \
-              blocked_patterns, sources_without_links, types, kafka_partition, kafka_offset",
+              blocked_patterns, sources_without_links, types, strangers, kafka_partition, kafka_offset",
 };
 
 pub(crate) static PROFILES: Table = Table {

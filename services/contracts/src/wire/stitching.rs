@@ -193,6 +193,9 @@ pub struct Rules<'a> {
     /// The types of identifiers, that of the highest priority first; none are the built-in ones.
     #[serde(default)]
     pub types: Vec<IdentifierTypeRule<'a>>,
+    /// Who a session is that no login tells anything of.
+    #[serde(default)]
+    pub strangers: Strangers,
 }
 
 /// What rules say of a type of identifiers.
@@ -218,6 +221,28 @@ pub enum SharedDevices {
     Last,
     /// `certain`.
     Certain,
+}
+
+/// See the schema.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Strangers {
+    /// `device`.
+    #[default]
+    Device,
+    /// `session`.
+    Session,
+}
+
+impl Strangers {
+    /// Its name, as in the schema.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Device => "device",
+            Self::Session => "session",
+        }
+    }
 }
 
 impl SharedDevices {

@@ -13,6 +13,17 @@ pub enum SharedDevices {
     Certain,
 }
 
+/// Who a session is that no login tells anything of: one without a login on a hub's line, or where the logins around it
+/// disagree and [`SharedDevices::Certain`] holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strangers {
+    /// The device: all such sessions on it are one profile.
+    #[default]
+    Device,
+    /// Somebody who was never seen before: each is a profile of its own.
+    Session,
+}
+
 /// A pattern of values: `*` stands for any text, the rest for itself in any case; with or without a type before it, as
 /// in `email:*@test.example`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +116,8 @@ pub struct Rules {
     pub device_bridges: bool,
     /// Whose a session without a login is on a shared device.
     pub shared_devices: SharedDevices,
+    /// Who a session is that no login tells anything of.
+    pub strangers: Strangers,
     /// Whether both ends of a link must have agreed to stitching.
     pub consent_required: bool,
     /// Sources whose sight of two identifiers makes no link, such as a pixel.
@@ -122,6 +135,7 @@ impl Default for Rules {
             blocked_patterns: Vec::new(),
             device_bridges: false,
             shared_devices: SharedDevices::Nearest,
+            strangers: Strangers::Device,
             consent_required: false,
             sources_without_links: BTreeSet::new(),
         }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::event::{Activity, Event};
 use super::line::{self, LineKey};
-use crate::identity::{Graph, NodeId, SharedDevices};
+use crate::identity::{Graph, NodeId, Rules, SharedDevices, Strangers};
 use crate::time::{MINUTE, Timestamp};
 
 /// A gap longer than this ends a session.
@@ -15,6 +15,8 @@ pub enum Owner {
     Profile(NodeId),
     /// A profile of the timeline alone.
     Alone,
+    /// A profile of the session alone that begins with the event of this index.
+    Stranger(u32),
     /// Nobody: in no profile and no KPI.
     Nobody,
 }
@@ -158,7 +160,7 @@ impl Line {
         let fallback = identifier.map_or(Owner::Nobody, |node| Owner::Profile(graph.root(node)));
         let hub = identifier.is_some_and(|node| graph.is_hub(node));
         let mut sessions = self.cut(graph);
-        own(&mut sessions, fallback, hub, graph.rules().shared_devices);
+        own(&mut sessions, fallback, hub, graph.rules());
 
         let first = decisions.sessions.len() as u32;
         for (number, session) in (first..).zip(&sessions) {
@@ -228,7 +230,11 @@ impl Line {
 }
 
 /// Gives the sessions of a line their owners.
-fn own(sessions: &mut [SessionDecision], fallback: Owner, hub: bool, policy: SharedDevices) {
+fn own(sessions: &mut [SessionDecision], fallback: Owner, hub: bool, rules: &Rules) {
+    let unless_strangers = |device, session: &SessionDecision| match rules.strangers {
+        Strangers::Device => device,
+        Strangers::Session => Owner::Stranger(session.events[0]),
+    };
     let mut after: Vec<Option<NodeId>> = vec![None; sessions.len()];
     let mut next = None;
     for (session, after) in sessions.iter().zip(&mut after).rev() {
@@ -239,11 +245,11 @@ fn own(sessions: &mut [SessionDecision], fallback: Owner, hub: bool, policy: Sha
     for (session, after) in sessions.iter_mut().zip(after) {
         session.owner = match (session.anchored, before, after) {
             (Some(person), _, _) => Owner::Profile(person),
-            (None, _, _) if hub => fallback,
+            (None, _, _) if hub => unless_strangers(fallback, session),
             (None, Some(before), Some(after))
-                if policy == SharedDevices::Certain && before != after =>
+                if rules.shared_devices == SharedDevices::Certain && before != after =>
             {
-                Owner::Alone
+                unless_strangers(Owner::Alone, session)
             }
             (None, Some(person), _) | (None, None, Some(person)) => Owner::Profile(person),
             (None, None, None) => fallback,

@@ -68,7 +68,9 @@ impl Client {
         insert = match deduplicate {
             Deduplicate::Token(token) => insert
                 .with_setting("insert_deduplicate", "1")
-                .with_setting("insert_deduplication_token", token),
+                .with_setting("insert_deduplication_token", token)
+                // A block may be in the table and not yet in what its views keep.
+                .with_setting("deduplicate_blocks_in_dependent_materialized_views", "1"),
             Deduplicate::Never => insert.with_setting("insert_deduplicate", "0"),
         };
         let mut insert = insert.with_timeouts(Some(self.timeout), Some(self.timeout));

@@ -202,6 +202,16 @@ pub enum SharedDevices {
     Certain,
 }
 
+/// Who a session is that no login tells anything of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Strangers {
+    /// The device.
+    Device,
+    /// Somebody who was never seen before.
+    Session,
+}
+
 /// The rules of identity.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -212,6 +222,8 @@ pub struct Identity {
     pub device_bridges: bool,
     /// Who owns what nobody logged in for.
     pub shared_devices: SharedDevices,
+    /// Who a session is that no login tells anything of.
+    pub strangers: Strangers,
     /// Whether a link needs the consent of both ends.
     pub consent_required: bool,
     /// An identifier with links to more values of one person type is a hub.

@@ -10,12 +10,13 @@ use tributary_core::identity::{Graph, NodeId};
 use tributary_core::ids::{ProfileId, SessionId};
 use tributary_core::time::Timestamp;
 use tributary_core::timeline::{
-    Activity, Decision, Decisions, Event, Owner, SessionDecision, Span, decide,
+    Activity, Decision, Decisions, Event, Owner, SessionDecision, decide,
 };
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::goals::Goals;
+use super::identities::OwnedSpan;
 use super::sending::Sending;
 use super::stored::{
     Index, Page, SentPassive, SentSession, StoredEvent, Timeline, session_uuid, uuid_of,
@@ -35,7 +36,7 @@ pub(super) fn settle(
     goals: &Goals,
     waiting: &Waiting,
     sending: &mut Sending<'_>,
-) -> Result<Vec<Span>, Broken> {
+) -> Result<Vec<OwnedSpan>, Broken> {
     let decisions = decided(timeline, graph);
     let places: Vec<Place> = timeline
         .pages
@@ -48,7 +49,9 @@ pub(super) fn settle(
         timeline: timeline.identifier(),
         workspace: timeline.header.workspace.clone(),
         known: BTreeMap::new(),
+        strangers: BTreeMap::new(),
     };
+    owners.know_strangers(timeline, &decisions, &places);
     let session_ids = send_sessions(timeline, &decisions, &places, &mut owners, goals, sending)?;
     let now: Vec<(Option<SessionId>, Option<ProfileId>)> = decisions
         .events
@@ -72,7 +75,11 @@ pub(super) fn settle(
         &mut owners,
         sending,
     )?;
-    Ok(decisions.spans)
+    let spans = decisions.spans.iter().map(|span| OwnedSpan {
+        from: span.from,
+        owner: owners.id(span.owner),
+    });
+    Ok(spans.collect())
 }
 
 fn decided(timeline: &Timeline, graph: &Graph) -> Decisions {
@@ -109,12 +116,30 @@ pub(super) struct Owners<'a> {
     timeline: Option<tributary_core::identifier::Identifier>,
     workspace: String,
     known: BTreeMap<NodeId, ProfileId>,
+    /// By the first event of their session.
+    strangers: BTreeMap<u32, ProfileId>,
 }
 
 impl Owners<'_> {
+    fn know_strangers(&mut self, timeline: &Timeline, decisions: &Decisions, places: &[Place]) {
+        let Some(identifier) = &self.timeline else {
+            return;
+        };
+        for session in &decisions.sessions {
+            let first = session.events[0];
+            if session.owner == Owner::Stranger(first) {
+                let (page, place) = places[first as usize];
+                let message = &timeline.pages[page].events[place].message;
+                let id = ProfileId::stranger(&self.workspace, identifier, message);
+                self.strangers.insert(first, id);
+            }
+        }
+    }
+
     fn id(&mut self, owner: Owner) -> Option<ProfileId> {
         match owner {
             Owner::Nobody => None,
+            Owner::Stranger(first) => self.strangers.get(&first).copied(),
             Owner::Alone => self
                 .timeline
                 .as_ref()

@@ -6,7 +6,6 @@ use tributary_contracts::wire::{AtomBody, IdentifierAtom, Identity, Refusal, Spa
 use tributary_core::identity::{Graph, LinkId, NodeId};
 use tributary_core::ids::ProfileId;
 use tributary_core::time::Timestamp;
-use tributary_core::timeline::{Owner, Span};
 use uuid::Uuid;
 
 use super::sending::Sending;
@@ -28,7 +27,7 @@ pub(super) fn tell(
     graph: &Graph,
     workspace: &str,
     node: NodeId,
-    spans: &[Span],
+    spans: &[OwnedSpan],
     partition: i32,
     sending: &mut Sending<'_>,
 ) -> Result<(), Broken> {
@@ -42,7 +41,7 @@ pub(super) fn tell(
     let profile = graph.profile(node);
     let is_told = graph.is_known(node) && !graph.is_blocked(node);
     let wire = if is_told {
-        wire_spans(graph, workspace, node, spans)
+        wire_spans(graph, node, spans)
     } else {
         Vec::new()
     };
@@ -86,21 +85,23 @@ pub(super) fn tell(
     sending.put(partition, &key, now.as_ref())
 }
 
+/// Whose a timeline's identifier is from a moment on; none where it is its own profile's.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OwnedSpan {
+    pub(super) from: Timestamp,
+    pub(super) owner: Option<ProfileId>,
+}
+
 /// Touching spans from the beginning to the end of time.
-fn wire_spans(graph: &Graph, workspace: &str, node: NodeId, spans: &[Span]) -> Vec<WireSpan> {
+fn wire_spans(graph: &Graph, node: NodeId, spans: &[OwnedSpan]) -> Vec<WireSpan> {
     let profile = graph.profile(node);
     let mut wire: Vec<WireSpan> = Vec::with_capacity(spans.len().max(1));
     for span in spans {
-        let profile_id = match span.owner {
-            Owner::Profile(root) => graph.profile(root),
-            Owner::Alone => ProfileId::alone(workspace, &graph.identifier(node)),
-            Owner::Nobody => profile,
-        };
         if let Some(last) = wire.last_mut() {
             last.valid_to = span.from;
         }
         wire.push(WireSpan {
-            profile_id,
+            profile_id: span.owner.unwrap_or(profile),
             valid_from: span.from,
             valid_to: Timestamp::MAX,
         });

@@ -45,6 +45,7 @@ pub(crate) struct Ruled {
     pub(crate) version: i64,
     consent_required: bool,
     certain: bool,
+    strangers: bool,
     device_bridges: bool,
     pixel_links: bool,
     blocks: bool,
@@ -89,6 +90,11 @@ impl Ruled {
                 wire::SharedDevices::Certain
             } else {
                 wire::SharedDevices::Last
+            },
+            strangers: if self.strangers {
+                wire::Strangers::Session
+            } else {
+                wire::Strangers::Device
             },
             consent_required: self.consent_required,
             hub: self.hub,
@@ -330,7 +336,7 @@ fn operations() -> impl Strategy<Value = Vec<Step>> {
 pub(crate) fn world() -> impl Strategy<Value = (Ruled, Vec<Step>)> {
     let ruled = (
         prop::bool::weighted(0.2),
-        any::<bool>(),
+        (any::<bool>(), any::<bool>()),
         any::<bool>(),
         any::<bool>(),
         any::<bool>(),
@@ -344,7 +350,7 @@ pub(crate) fn world() -> impl Strategy<Value = (Ruled, Vec<Step>)> {
             version,
             (
                 consent_required,
-                certain,
+                (certain, strangers),
                 device_bridges,
                 pixel_links,
                 blocks,
@@ -357,6 +363,7 @@ pub(crate) fn world() -> impl Strategy<Value = (Ruled, Vec<Step>)> {
             version,
             consent_required,
             certain,
+            strangers,
             device_bridges,
             pixel_links,
             blocks,

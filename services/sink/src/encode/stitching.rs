@@ -103,6 +103,7 @@ fn rules(message: &[u8], position: Position<'_>, rows: &mut Rows) -> Result<(), 
                 .integer(rule.limit)
                 .flag(rule.can_be_hub);
         });
+        row.text(rules.strangers.name());
         position.append(row);
     });
     Ok(())

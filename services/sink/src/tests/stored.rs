@@ -7,7 +7,7 @@ use tributary_contracts::framing;
 use tributary_contracts::wire::{
     Campaign, Consent, DeadLetter, IdentifierTypeRule, Identity, KpiBlock, Link, Operation,
     OperationKind, OrderState, Override, OverrideMessage, OverrideRange, Profile,
-    ProfileIdentifier, Refusal, Rules, Session, SharedDevices, Span,
+    ProfileIdentifier, Refusal, Rules, Session, SharedDevices, Span, Strangers,
 };
 use tributary_core::identifier::Kind;
 use tributary_core::identity::Normalisation;
@@ -475,6 +475,7 @@ async fn identities_links_and_refusals_read_back_as_spans_and_minima() {
                 limit: 3,
                 can_be_hub: true,
             }],
+            strangers: Strangers::Session,
         })
     };
     let observations = [
@@ -521,8 +522,8 @@ async fn identities_links_and_refusals_read_back_as_spans_and_minima() {
         )
         .await,
         [
-            "1\tfalse\ttrue\tcertain\tfalse\t10\t{'email':5,'user_id':1}\t['guest','test']\t['email:*@test.*']\t[]\t[('fax','person','phone',3,true)]",
-            "2\ttrue\ttrue\tcertain\tfalse\t10\t{'email':5,'user_id':1}\t['guest','test']\t['email:*@test.*']\t['till']\t[('fax','person','phone',3,true)]",
+            "1\tfalse\ttrue\tcertain\tsession\tfalse\t10\t{'email':5,'user_id':1}\t['guest','test']\t['email:*@test.*']\t[]\t[('fax','person','phone',3,true)]",
+            "2\ttrue\ttrue\tcertain\tsession\tfalse\t10\t{'email':5,'user_id':1}\t['guest','test']\t['email:*@test.*']\t['till']\t[('fax','person','phone',3,true)]",
         ]
         .join("\n")
     );

@@ -1,16 +1,15 @@
 //! Everything that the views know of an identifier's customers.
 
 use super::brought;
-use super::chain::Name;
 use super::queries::{self, Own};
+use super::seen::Ground;
 use super::standing::{self, Said};
 use super::subject::Subject;
 use crate::clickhouse::ClickHouse;
 use crate::identity::log::{self, Entry};
-use crate::identity::rules;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Customers that an identifier was or is; a shared device has several.
 #[derive(Debug, Serialize)]
@@ -70,13 +69,6 @@ pub(super) struct Identity {
     /// The link that brought it to the customer; none for the one that the customer is named after.
     #[serde(default)]
     pub(super) brought_by: Option<BroughtBy>,
-}
-
-/// An identifier that is or was the customer's.
-#[derive(Debug, Deserialize)]
-struct Candidate {
-    identifier_type: String,
-    identifier_value: String,
 }
 
 /// How an identifier came to its customer.
@@ -139,31 +131,6 @@ const MAX_PROFILES: usize = 10;
 const BY_BOTS: &str = "SELECT count() AS events FROM touchpoints WHERE bot AND ({workspace:String} = '' OR workspace = {workspace:String}) \
     AND arrayExists(i -> i.2 IN ({value:String}, lowerUTF8({value:String})) AND ({type:String} = '' OR i.1 = {type:String}), identifiers)";
 
-/// What each end of these links said of being stitched.
-pub(super) fn consents(
-    clickhouse: &ClickHouse,
-    workspace: &str,
-    links: &[Link],
-) -> Result<BTreeMap<(String, String), bool>, String> {
-    #[derive(Deserialize)]
-    struct End {
-        identifier_type: String,
-        identifier_value: String,
-        given: bool,
-    }
-    let ends = links.iter().flat_map(|link| {
-        [
-            (&*link.higher_type, &*link.higher_value),
-            (&*link.lower_type, &*link.lower_value),
-        ]
-    });
-    let ends: Vec<End> = clickhouse.rows(&Own::of(ends).consents(), &[("workspace", workspace)])?;
-    let said = ends
-        .into_iter()
-        .map(|end| ((end.identifier_type, end.identifier_value), end.given));
-    Ok(said.collect())
-}
-
 /// Events of bots on which the subject stands: they have no customer.
 pub(super) fn events_of_bots(
     clickhouse: &ClickHouse,
@@ -186,26 +153,19 @@ impl Answer {
         workspace: Option<&str>,
         at: &str,
     ) -> Result<Option<Self>, String> {
-        let mut owners: Vec<Owner> = Vec::new();
-        if let Subject::Uuid { profile, .. } = subject {
-            let parameters = [
-                ("id", &*profile.to_string()),
-                ("workspace", workspace.unwrap_or_default()),
-            ];
-            owners = clickhouse.rows(&queries::aliases(), &parameters)?;
-        }
-        if owners.is_empty() {
-            let [value, r#type, workspace] = subject.parameters(workspace);
-            owners =
-                clickhouse.rows(&queries::owners(), &[value, r#type, workspace, ("at", at)])?;
-        }
+        let (ground, owners) = std::thread::scope(|scope| {
+            let ground = scope.spawn(|| Ground::ask(clickhouse));
+            let owners = owners(clickhouse, subject, workspace, at);
+            (joined(ground), owners)
+        });
+        let (ground, owners) = (ground?, owners?);
         if owners.is_empty() {
             return Ok(None);
         }
         let more_profiles = owners.len().saturating_sub(MAX_PROFILES);
         let shown = owners.into_iter().take(MAX_PROFILES);
         let profiles = shown
-            .map(|owner| Explained::find(clickhouse, owner, at))
+            .map(|owner| Explained::find(clickhouse, owner, at, &ground))
             .collect::<Result<_, _>>()?;
         Ok(Some(Answer {
             profiles,
@@ -214,50 +174,62 @@ impl Answer {
     }
 }
 
+/// Whose the subject is.
+fn owners(
+    clickhouse: &ClickHouse,
+    subject: &Subject,
+    workspace: Option<&str>,
+    at: &str,
+) -> Result<Vec<Owner>, String> {
+    if let Subject::Uuid { profile, .. } = subject {
+        let parameters = [
+            ("id", &*profile.to_string()),
+            ("workspace", workspace.unwrap_or_default()),
+        ];
+        let owners: Vec<Owner> = clickhouse.rows(&queries::aliases(), &parameters)?;
+        if !owners.is_empty() {
+            return Ok(owners);
+        }
+    }
+    let [value, r#type, workspace] = subject.parameters(workspace);
+    clickhouse.rows(&queries::owners(), &[value, r#type, workspace, ("at", at)])
+}
+
 impl Explained {
-    fn find(clickhouse: &ClickHouse, owner: Owner, at: &str) -> Result<Self, String> {
+    fn find(
+        clickhouse: &ClickHouse,
+        owner: Owner,
+        at: &str,
+        ground: &Ground,
+    ) -> Result<Self, String> {
         let (workspace, id) = (owner.workspace.as_str(), owner.profile_id.as_str());
         let parameters = [("workspace", workspace), ("id", id), ("at", at)];
-        // Whatever else is asked needs these: they go first, and alone.
-        let (candidates, version) = std::thread::scope(|scope| {
-            let version = scope.spawn(|| rules::in_force(clickhouse, workspace));
-            let candidates = clickhouse.rows::<Candidate>(&queries::candidates(), &parameters);
-            (candidates, joined(version))
+        let (identifiers, profile, sessions, entries) = std::thread::scope(|scope| {
+            let profile = scope.spawn(|| clickhouse.rows(&queries::profile(), &parameters));
+            let sessions = scope.spawn(|| clickhouse.rows(&queries::sessions(), &parameters));
+            let entries = scope.spawn(|| log::entries(clickhouse, workspace));
+            let identifiers = clickhouse.rows::<Identity>(&queries::identities(), &parameters);
+            let (profile, sessions) = (joined(profile), joined(sessions));
+            (identifiers, profile, sessions, joined(entries))
         });
-        let (candidates, version) = (candidates?, version?);
-        let own = Own::of(candidates.iter().map(Candidate::name));
-        let linked = own.links(false, version.as_ref());
-        let (links, refusals, identifiers, profile, sessions, entries) =
-            std::thread::scope(|scope| {
-                let profile = scope.spawn(|| clickhouse.rows(&queries::profile(), &parameters));
-                let sessions = scope.spawn(|| clickhouse.rows(&queries::sessions(), &parameters));
-                let entries = scope.spawn(|| log::entries(clickhouse, workspace));
-                let refusals = scope.spawn(|| clickhouse.rows(&own.refusals(false), &parameters));
-                let identifiers = scope.spawn(|| clickhouse.rows(&own.identities(), &parameters));
-                let links = clickhouse.rows::<Link>(&linked, &parameters);
-                let links = links.and_then(|links| {
-                    consents(clickhouse, workspace, &links).map(|consents| (links, consents))
-                });
-                let (profile, sessions) = (joined(profile), joined(sessions));
-                let (refusals, identifiers) = (joined(refusals), joined(identifiers));
-                (
-                    links,
-                    refusals,
-                    identifiers,
-                    profile,
-                    sessions,
-                    joined(entries),
-                )
-            });
-        let ((mut links, consents), mut entries) = (links?, entries?);
-        let (mut identifiers, mut refusals): (Vec<Identity>, Vec<Refusal>) =
-            (identifiers?, refusals?);
-        // Candidates may be another's now.
-        let own: BTreeSet<Name> = identifiers.iter().map(Identity::owned_name).collect();
-        links.retain(|link| link.names().iter().any(|name| own.contains(name)));
-        refusals.retain(|refusal| refusal.names().iter().any(|name| own.contains(name)));
+        let (mut identifiers, mut entries) = (identifiers?, entries?);
+        let own = Own::of(identifiers.iter().map(|identity| {
+            let Identity {
+                identifier_type,
+                identifier_value,
+                ..
+            } = identity;
+            (identifier_type.as_str(), identifier_value.as_str())
+        }));
+        let (links, refusals) = std::thread::scope(|scope| {
+            let refusals = scope.spawn(|| clickhouse.rows(&own.refusals(false), &parameters));
+            let links = ground.links(clickhouse, &own, false, workspace, at);
+            (links, joined(refusals))
+        });
+        let ((mut links, consents), refusals) = (links?, refusals?);
         identifiers.retain(|identity| at.is_empty() || identity.holds_at(at));
-        let rules = version
+        let rules = ground
+            .rules(workspace)
             .map(|version| version.rules(workspace))
             .transpose()?;
         let said = Said {
@@ -298,33 +270,14 @@ impl Explained {
     }
 }
 
-fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
+pub(super) fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
     match thread.join() {
         Ok(answer) => answer,
         Err(panic) => std::panic::resume_unwind(panic),
     }
 }
 
-impl Candidate {
-    fn name(&self) -> (&str, &str) {
-        (&self.identifier_type, &self.identifier_value)
-    }
-}
-
-impl Refusal {
-    fn names(&self) -> [Name; 2] {
-        [
-            (self.higher_type.clone(), self.higher_value.clone()),
-            (self.lower_type.clone(), self.lower_value.clone()),
-        ]
-    }
-}
-
 impl Identity {
-    fn owned_name(&self) -> Name {
-        (self.identifier_type.clone(), self.identifier_value.clone())
-    }
-
     /// Whether the span has that moment in it; times are written alike.
     fn holds_at(&self, at: &str) -> bool {
         *self.valid_from <= *at && *at < *self.valid_to

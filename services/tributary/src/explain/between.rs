@@ -1,12 +1,13 @@
 //! Why two identifiers are one customer, or that they are two.
 
-use super::answer::{Link, Refusal, consents};
+use super::answer::{Link, Refusal, joined};
 use super::chain::{self, Name};
 use super::queries::{self, Own};
+use super::seen::Ground;
 use super::standing::{self, Said};
 use super::subject::Subject;
 use crate::clickhouse::ClickHouse;
-use crate::identity::{log, rules};
+use crate::identity::log;
 use serde::{Deserialize, Serialize};
 
 /// What is known of the two.
@@ -77,8 +78,13 @@ impl Between {
         subjects: [&Subject; 2],
         workspace: Option<&str>,
     ) -> Result<Self, String> {
-        let one = Held::find(clickhouse, subjects[0], workspace)?;
-        let other = Held::find(clickhouse, subjects[1], workspace)?;
+        let (ground, one, other) = std::thread::scope(|scope| {
+            let ground = scope.spawn(|| Ground::ask(clickhouse));
+            let one = scope.spawn(|| Held::find(clickhouse, subjects[0], workspace));
+            let other = Held::find(clickhouse, subjects[1], workspace);
+            (joined(ground), joined(one), other)
+        });
+        let (ground, one, other) = (ground?, one?, other?);
         if one.workspace != other.workspace {
             return Err(format!(
                 "{} is in workspace {}, {} in {}: customers do not reach from one into the other",
@@ -93,21 +99,27 @@ impl Between {
             ("workspace", workspace.as_str()),
             ("one", &one.profile_id),
             ("other", &other.profile_id),
-            ("at", ""),
         ];
-        let theirs: Vec<Theirs> = clickhouse.rows(&queries::held(), &parameters)?;
-        let version = rules::in_force(clickhouse, &workspace)?;
+        let (theirs, entries) = std::thread::scope(|scope| {
+            let entries = scope.spawn(|| log::entries(clickhouse, &workspace));
+            let theirs = clickhouse.rows::<Theirs>(&queries::held(), &parameters);
+            (theirs, joined(entries))
+        });
+        let (theirs, entries) = (theirs?, entries?);
         let own = Own::of(
             theirs
                 .iter()
                 .map(|theirs| (&*theirs.identifier_type, &*theirs.identifier_value)),
         );
-        let mut links: Vec<Link> =
-            clickhouse.rows(&own.links(true, version.as_ref()), &parameters)?;
-        let refusals: Vec<Refusal> = clickhouse.rows(&own.refusals(true), &parameters)?;
-        let entries = log::entries(clickhouse, &workspace)?;
-        let consents = consents(clickhouse, &workspace, &links)?;
-        let rules = version
+        let here = [("workspace", workspace.as_str())];
+        let (links, refusals) = std::thread::scope(|scope| {
+            let refusals = scope.spawn(|| clickhouse.rows::<Refusal>(&own.refusals(true), &here));
+            let links = ground.links(clickhouse, &own, true, &workspace, "");
+            (links, joined(refusals))
+        });
+        let ((mut links, consents), refusals) = (links?, refusals?);
+        let rules = ground
+            .rules(&workspace)
             .map(|version| version.rules(&workspace))
             .transpose()?;
         // A pin needs no event with both.

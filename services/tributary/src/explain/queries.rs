@@ -1,9 +1,8 @@
 //! What is asked of ClickHouse.
 //!
-//! Not of the views: these read with FINAL, which merges whole granules of every part, and of each side of an OR, and of
-//! a link, an index can tell where it is only if it is asked on its own. So the rows of the tables are asked for, in
-//! whatever revision, and the newest of each key is taken. Where a condition is on more than the key, the keys come
-//! first, and then all revisions of these.
+//! Not of the views: these read with FINAL, which merges whole granules of every part. The rows of the tables are asked
+//! for, in whatever revision, and the newest of each key is taken. Where a condition is on more than the key, the keys come
+//! first, from a table in the order of the condition, and then all revisions of these.
 
 use crate::identity::rules::Version;
 use std::collections::BTreeSet;
@@ -13,42 +12,49 @@ use tributary_core::identifier::IdentifierType;
 /// A table that keeps the newest of each key.
 struct Table {
     name: &'static str,
+    columns: &'static str,
     key: &'static str,
     version: &'static str,
 }
 
 const IDENTITIES: Table = Table {
     name: "identity_states",
+    columns: "*",
     key: "workspace, identifier_type, identifier_value",
     version: "revision",
 };
 
 const REFUSALS: Table = Table {
     name: "refusal_states",
+    columns: "*",
     key: "workspace, higher_type, higher_value, lower_type, lower_value",
     version: "revision",
 };
 
 const LINKS: Table = Table {
     name: "link_observations",
+    columns: "workspace, higher_type, higher_value, lower_type, lower_value, source, partition, first_seen, first_message_id, last_day, kafka_offset",
     key: "workspace, higher_type, higher_value, lower_type, lower_value, source, partition",
     version: "kafka_offset",
 };
 
 const CONSENTS: Table = Table {
     name: "consent_observations",
+    columns: "*",
     key: "workspace, identifier_type, identifier_value, partition",
     version: "kafka_offset",
 };
 
 const PROFILES: Table = Table {
     name: "profiles",
+    columns: "*",
     key: "workspace, profile_id",
     version: "revision",
 };
 
 const SESSIONS: Table = Table {
     name: "sessions",
+    columns: "*",
     key: "workspace, session_id",
     version: "revision",
 };
@@ -58,32 +64,36 @@ const HERE: &str = "workspace = {workspace:String}";
 const NAMED: &str = "identifier_value IN ({value:String}, lowerUTF8({value:String})) AND ({type:String} = '' OR identifier_type = {type:String})";
 
 impl Table {
-    /// The newest row of each key for which one of the conditions holds, which are on the key alone.
-    fn newest(&self, conditions: &[&str]) -> String {
-        let Self { name, key, version } = self;
-        let rows: Vec<String> = (conditions.iter())
-            .map(|condition| format!("SELECT * FROM {name} WHERE {condition}"))
+    /// The newest row of each key for which the condition holds, which is on the key alone.
+    fn newest(&self, condition: &str) -> String {
+        self.newest_in(&[(self.name, condition)])
+    }
+
+    /// The same from tables that have these rows, each in its order and with a condition on that.
+    fn newest_in(&self, tables: &[(&str, &str)]) -> String {
+        let Self {
+            columns,
+            key,
+            version,
+            ..
+        } = self;
+        let rows: Vec<String> = (tables.iter())
+            .map(|(name, condition)| format!("SELECT {columns} FROM {name} WHERE {condition}"))
             .collect();
         let rows = rows.join(" UNION ALL ");
         format!("(SELECT * FROM ({rows}) ORDER BY {version} DESC LIMIT 1 BY {key})")
     }
 
-    /// The newest row of each key of which a revision meets the condition, where that one meets it.
-    fn newest_where(&self, within: &str, condition: &str) -> String {
-        let Self { name, key, .. } = self;
-        let keys = format!(
-            "{within} AND ({key}) IN (SELECT {key} FROM {name} WHERE {within} AND {condition})"
-        );
-        format!(
-            "(SELECT * FROM {} WHERE {condition})",
-            self.newest(&[&keys])
-        )
+    /// The newest row of each key that is among these.
+    fn newest_of(&self, within: &str, keys: &str) -> String {
+        let key = self.key;
+        self.newest(&format!("{within} AND ({key}) IN ({keys})"))
     }
 }
 
 /// Profiles that held the identifier at the moment.
 pub(super) fn owners() -> String {
-    let states = IDENTITIES.newest(&[&format!("{ANYWHERE} AND {NAMED}")]);
+    let states = IDENTITIES.newest(&format!("{ANYWHERE} AND {NAMED}"));
     format!(
         "SELECT workspace, toString(owner) AS profile_id FROM {states} \
          ARRAY JOIN span_profile AS owner, span_from AS begin, span_to AS end WHERE NOT gone \
@@ -94,21 +104,27 @@ pub(super) fn owners() -> String {
 
 const AT: &str = "parseDateTime64BestEffortOrZero({at:String}, 3, 'UTC')";
 
+/// Keys of identifiers that have to do with such profiles, in some revision.
+fn identifiers_of(profiles: &str) -> String {
+    format!(
+        "SELECT workspace, identifier_type, identifier_value FROM identifiers_by_profile WHERE {ANYWHERE} AND {profiles}"
+    )
+}
+
 /// Profiles that have that id, or of which an identifier would have it alone.
 pub(super) fn aliases() -> String {
-    let own = IDENTITIES.newest_where(ANYWHERE, "own_profile_id = {id:UUID}");
-    let held = IDENTITIES.newest_where(ANYWHERE, "profile_id = {id:UUID}");
-    let known = PROFILES.newest(&[&format!("{ANYWHERE} AND profile_id = {{id:UUID}}")]);
-    let one = |rows: &str| format!("SELECT workspace, profile_id AS id FROM {rows} WHERE NOT gone");
-    let all = [one(&own), one(&held), one(&known)].join(" UNION ALL ");
+    let states = IDENTITIES.newest_of(ANYWHERE, &identifiers_of("profile_id = {id:UUID}"));
+    let known = PROFILES.newest(&format!("{ANYWHERE} AND profile_id = {{id:UUID}}"));
     format!(
-        "SELECT DISTINCT workspace, toString(p.id) AS profile_id FROM ({all}) AS p ORDER BY workspace, profile_id"
+        "SELECT DISTINCT workspace, toString(p.id) AS profile_id FROM \
+         (SELECT workspace, profile_id AS id FROM {states} WHERE NOT gone AND {{id:UUID}} IN (profile_id, own_profile_id) \
+          UNION ALL SELECT workspace, profile_id AS id FROM {known} WHERE NOT gone) AS p ORDER BY workspace, profile_id"
     )
 }
 
 /// The identifier and the profile that holds it.
 pub(super) fn holders() -> String {
-    let states = IDENTITIES.newest(&[&format!("{ANYWHERE} AND {NAMED}")]);
+    let states = IDENTITIES.newest(&format!("{ANYWHERE} AND {NAMED}"));
     format!(
         "SELECT workspace, identifier_type, identifier_value, toString(i.profile_id) AS profile_id FROM {states} AS i \
          WHERE NOT gone ORDER BY ALL LIMIT 20"
@@ -117,20 +133,26 @@ pub(super) fn holders() -> String {
 
 /// The identifiers that one of two profiles holds.
 pub(super) fn held() -> String {
-    let states = IDENTITIES.newest_where(HERE, "profile_id IN ({one:UUID}, {other:UUID})");
-    format!("SELECT identifier_type, identifier_value FROM {states} WHERE NOT gone")
+    const THESE: &str = "profile_id IN ({one:UUID}, {other:UUID})";
+    let states = IDENTITIES.newest_of(HERE, &identifiers_of(THESE));
+    format!("SELECT identifier_type, identifier_value FROM {states} WHERE NOT gone AND {THESE}")
 }
 
-/// The identifiers that are the profile's in some span, or were in some revision.
-pub(super) fn candidates() -> String {
+/// The identifiers that are the profile's in some span, with it.
+pub(super) fn identities() -> String {
+    let states = IDENTITIES.newest_of(HERE, &identifiers_of("profile_id = {id:UUID}"));
     format!(
-        "SELECT DISTINCT identifier_type, identifier_value FROM {} WHERE {HERE} AND has(span_profile, {{id:UUID}})",
-        IDENTITIES.name
+        "SELECT identifier_type, identifier_value, toString(i.begin) AS valid_from, toString(i.end) AS valid_to, \
+         toBool(toYear(i.begin) = 1970 AND toYear(i.end) = 2299) AS always FROM \
+         (SELECT identifier_type, identifier_value, owner, begin, end FROM {states} \
+          ARRAY JOIN span_profile AS owner, span_from AS begin, span_to AS end WHERE NOT gone) AS i WHERE owner = {{id:UUID}} \
+         ORDER BY (indexOf(['user_id', 'crm_id', 'loyalty_card', 'email', 'phone', 'social_handle', 'device_id', 'anonymous_id', \
+         'advertising_id', 'push_token'], identifier_type) AS place) = 0, place, identifier_type, identifier_value, i.begin LIMIT 1000"
     )
 }
 
 pub(super) fn profile() -> String {
-    let rows = PROFILES.newest(&[&format!("{HERE} AND profile_id = {{id:UUID}}")]);
+    let rows = PROFILES.newest(&format!("{HERE} AND profile_id = {{id:UUID}}"));
     format!(
         "SELECT toString(p.first_seen) AS first_seen, toString(p.last_seen) AS last_seen, sessions, touchpoints, orders, \
          mapApply((currency, amount) -> (currency, toString(amount)), p.revenue) AS revenue, channels, traits \
@@ -138,14 +160,22 @@ pub(super) fn profile() -> String {
     )
 }
 
+/// The latest sessions. Of a profile that has thousands, only the latest are looked at.
 pub(super) fn sessions() -> String {
-    let rows = SESSIONS.newest_where(HERE, "profile_id = {id:UUID}");
+    let latest = format!(
+        "SELECT workspace, session_id FROM sessions_by_profile WHERE {HERE} AND profile_id = {{id:UUID}} \
+         AND ({{at:String}} = '' OR started_at <= {AT}) ORDER BY started_at DESC, session_id LIMIT 1000"
+    );
+    let rows = SESSIONS.newest_of(HERE, &latest);
     format!(
         "SELECT toString(s.session_id) AS session_id, timeline, toString(s.started_at) AS started_at, toString(s.ended_at) AS ended_at, \
-         touchpoints, channel, traffic_source, campaign FROM {rows} AS s WHERE NOT gone \
+         touchpoints, channel, traffic_source, campaign FROM {rows} AS s WHERE NOT gone AND s.profile_id = {{id:UUID}} \
          AND ({{at:String}} = '' OR s.started_at <= {AT}) ORDER BY s.started_at DESC, session_id LIMIT 20"
     )
 }
+
+/// Whether any customer said anything of being stitched.
+pub(super) const ANY_CONSENTS: &str = "SELECT count() > 0 AS any FROM consent_observations";
 
 /// Identifiers that a query asks for. They stand in it, because as parameters they would be too long for a URL.
 #[derive(Debug)]
@@ -172,33 +202,17 @@ impl Own {
         }
     }
 
-    /// Those of them that are the profile's in some span, with it.
-    pub(super) fn identities(&self) -> String {
-        let names = &self.names;
-        let states = IDENTITIES.newest(&[&format!(
-            "{HERE} AND (identifier_type, identifier_value) IN {names}"
-        )]);
-        format!(
-            "SELECT identifier_type, identifier_value, toString(i.begin) AS valid_from, toString(i.end) AS valid_to, \
-             toBool(toYear(i.begin) = 1970 AND toYear(i.end) = 2299) AS always FROM \
-             (SELECT identifier_type, identifier_value, owner, begin, end FROM {states} \
-              ARRAY JOIN span_profile AS owner, span_from AS begin, span_to AS end WHERE NOT gone) AS i WHERE owner = {{id:UUID}} \
-             ORDER BY (indexOf(['user_id', 'crm_id', 'loyalty_card', 'email', 'phone', 'social_handle', 'device_id', 'anonymous_id', \
-             'advertising_id', 'push_token'], identifier_type) AS place) = 0, place, identifier_type, identifier_value, i.begin LIMIT 1000"
-        )
-    }
-
-    /// Rows of which one end, or with `both` each, is one of these.
-    fn with_ends(&self, table: &Table, both: bool) -> String {
+    /// Rows of which one end, or with `both` each, is one of these; `by_lower` has them by lower end, too.
+    fn with_ends(&self, table: &Table, by_lower: &str, both: bool) -> String {
         let Self { names, values } = self;
-        let higher = format!("(higher_type, higher_value) IN {names}");
+        let higher = format!("{HERE} AND (higher_type, higher_value) IN {names}");
         let lower = format!("lower_value IN {values} AND (lower_type, lower_value) IN {names}");
         if both {
-            table.newest(&[&format!("{HERE} AND {higher} AND {lower}")])
+            table.newest(&format!("{higher} AND {lower}"))
         } else {
-            table.newest(&[
-                &format!("{HERE} AND {higher}"),
-                &format!("{HERE} AND {lower}"),
+            table.newest_in(&[
+                (table.name, &higher),
+                (by_lower, &format!("{HERE} AND {lower}")),
             ])
         }
     }
@@ -215,7 +229,7 @@ impl Own {
         );
         let persons = rules.map(Version::person_types).unwrap_or_default();
         let persons = list(persons.into_iter().map(digits).chain([nothing()]));
-        let rows = self.with_ends(&LINKS, both);
+        let rows = self.with_ends(&LINKS, "link_observations_by_lower", both);
         let limit = if both { "" } else { "LIMIT 200" };
         format!(
             "SELECT higher_type, higher_value, lower_type, lower_value, toString(first) AS first_seen, message AS first_message_id, \
@@ -231,7 +245,7 @@ impl Own {
 
     /// Refused links of these, or with `both` among them.
     pub(super) fn refusals(&self, both: bool) -> String {
-        let rows = self.with_ends(&REFUSALS, both);
+        let rows = self.with_ends(&REFUSALS, REFUSALS.name, both);
         let limit = if both { "" } else { "LIMIT 200" };
         format!(
             "SELECT higher_type, higher_value, lower_type, lower_value, reason FROM {rows} WHERE NOT gone ORDER BY ALL {limit}"
@@ -241,9 +255,9 @@ impl Own {
     /// What each of these identifiers said of being stitched.
     pub(super) fn consents(&self) -> String {
         let names = &self.names;
-        let rows = CONSENTS.newest(&[&format!(
+        let rows = CONSENTS.newest(&format!(
             "{HERE} AND (identifier_type, identifier_value) IN {names}"
-        )]);
+        ));
         format!(
             "SELECT identifier_type, identifier_value, argMax(granted, (decided_at, NOT granted)) AS given FROM {rows} \
              GROUP BY identifier_type, identifier_value"

@@ -18,6 +18,7 @@ pub(crate) struct Version {
     pub(crate) published_at: String,
     pub(crate) device_bridges: bool,
     pub(crate) shared_devices: String,
+    pub(crate) strangers: String,
     pub(crate) consent_required: bool,
     pub(crate) hub: i32,
     pub(crate) limits: BTreeMap<String, i32>,
@@ -39,7 +40,7 @@ pub(crate) struct Type {
     can_be_hub: bool,
 }
 
-const COLUMNS: &str = "version, toString(r.published_at) AS published_at, device_bridges, shared_devices, \
+const COLUMNS: &str = "version, toString(r.published_at) AS published_at, device_bridges, shared_devices, strangers, \
     consent_required, hub, limits, blocked_values, blocked_patterns, sources_without_links, types";
 
 /// Prints all versions of the workspace's rules, the oldest first.
@@ -64,17 +65,23 @@ pub(super) fn print(clickhouse: &ClickHouse, workspace: &str, json: bool) -> Res
     Ok(())
 }
 
-/// The rules that every processor obeys; none before the first are published.
-pub(crate) fn in_force(
-    clickhouse: &ClickHouse,
-    workspace: &str,
-) -> Result<Option<Version>, String> {
+/// The rules that every processor obeys, by workspace; none before the first are published.
+pub(crate) fn in_force(clickhouse: &ClickHouse) -> Result<BTreeMap<String, Version>, String> {
+    #[derive(Deserialize)]
+    struct Newest {
+        workspace: String,
+        #[serde(flatten)]
+        version: Version,
+    }
     let newest = format!(
-        "SELECT true AS in_force, {COLUMNS} FROM (SELECT * FROM rules_entries WHERE workspace = {{workspace:String}} \
-         ORDER BY version DESC, kafka_offset LIMIT 1) AS r"
+        "SELECT workspace, true AS in_force, {COLUMNS} FROM \
+         (SELECT * FROM rules_entries ORDER BY version DESC, kafka_offset LIMIT 1 BY workspace) AS r"
     );
-    let mut newest: Vec<Version> = clickhouse.rows(&newest, &[("workspace", workspace)])?;
-    Ok(newest.pop())
+    let newest: Vec<Newest> = clickhouse.rows(&newest, &[])?;
+    let by_workspace = newest
+        .into_iter()
+        .map(|newest| (newest.workspace, newest.version));
+    Ok(by_workspace.collect())
 }
 
 impl Version {
@@ -95,6 +102,11 @@ impl Version {
                 wire::SharedDevices::Certain
             } else {
                 wire::SharedDevices::Last
+            },
+            strangers: if self.strangers == wire::Strangers::Session.name() {
+                wire::Strangers::Session
+            } else {
+                wire::Strangers::Device
             },
             consent_required: self.consent_required,
             hub: self.hub,
@@ -128,13 +140,14 @@ impl Version {
         };
         let types: Vec<String> = self.types.iter().map(Type::text).collect();
         format!(
-            "{}  {}{}\n    device_bridges {}, shared_devices {}, consent_required {}, hub {}\n    types, the highest first: {}\n    \
+            "{}  {}{}\n    device_bridges {}, shared_devices {}, strangers {}, consent_required {}, hub {}\n    types, the highest first: {}\n    \
              blocked values: {}\n    blocked patterns: {}\n    sources without links: {}\n",
             self.version,
             self.published_at.get(..19).unwrap_or(&self.published_at),
             if self.in_force { "  in force" } else { "" },
             self.device_bridges,
             self.shared_devices,
+            self.strangers,
             self.consent_required,
             self.hub,
             list(&types),
@@ -179,6 +192,7 @@ mod tests {
             published_at: "2026-01-01 10:00:00.000".to_owned(),
             device_bridges: false,
             shared_devices: "last".to_owned(),
+            strangers: "device".to_owned(),
             consent_required: false,
             hub: 10,
             limits: BTreeMap::from([("email".to_owned(), 5), ("user_id".to_owned(), 1)]),
@@ -205,7 +219,7 @@ mod tests {
         assert_eq!(
             version.text(),
             "2  2026-01-01 10:00:00  in force\n    \
-             device_bridges false, shared_devices last, consent_required false, hub 10\n    \
+             device_bridges false, shared_devices last, strangers device, consent_required false, hub 10\n    \
              types, the highest first: user_id (person, 1 a profile, never a hub), email (person, 5 a profile, email)\n    blocked values: guest\n    blocked patterns: email:*@test.*\n    \
              sources without links: none\n"
         );

@@ -39,11 +39,12 @@ struct Touchpoint {
     names: Vec<(String, String)>,
 }
 
-/// A customer: a profile by its root, or a timeline alone.
+/// A customer: a profile by its root, a timeline alone, or a session of it alone by its first event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Customer {
     Profile(NodeId),
     Alone(NodeId),
+    Stranger(NodeId, u32),
 }
 
 /// What is asked of every graph.
@@ -157,6 +158,7 @@ impl Effect {
             let customer = match decision.owner {
                 Owner::Nobody => continue,
                 Owner::Alone => Customer::Alone(own),
+                Owner::Stranger(first) => Customer::Stranger(own, first),
                 Owner::Profile(root) => Customer::Profile(root),
             };
             let key = (touchpoint.timeline.clone(), touchpoint.message_id.clone());
