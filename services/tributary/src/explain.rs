@@ -12,6 +12,7 @@ mod between;
 mod brought;
 mod chain;
 mod queries;
+mod rows;
 mod seen;
 mod standing;
 mod subject;

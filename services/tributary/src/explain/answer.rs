@@ -1,7 +1,9 @@
 //! Everything that the views know of an identifier's customers.
 
 use super::brought;
+use super::chain::Name;
 use super::queries::{self, Own};
+use super::rows::{Kept, State};
 use super::seen::Ground;
 use super::standing::{self, Said};
 use super::subject::Subject;
@@ -9,7 +11,8 @@ use crate::clickhouse::ClickHouse;
 use crate::identity::log::{self, Entry};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use uuid::Uuid;
 
 /// Customers that an identifier was or is; a shared device has several.
 #[derive(Debug, Serialize)]
@@ -38,13 +41,13 @@ pub(super) struct Explained {
     pub(super) sessions: Vec<Session>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 struct Owner {
     workspace: String,
     profile_id: String,
 }
 
-/// A row of `profiles_current`.
+/// What `profiles_current` says.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Profile {
     pub(super) first_seen: Option<String>,
@@ -55,10 +58,12 @@ pub(super) struct Profile {
     pub(super) revenue: BTreeMap<String, String>,
     pub(super) channels: Vec<String>,
     pub(super) traits: Box<RawValue>,
+    #[serde(skip_serializing)]
+    pub(super) gone: bool,
 }
 
-/// A row of `identities`.
-#[derive(Debug, Serialize, Deserialize)]
+/// What `identities` says.
+#[derive(Debug, Serialize)]
 pub(super) struct Identity {
     pub(super) identifier_type: String,
     pub(super) identifier_value: String,
@@ -67,8 +72,28 @@ pub(super) struct Identity {
     /// The span reaches over all time.
     pub(super) always: bool,
     /// The link that brought it to the customer; none for the one that the customer is named after.
-    #[serde(default)]
     pub(super) brought_by: Option<BroughtBy>,
+}
+
+/// An identifier that has to do with a customer, or had.
+#[derive(Debug, Deserialize)]
+pub(super) struct Candidate {
+    workspace: String,
+    identifier_type: String,
+    identifier_value: String,
+}
+
+/// A session and whose it is.
+#[derive(Debug, Deserialize)]
+struct Owned {
+    profile_id: Option<String>,
+    #[serde(flatten)]
+    session: Session,
+}
+
+#[derive(Debug, Deserialize)]
+struct Latest {
+    session_id: Uuid,
 }
 
 /// How an identifier came to its customer.
@@ -128,8 +153,28 @@ pub(super) struct Session {
 /// A kiosk was thousands of people.
 const MAX_PROFILES: usize = 10;
 
+// What is shown of one customer.
+const MAX_IDENTIFIERS: usize = 1000;
+const MAX_LINKS: usize = 200;
+const MAX_SESSIONS: usize = 20;
+
 const BY_BOTS: &str = "SELECT count() AS events FROM touchpoints WHERE bot AND ({workspace:String} = '' OR workspace = {workspace:String}) \
     AND arrayExists(i -> i.2 IN ({value:String}, lowerUTF8({value:String})) AND ({type:String} = '' OR i.1 = {type:String}), identifiers)";
+
+/// Refused links of these identifiers, or with `both` among them.
+pub(super) fn refusals(
+    clickhouse: &ClickHouse,
+    own: &Own,
+    both: bool,
+    workspace: &str,
+) -> Result<Vec<Refusal>, String> {
+    let rows: Vec<Kept<Refusal>> =
+        clickhouse.rows(&own.refusals(both), &[("workspace", workspace)])?;
+    let mut refusals: Vec<Refusal> = rows.into_iter().filter_map(Kept::row).collect();
+    refusals.sort_by_cached_key(Refusal::names);
+    refusals.dedup_by_key(|refusal| refusal.names());
+    Ok(refusals)
+}
 
 /// Events of bots on which the subject stands: they have no customer.
 pub(super) fn events_of_bots(
@@ -182,17 +227,93 @@ fn owners(
     at: &str,
 ) -> Result<Vec<Owner>, String> {
     if let Subject::Uuid { profile, .. } = subject {
-        let parameters = [
-            ("id", &*profile.to_string()),
-            ("workspace", workspace.unwrap_or_default()),
-        ];
-        let owners: Vec<Owner> = clickhouse.rows(&queries::aliases(), &parameters)?;
+        let id = profile.to_string();
+        let owners = aliased(clickhouse, &id, workspace.unwrap_or_default())?;
         if !owners.is_empty() {
             return Ok(owners);
         }
     }
-    let [value, r#type, workspace] = subject.parameters(workspace);
-    clickhouse.rows(&queries::owners(), &[value, r#type, workspace, ("at", at)])
+    let states: Vec<State> = clickhouse.rows(&queries::named(), &subject.parameters(workspace))?;
+    // Each with the beginning of its first span, by which they are ordered.
+    let mut owners: BTreeMap<(&str, &str), &str> = BTreeMap::new();
+    for state in &states {
+        for span in state.spans().filter(|span| span.holds_at(at)) {
+            let since = owners
+                .entry((&state.workspace, span.owner))
+                .or_insert(span.from);
+            *since = span.from.min(*since);
+        }
+    }
+    let mut owners: Vec<_> = owners.into_iter().collect();
+    owners.sort_by_key(|((workspace, owner), since)| (*workspace, *since, *owner));
+    let owned = |((workspace, owner), _): ((&str, &str), &str)| Owner {
+        workspace: workspace.to_owned(),
+        profile_id: owner.to_owned(),
+    };
+    Ok(owners.into_iter().map(owned).collect())
+}
+
+/// Profiles that have that id, or of which an identifier would have it alone.
+fn aliased(clickhouse: &ClickHouse, id: &str, workspace: &str) -> Result<Vec<Owner>, String> {
+    let parameters = [("id", id), ("workspace", workspace)];
+    let candidates: Vec<Candidate> = clickhouse.rows(&queries::candidates(), &parameters)?;
+    let owner = |workspace: &str, profile_id: &str| Owner {
+        workspace: workspace.to_owned(),
+        profile_id: profile_id.to_owned(),
+    };
+    let Some(Candidate { workspace, .. }) = candidates.first() else {
+        // One of a timeline or session alone has no identifiers.
+        #[derive(Deserialize)]
+        struct Known {
+            workspace: String,
+        }
+        let known: Vec<Kept<Known>> = clickhouse.rows(&queries::profile(), &parameters)?;
+        let known = known.into_iter().filter_map(Kept::row);
+        return Ok(known.map(|known| owner(&known.workspace, id)).collect());
+    };
+    // The id is made of the workspace, too, so that all are in one.
+    let own = Own::of(candidates.iter().map(Candidate::name));
+    let states: Vec<State> = clickhouse.rows(&own.states(), &[("workspace", workspace)])?;
+    let meant = states
+        .iter()
+        .filter(|state| !state.gone && (state.own_profile_id == id || state.profile_id == id));
+    let profiles: BTreeSet<&str> = meant.map(|state| state.profile_id.as_str()).collect();
+    Ok(profiles
+        .into_iter()
+        .map(|id| owner(workspace, id))
+        .collect())
+}
+
+/// The identifiers that are the profile's in some span, with it.
+fn identities(mut states: Vec<State>, profile: &str, at: &str) -> Vec<Identity> {
+    states.sort_by_cached_key(State::rank);
+    let identities = states.iter().flat_map(|state| {
+        let own = state.spans().filter(|span| span.owner == profile);
+        own.filter(|span| span.holds_at(at)).map(|span| Identity {
+            identifier_type: state.identifier_type.clone(),
+            identifier_value: state.identifier_value.clone(),
+            valid_from: span.from.to_owned(),
+            valid_to: span.to.to_owned(),
+            always: span.is_always(),
+            brought_by: None,
+        })
+    });
+    identities.take(MAX_IDENTIFIERS).collect()
+}
+
+/// The latest of these that are the profile's.
+fn sessions(rows: Vec<Kept<Owned>>, profile: &str) -> Vec<Session> {
+    let mut sessions: Vec<Session> = rows
+        .into_iter()
+        .filter_map(Kept::row)
+        .filter(|row| row.profile_id.as_deref() == Some(profile))
+        .map(|row| row.session)
+        .collect();
+    sessions.sort_by(|one, other| {
+        (&other.started_at, &one.session_id).cmp(&(&one.started_at, &other.session_id))
+    });
+    sessions.truncate(MAX_SESSIONS);
+    sessions
 }
 
 impl Explained {
@@ -204,30 +325,42 @@ impl Explained {
     ) -> Result<Self, String> {
         let (workspace, id) = (owner.workspace.as_str(), owner.profile_id.as_str());
         let parameters = [("workspace", workspace), ("id", id), ("at", at)];
-        let (identifiers, profile, sessions, entries) = std::thread::scope(|scope| {
+        // Where to look, beside what needs no such knowledge.
+        let (candidates, latest, profile, entries) = std::thread::scope(|scope| {
+            let latest = scope.spawn(|| clickhouse.rows(&queries::latest_sessions(), &parameters));
             let profile = scope.spawn(|| clickhouse.rows(&queries::profile(), &parameters));
-            let sessions = scope.spawn(|| clickhouse.rows(&queries::sessions(), &parameters));
             let entries = scope.spawn(|| log::entries(clickhouse, workspace));
-            let identifiers = clickhouse.rows::<Identity>(&queries::identities(), &parameters);
-            let (profile, sessions) = (joined(profile), joined(sessions));
-            (identifiers, profile, sessions, joined(entries))
+            let candidates = clickhouse.rows::<Candidate>(&queries::candidates(), &parameters);
+            let (latest, profile) = (joined(latest), joined(profile));
+            (candidates, latest, profile, joined(entries))
         });
-        let (mut identifiers, mut entries) = (identifiers?, entries?);
-        let own = Own::of(identifiers.iter().map(|identity| {
-            let Identity {
-                identifier_type,
-                identifier_value,
-                ..
-            } = identity;
-            (identifier_type.as_str(), identifier_value.as_str())
-        }));
-        let (links, refusals) = std::thread::scope(|scope| {
-            let refusals = scope.spawn(|| clickhouse.rows(&own.refusals(false), &parameters));
+        let (candidates, latest, mut entries) = (candidates?, latest?, entries?);
+        let own = Own::of(candidates.iter().map(Candidate::name));
+        let latest: Vec<Uuid> = latest.iter().map(|of: &Latest| of.session_id).collect();
+        let (links, refusals, sessions, states) = std::thread::scope(|scope| {
+            let refusals = scope.spawn(|| refusals(clickhouse, &own, false, workspace));
+            let sessions =
+                scope.spawn(|| clickhouse.rows(&queries::sessions(&latest), &parameters));
+            let states = scope.spawn(|| clickhouse.rows::<State>(&own.states(), &parameters));
             let links = ground.links(clickhouse, &own, false, workspace, at);
-            (links, joined(refusals))
+            let (refusals, sessions) = (joined(refusals), joined(sessions));
+            (links, refusals, sessions, joined(states))
         });
-        let ((mut links, consents), refusals) = (links?, refusals?);
-        identifiers.retain(|identity| at.is_empty() || identity.holds_at(at));
+        let ((mut links, consents), mut refusals, states) = (links?, refusals?, states?);
+        // Candidates may be another's now.
+        let own: BTreeSet<Name> = states
+            .iter()
+            .filter(|state| state.spans().any(|span| span.owner == id))
+            .map(|state| {
+                (
+                    state.identifier_type.clone(),
+                    state.identifier_value.clone(),
+                )
+            })
+            .collect();
+        links.retain(|link| link.names().iter().any(|name| own.contains(name)));
+        refusals.retain(|refusal| refusal.names().iter().any(|name| own.contains(name)));
+        let mut identifiers = identities(states, id, at);
         let rules = ground
             .rules(workspace)
             .map(|version| version.rules(workspace))
@@ -238,6 +371,7 @@ impl Explained {
             rules: rules.as_ref(),
         };
         standing::judge(&mut links, &refusals, &said);
+        refusals.truncate(MAX_LINKS);
         let rules_version = rules.as_ref().map(|rules| rules.version);
         let types = rules
             .as_ref()
@@ -246,6 +380,7 @@ impl Explained {
         brought::tell(&mut identifiers, &links, &entries, &types, workspace, id);
         // Those that join first, in the order in which they were seen.
         links.sort_by_key(|link| !link.joins);
+        links.truncate(MAX_LINKS);
         entries.retain(|entry| {
             let has = |r#type: &str, value: &str| {
                 identifiers.iter().any(|identifier| {
@@ -258,12 +393,12 @@ impl Explained {
         });
         Ok(Explained {
             rules_version,
-            profile: profile?.pop(),
+            profile: profile?.into_iter().find(|profile: &Profile| !profile.gone),
             identifiers,
             links,
             refusals,
             entries,
-            sessions: sessions?,
+            sessions: self::sessions(sessions?, id),
             workspace: owner.workspace,
             profile_id: owner.profile_id,
         })
@@ -277,10 +412,18 @@ pub(super) fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
     }
 }
 
-impl Identity {
-    /// Whether the span has that moment in it; times are written alike.
-    fn holds_at(&self, at: &str) -> bool {
-        *self.valid_from <= *at && *at < *self.valid_to
+impl Candidate {
+    pub(super) fn name(&self) -> (&str, &str) {
+        (&self.identifier_type, &self.identifier_value)
+    }
+}
+
+impl Refusal {
+    fn names(&self) -> [Name; 2] {
+        [
+            (self.higher_type.clone(), self.higher_value.clone()),
+            (self.lower_type.clone(), self.lower_value.clone()),
+        ]
     }
 }
 

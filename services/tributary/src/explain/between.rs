@@ -1,14 +1,19 @@
 //! Why two identifiers are one customer, or that they are two.
 
-use super::answer::{Link, Refusal, joined};
+use super::answer::{Candidate, Link, joined, refusals};
 use super::chain::{self, Name};
 use super::queries::{self, Own};
+use super::rows::State;
 use super::seen::Ground;
 use super::standing::{self, Said};
 use super::subject::Subject;
 use crate::clickhouse::ClickHouse;
 use crate::identity::log;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use std::collections::BTreeSet;
+
+/// A value that more identifiers than these have is no name.
+const MOST_NAMED: usize = 20;
 
 /// What is known of the two.
 #[derive(Debug, Serialize)]
@@ -23,19 +28,12 @@ pub(super) struct Between {
 }
 
 /// An identifier and the customer that holds it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(super) struct Held {
     workspace: String,
     pub(super) identifier_type: String,
     pub(super) identifier_value: String,
     pub(super) profile_id: String,
-}
-
-/// An identifier of one of the two customers.
-#[derive(Debug, Deserialize)]
-struct Theirs {
-    identifier_type: String,
-    identifier_value: String,
 }
 
 impl Held {
@@ -45,7 +43,10 @@ impl Held {
         workspace: Option<&str>,
     ) -> Result<Self, String> {
         let parameters = subject.parameters(workspace);
-        let mut held: Vec<Held> = clickhouse.rows(&queries::holders(), &parameters)?;
+        let states: Vec<State> = clickhouse.rows(&queries::named(), &parameters)?;
+        let states = states.into_iter().filter(|state| !state.gone);
+        let mut held: Vec<Held> = states.map(Held::of).take(MOST_NAMED).collect();
+        held.sort_by_cached_key(|held| (held.workspace.clone(), held.name()));
         match held.len() {
             0 => Err(format!(
                 "no identifier {} is known; what was sent a moment ago takes a second",
@@ -60,6 +61,15 @@ impl Held {
                     names.join(", ")
                 ))
             }
+        }
+    }
+
+    fn of(state: State) -> Self {
+        Held {
+            workspace: state.workspace,
+            identifier_type: state.identifier_type,
+            identifier_value: state.identifier_value,
+            profile_id: state.profile_id,
         }
     }
 
@@ -100,24 +110,30 @@ impl Between {
             ("one", &one.profile_id),
             ("other", &other.profile_id),
         ];
-        let (theirs, entries) = std::thread::scope(|scope| {
+        let (candidates, entries) = std::thread::scope(|scope| {
             let entries = scope.spawn(|| log::entries(clickhouse, &workspace));
-            let theirs = clickhouse.rows::<Theirs>(&queries::held(), &parameters);
-            (theirs, joined(entries))
+            let candidates =
+                clickhouse.rows::<Candidate>(&queries::candidates_of_both(), &parameters);
+            (candidates, joined(entries))
         });
-        let (theirs, entries) = (theirs?, entries?);
-        let own = Own::of(
-            theirs
-                .iter()
-                .map(|theirs| (&*theirs.identifier_type, &*theirs.identifier_value)),
-        );
+        let (candidates, entries) = (candidates?, entries?);
+        let own = Own::of(candidates.iter().map(Candidate::name));
         let here = [("workspace", workspace.as_str())];
-        let (links, refusals) = std::thread::scope(|scope| {
-            let refusals = scope.spawn(|| clickhouse.rows::<Refusal>(&own.refusals(true), &here));
+        let (links, refusals, theirs) = std::thread::scope(|scope| {
+            let refusals = scope.spawn(|| refusals(clickhouse, &own, true, &workspace));
+            let theirs = scope.spawn(|| clickhouse.rows::<State>(&own.states(), &here));
             let links = ground.links(clickhouse, &own, true, &workspace, "");
-            (links, joined(refusals))
+            (links, joined(refusals), joined(theirs))
         });
         let ((mut links, consents), refusals) = (links?, refusals?);
+        // Candidates may be another's now.
+        let profiles = [&one.profile_id, &other.profile_id];
+        let theirs: BTreeSet<Name> = theirs?
+            .into_iter()
+            .filter(|state| !state.gone && profiles.contains(&&state.profile_id))
+            .map(|state| (state.identifier_type, state.identifier_value))
+            .collect();
+        links.retain(|link| link.names().iter().all(|name| theirs.contains(name)));
         let rules = ground
             .rules(&workspace)
             .map(|version| version.rules(&workspace))

@@ -1,15 +1,17 @@
 //! What is asked of ClickHouse.
 //!
 //! Not of the views: these read with FINAL, which merges whole granules of every part. The rows of the tables are asked
-//! for, in whatever revision, and the newest of each key is taken. Where a condition is on more than the key, the keys come
-//! first, from a table in the order of the condition, and then all revisions of these.
+//! for, in whatever revision, and the newest of each key is taken. Where a condition is on more than the key, the keys are
+//! asked for first, from a table in the order of the condition, and then all revisions of these. A question is one plain
+//! SELECT: to plan what is nested takes ClickHouse longer than to read the few rows, and so do keys from a subquery.
 
 use crate::identity::rules::Version;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use tributary_core::identifier::IdentifierType;
+use uuid::Uuid;
 
-/// A table that keeps the newest of each key.
+/// A table that keeps the newest of each key, and what is read of it.
 struct Table {
     name: &'static str,
     columns: &'static str,
@@ -19,43 +21,36 @@ struct Table {
 
 const IDENTITIES: Table = Table {
     name: "identity_states",
-    columns: "*",
+    columns: "workspace, identifier_type, identifier_value, own_profile_id, profile_id, span_profile, span_from, span_to, gone",
     key: "workspace, identifier_type, identifier_value",
     version: "revision",
 };
 
 const REFUSALS: Table = Table {
     name: "refusal_states",
-    columns: "*",
-    key: "workspace, higher_type, higher_value, lower_type, lower_value",
+    columns: "higher_type, higher_value, lower_type, lower_value, reason, gone",
+    key: "higher_type, higher_value, lower_type, lower_value",
     version: "revision",
-};
-
-const LINKS: Table = Table {
-    name: "link_observations",
-    columns: "workspace, higher_type, higher_value, lower_type, lower_value, source, partition, first_seen, first_message_id, last_day, kafka_offset",
-    key: "workspace, higher_type, higher_value, lower_type, lower_value, source, partition",
-    version: "kafka_offset",
 };
 
 const CONSENTS: Table = Table {
     name: "consent_observations",
-    columns: "*",
-    key: "workspace, identifier_type, identifier_value, partition",
+    columns: "identifier_type, identifier_value, decided_at, granted",
+    key: "identifier_type, identifier_value, partition",
     version: "kafka_offset",
 };
 
 const PROFILES: Table = Table {
     name: "profiles",
-    columns: "*",
+    columns: "workspace, profile_id, first_seen, last_seen, sessions, touchpoints, orders, revenue, channels, traits, gone",
     key: "workspace, profile_id",
     version: "revision",
 };
 
 const SESSIONS: Table = Table {
     name: "sessions",
-    columns: "*",
-    key: "workspace, session_id",
+    columns: "session_id, profile_id, timeline, started_at, ended_at, touchpoints, channel, traffic_source, campaign, gone",
+    key: "session_id",
     version: "revision",
 };
 
@@ -63,115 +58,67 @@ const ANYWHERE: &str = "({workspace:String} = '' OR workspace = {workspace:Strin
 const HERE: &str = "workspace = {workspace:String}";
 const NAMED: &str = "identifier_value IN ({value:String}, lowerUTF8({value:String})) AND ({type:String} = '' OR identifier_type = {type:String})";
 
+/// Of each: a hub has thousands, of which a person reads a few.
+const MOST: usize = 10_000;
+
 impl Table {
     /// The newest row of each key for which the condition holds, which is on the key alone.
     fn newest(&self, condition: &str) -> String {
-        self.newest_in(&[(self.name, condition)])
-    }
-
-    /// The same from tables that have these rows, each in its order and with a condition on that.
-    fn newest_in(&self, tables: &[(&str, &str)]) -> String {
         let Self {
+            name,
             columns,
             key,
             version,
-            ..
         } = self;
-        let rows: Vec<String> = (tables.iter())
-            .map(|(name, condition)| format!("SELECT {columns} FROM {name} WHERE {condition}"))
-            .collect();
-        let rows = rows.join(" UNION ALL ");
-        format!("(SELECT * FROM ({rows}) ORDER BY {version} DESC LIMIT 1 BY {key})")
-    }
-
-    /// The newest row of each key that is among these.
-    fn newest_of(&self, within: &str, keys: &str) -> String {
-        let key = self.key;
-        self.newest(&format!("{within} AND ({key}) IN ({keys})"))
+        format!(
+            "SELECT {columns} FROM {name} WHERE {condition} ORDER BY {version} DESC LIMIT 1 BY {key} LIMIT {MOST}"
+        )
     }
 }
 
-/// Profiles that held the identifier at the moment.
-pub(super) fn owners() -> String {
-    let states = IDENTITIES.newest(&format!("{ANYWHERE} AND {NAMED}"));
+/// The identifiers that are called so.
+pub(super) fn named() -> String {
+    IDENTITIES.newest(&format!("{ANYWHERE} AND {NAMED}"))
+}
+
+/// Identifiers that have to do with such profiles, or had.
+fn candidates_of(profiles: &str) -> String {
     format!(
-        "SELECT workspace, toString(owner) AS profile_id FROM {states} \
-         ARRAY JOIN span_profile AS owner, span_from AS begin, span_to AS end WHERE NOT gone \
-         AND ({{at:String}} = '' OR (begin <= {AT} AND end > {AT})) \
-         GROUP BY workspace, owner ORDER BY workspace, min(begin), profile_id"
+        "SELECT workspace, identifier_type, identifier_value FROM identifiers_by_profile WHERE {ANYWHERE} AND {profiles} LIMIT {MOST}"
+    )
+}
+
+/// Identifiers that have to do with the profile, or had.
+pub(super) fn candidates() -> String {
+    candidates_of("profile_id = {id:UUID}")
+}
+
+/// The same of two profiles.
+pub(super) fn candidates_of_both() -> String {
+    candidates_of("profile_id IN ({one:UUID}, {other:UUID})")
+}
+
+/// The profile of that id.
+pub(super) fn profile() -> String {
+    PROFILES.newest(&format!("{ANYWHERE} AND profile_id = {{id:UUID}}"))
+}
+
+/// The latest sessions that are or were the profile's. Of one that has thousands, only the latest are looked at.
+pub(super) fn latest_sessions() -> String {
+    format!(
+        "SELECT session_id FROM sessions_by_profile WHERE {HERE} AND profile_id = {{id:UUID}} \
+         AND ({{at:String}} = '' OR started_at <= {AT}) ORDER BY started_at DESC, session_id LIMIT 1000"
     )
 }
 
 const AT: &str = "parseDateTime64BestEffortOrZero({at:String}, 3, 'UTC')";
 
-/// Keys of identifiers that have to do with such profiles, in some revision.
-fn identifiers_of(profiles: &str) -> String {
-    format!(
-        "SELECT workspace, identifier_type, identifier_value FROM identifiers_by_profile WHERE {ANYWHERE} AND {profiles}"
-    )
-}
-
-/// Profiles that have that id, or of which an identifier would have it alone.
-pub(super) fn aliases() -> String {
-    let states = IDENTITIES.newest_of(ANYWHERE, &identifiers_of("profile_id = {id:UUID}"));
-    let known = PROFILES.newest(&format!("{ANYWHERE} AND profile_id = {{id:UUID}}"));
-    format!(
-        "SELECT DISTINCT workspace, toString(p.id) AS profile_id FROM \
-         (SELECT workspace, profile_id AS id FROM {states} WHERE NOT gone AND {{id:UUID}} IN (profile_id, own_profile_id) \
-          UNION ALL SELECT workspace, profile_id AS id FROM {known} WHERE NOT gone) AS p ORDER BY workspace, profile_id"
-    )
-}
-
-/// The identifier and the profile that holds it.
-pub(super) fn holders() -> String {
-    let states = IDENTITIES.newest(&format!("{ANYWHERE} AND {NAMED}"));
-    format!(
-        "SELECT workspace, identifier_type, identifier_value, toString(i.profile_id) AS profile_id FROM {states} AS i \
-         WHERE NOT gone ORDER BY ALL LIMIT 20"
-    )
-}
-
-/// The identifiers that one of two profiles holds.
-pub(super) fn held() -> String {
-    const THESE: &str = "profile_id IN ({one:UUID}, {other:UUID})";
-    let states = IDENTITIES.newest_of(HERE, &identifiers_of(THESE));
-    format!("SELECT identifier_type, identifier_value FROM {states} WHERE NOT gone AND {THESE}")
-}
-
-/// The identifiers that are the profile's in some span, with it.
-pub(super) fn identities() -> String {
-    let states = IDENTITIES.newest_of(HERE, &identifiers_of("profile_id = {id:UUID}"));
-    format!(
-        "SELECT identifier_type, identifier_value, toString(i.begin) AS valid_from, toString(i.end) AS valid_to, \
-         toBool(toYear(i.begin) = 1970 AND toYear(i.end) = 2299) AS always FROM \
-         (SELECT identifier_type, identifier_value, owner, begin, end FROM {states} \
-          ARRAY JOIN span_profile AS owner, span_from AS begin, span_to AS end WHERE NOT gone) AS i WHERE owner = {{id:UUID}} \
-         ORDER BY (indexOf(['user_id', 'crm_id', 'loyalty_card', 'email', 'phone', 'social_handle', 'device_id', 'anonymous_id', \
-         'advertising_id', 'push_token'], identifier_type) AS place) = 0, place, identifier_type, identifier_value, i.begin LIMIT 1000"
-    )
-}
-
-pub(super) fn profile() -> String {
-    let rows = PROFILES.newest(&format!("{HERE} AND profile_id = {{id:UUID}}"));
-    format!(
-        "SELECT toString(p.first_seen) AS first_seen, toString(p.last_seen) AS last_seen, sessions, touchpoints, orders, \
-         mapApply((currency, amount) -> (currency, toString(amount)), p.revenue) AS revenue, channels, traits \
-         FROM {rows} AS p WHERE NOT gone"
-    )
-}
-
-/// The latest sessions. Of a profile that has thousands, only the latest are looked at.
-pub(super) fn sessions() -> String {
-    let latest = format!(
-        "SELECT workspace, session_id FROM sessions_by_profile WHERE {HERE} AND profile_id = {{id:UUID}} \
-         AND ({{at:String}} = '' OR started_at <= {AT}) ORDER BY started_at DESC, session_id LIMIT 1000"
-    );
-    let rows = SESSIONS.newest_of(HERE, &latest);
-    format!(
-        "SELECT toString(s.session_id) AS session_id, timeline, toString(s.started_at) AS started_at, toString(s.ended_at) AS ended_at, \
-         touchpoints, channel, traffic_source, campaign FROM {rows} AS s WHERE NOT gone AND s.profile_id = {{id:UUID}} \
-         AND ({{at:String}} = '' OR s.started_at <= {AT}) ORDER BY s.started_at DESC, session_id LIMIT 20"
-    )
+/// These sessions, whose ever they are.
+pub(super) fn sessions(ids: &[Uuid]) -> String {
+    // An empty list would be no SQL.
+    let ids = ids.iter().copied().chain([Uuid::nil()]);
+    let ids = list(ids.map(|id| format!("'{id}'")));
+    SESSIONS.newest(&format!("{HERE} AND session_id IN {ids}"))
 }
 
 /// Whether any customer said anything of being stitched.
@@ -202,66 +149,59 @@ impl Own {
         }
     }
 
-    /// Rows of which one end, or with `both` each, is one of these; `by_lower` has them by lower end, too.
-    fn with_ends(&self, table: &Table, by_lower: &str, both: bool) -> String {
+    /// That the columns so named hold one of these. The value alone is compared faster, and goes first.
+    fn has(&self, prefix: &str) -> String {
         let Self { names, values } = self;
-        let higher = format!("{HERE} AND (higher_type, higher_value) IN {names}");
-        let lower = format!("lower_value IN {values} AND (lower_type, lower_value) IN {names}");
-        if both {
-            table.newest(&format!("{higher} AND {lower}"))
-        } else {
-            table.newest_in(&[
-                (table.name, &higher),
-                (by_lower, &format!("{HERE} AND {lower}")),
-            ])
-        }
+        format!("{prefix}_value IN {values} AND ({prefix}_type, {prefix}_value) IN {names}")
     }
 
-    /// Links of these, or with `both` among them, that are links under the rules in force.
+    /// These identifiers.
+    pub(super) fn states(&self) -> String {
+        IDENTITIES.newest(&format!("{HERE} AND {}", self.has("identifier")))
+    }
+
+    /// Links of which one end, or with `both` each, is one of these, under the rules in force. A link with two such ends
+    /// comes twice. What a partition knows of a link only grows, so that its older records change nothing.
     pub(super) fn links(&self, both: bool, rules: Option<&Version>) -> String {
         let nothing = || "''".to_owned();
         let barred = rules.map_or(&[][..], |rules| &rules.sources_without_links);
-        let barred = list(
-            barred
-                .iter()
-                .map(|source| digits(source))
-                .chain([nothing()]),
-        );
+        let barred = barred.iter().map(|source| digits(source));
+        let barred = list(barred.chain([nothing()]));
         let persons = rules.map(Version::person_types).unwrap_or_default();
         let persons = list(persons.into_iter().map(digits).chain([nothing()]));
-        let rows = self.with_ends(&LINKS, "link_observations_by_lower", both);
-        let limit = if both { "" } else { "LIMIT 200" };
-        format!(
-            "SELECT higher_type, higher_value, lower_type, lower_value, toString(first) AS first_seen, message AS first_message_id, \
-             toString(day) AS last_day, by AS sources FROM \
-             (SELECT higher_type, higher_value, lower_type, lower_value, min(first_seen) AS first, \
-              argMin(first_message_id, (first_seen, first_message_id)) AS message, max(last_day) AS day, \
-              arraySort(groupUniqArray(source)) AS by FROM {rows} \
-              WHERE source NOT IN {barred} AND NOT (higher_type = lower_type AND higher_type IN {persons}) \
-              GROUP BY higher_type, higher_value, lower_type, lower_value) \
-             WHERE {{at:String}} = '' OR first <= {AT} ORDER BY first, higher_type, higher_value, lower_type, lower_value {limit}"
-        )
+        let (higher, lower) = (self.has("higher"), self.has("lower"));
+        let links = |table, condition: &str| {
+            format!(
+                "(SELECT higher_type, higher_value, lower_type, lower_value, min(o.first_seen) AS first_seen, \
+                 argMin(o.first_message_id, (o.first_seen, o.first_message_id)) AS first_message_id, max(o.last_day) AS last_day, \
+                 arraySort(groupUniqArray(source)) AS sources FROM {table} AS o WHERE {HERE} AND {condition} \
+                 AND source NOT IN {barred} AND NOT (higher_type = lower_type AND higher_type IN {persons}) \
+                 GROUP BY higher_type, higher_value, lower_type, lower_value ORDER BY first_seen LIMIT {MOST})"
+            )
+        };
+        if both {
+            links("link_observations", &format!("{higher} AND {lower}"))
+        } else {
+            let higher = links("link_observations", &higher);
+            higher + " UNION ALL " + &links("link_observations_by_lower", &lower)
+        }
     }
 
-    /// Refused links of these, or with `both` among them.
+    /// Refused links of which one end, or with `both` each, is one of these. One with two such ends comes twice.
     pub(super) fn refusals(&self, both: bool) -> String {
-        let rows = self.with_ends(&REFUSALS, REFUSALS.name, both);
-        let limit = if both { "" } else { "LIMIT 200" };
-        format!(
-            "SELECT higher_type, higher_value, lower_type, lower_value, reason FROM {rows} WHERE NOT gone ORDER BY ALL {limit}"
-        )
+        let (higher, lower) = (self.has("higher"), self.has("lower"));
+        if both {
+            REFUSALS.newest(&format!("{HERE} AND {higher} AND {lower}"))
+        } else {
+            let [higher, lower] =
+                [higher, lower].map(|end| REFUSALS.newest(&format!("{HERE} AND {end}")));
+            format!("({higher}) UNION ALL ({lower})")
+        }
     }
 
-    /// What each of these identifiers said of being stitched.
+    /// What each of these identifiers said of being stitched, by partition.
     pub(super) fn consents(&self) -> String {
-        let names = &self.names;
-        let rows = CONSENTS.newest(&format!(
-            "{HERE} AND (identifier_type, identifier_value) IN {names}"
-        ));
-        format!(
-            "SELECT identifier_type, identifier_value, argMax(granted, (decided_at, NOT granted)) AS given FROM {rows} \
-             GROUP BY identifier_type, identifier_value"
-        )
+        CONSENTS.newest(&format!("{HERE} AND {}", self.has("identifier")))
     }
 }
 

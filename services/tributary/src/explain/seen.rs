@@ -47,9 +47,12 @@ impl Ground {
         workspace: &str,
         at: &str,
     ) -> Result<(Vec<Link>, Consents), String> {
-        let parameters = [("workspace", workspace), ("at", at)];
-        let links: Vec<Link> =
-            clickhouse.rows(&own.links(both, self.rules(workspace)), &parameters)?;
+        let here = [("workspace", workspace)];
+        let mut links: Vec<Link> =
+            clickhouse.rows(&own.links(both, self.rules(workspace)), &here)?;
+        links.retain(|link| at.is_empty() || *link.first_seen <= *at);
+        links.sort_by_cached_key(|link| (link.first_seen.clone(), link.names()));
+        links.dedup_by_key(|link| link.names());
         let consents = if self.any_consents {
             consents(clickhouse, workspace, &links)?
         } else {
@@ -61,10 +64,11 @@ impl Ground {
 
 fn consents(clickhouse: &ClickHouse, workspace: &str, links: &[Link]) -> Result<Consents, String> {
     #[derive(Deserialize)]
-    struct End {
+    struct Said {
         identifier_type: String,
         identifier_value: String,
-        given: bool,
+        decided_at: String,
+        granted: bool,
     }
     let ends = links.iter().flat_map(|link| {
         [
@@ -72,9 +76,14 @@ fn consents(clickhouse: &ClickHouse, workspace: &str, links: &[Link]) -> Result<
             (&*link.lower_type, &*link.lower_value),
         ]
     });
-    let ends: Vec<End> = clickhouse.rows(&Own::of(ends).consents(), &[("workspace", workspace)])?;
-    let said = ends
-        .into_iter()
-        .map(|end| ((end.identifier_type, end.identifier_value), end.given));
-    Ok(said.collect())
+    let mut said: Vec<Said> =
+        clickhouse.rows(&Own::of(ends).consents(), &[("workspace", workspace)])?;
+    // The latest counts, and at equal times a refusal.
+    said.sort_by(|one, other| {
+        (&one.decided_at, !one.granted).cmp(&(&other.decided_at, !other.granted))
+    });
+    let said = said.into_iter();
+    Ok(said
+        .map(|said| ((said.identifier_type, said.identifier_value), said.granted))
+        .collect())
 }

@@ -247,6 +247,7 @@ mod tests {
                     revenue: BTreeMap::from([(owned("EUR"), owned("80"))]),
                     channels: vec![owned("web")],
                     traits: RawValue::from_string(owned("{\"city\":\"Lyon\"}")).unwrap(),
+                    gone: false,
                 }),
                 identifiers: vec![Identity {
                     identifier_type: owned("anonymous_id"),

@@ -37,10 +37,9 @@ struct Logged {
 }
 
 // The view joins the table with itself, which costs more than all rows that there are.
-const ENTRIES: &str = "SELECT toString(o.operation_id) AS operation_id, kafka_offset AS number, kind, first_type, first_value, \
-    second_type, second_value, toString(o.undoes) AS target_id, toString(o.entered_at) AS entered_at, entered_by, reason FROM \
-    (SELECT * FROM operation_entries WHERE workspace = {workspace:String} ORDER BY kafka_offset DESC LIMIT 1 BY operation_id) AS o \
-    ORDER BY number";
+const ENTRIES: &str = "SELECT operation_id, kafka_offset AS number, kind, first_type, first_value, second_type, second_value, \
+    undoes AS target_id, entered_at, entered_by, reason FROM operation_entries WHERE workspace = {workspace:String} \
+    ORDER BY kafka_offset DESC LIMIT 1 BY operation_id";
 
 /// Prints all entries of the workspace, the oldest first.
 pub(super) fn print(clickhouse: &ClickHouse, workspace: &str, json: bool) -> Result<(), Failure> {
@@ -60,7 +59,8 @@ pub(super) fn print(clickhouse: &ClickHouse, workspace: &str, json: bool) -> Res
 
 /// All entries of the workspace, the oldest first.
 pub(crate) fn entries(clickhouse: &ClickHouse, workspace: &str) -> Result<Vec<Entry>, String> {
-    let logged = clickhouse.rows(ENTRIES, &[("workspace", workspace)])?;
+    let mut logged: Vec<Logged> = clickhouse.rows(ENTRIES, &[("workspace", workspace)])?;
+    logged.sort_by_key(|logged| logged.entry.number);
     let mut entries = numbered(logged);
     judge(&mut entries);
     Ok(entries)

@@ -40,13 +40,13 @@ pub(crate) struct Type {
     can_be_hub: bool,
 }
 
-const COLUMNS: &str = "version, toString(r.published_at) AS published_at, device_bridges, shared_devices, strangers, \
+const COLUMNS: &str = "version, published_at, device_bridges, shared_devices, strangers, \
     consent_required, hub, limits, blocked_values, blocked_patterns, sources_without_links, types";
 
 /// Prints all versions of the workspace's rules, the oldest first.
 pub(super) fn print(clickhouse: &ClickHouse, workspace: &str, json: bool) -> Result<(), Failure> {
     let all = format!(
-        "SELECT in_force, {COLUMNS} FROM identity_rules AS r WHERE workspace = {{workspace:String}} ORDER BY version"
+        "SELECT in_force, {COLUMNS} FROM identity_rules WHERE workspace = {{workspace:String}} ORDER BY version"
     );
     let versions = clickhouse.rows::<Version>(&all, &[("workspace", workspace)]);
     let versions = versions.map_err(Failure::failed)?;
@@ -74,8 +74,7 @@ pub(crate) fn in_force(clickhouse: &ClickHouse) -> Result<BTreeMap<String, Versi
         version: Version,
     }
     let newest = format!(
-        "SELECT workspace, true AS in_force, {COLUMNS} FROM \
-         (SELECT * FROM rules_entries ORDER BY version DESC, kafka_offset LIMIT 1 BY workspace) AS r"
+        "SELECT workspace, true AS in_force, {COLUMNS} FROM rules_entries ORDER BY version DESC, kafka_offset LIMIT 1 BY workspace"
     );
     let newest: Vec<Newest> = clickhouse.rows(&newest, &[])?;
     let by_workspace = newest
