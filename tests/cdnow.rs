@@ -41,6 +41,9 @@ fn what_comes_out_of_the_purchase_history_is_what_the_file_says() {
         check_totals(&tenant, &purchases);
         check_customers(&tenant, &purchases);
         check_kpis(&tenant, &purchases);
+        for at in ["1997-03-08T10:07:00Z", "1998-01-01", "1998-06-30T23:59:59Z"] {
+            tenant.verify_kpis(&["--at", at]);
+        }
 
         let output = import(&system, &["--again"]);
         assert!(output.contains("69659 rows taken"), "{output}");

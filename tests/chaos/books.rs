@@ -134,4 +134,5 @@ pub(crate) fn check(system: &System, books: &Books, when: &str) {
         "sessions after {when}"
     );
     assert_eq!(tenant.count("dead_letters"), 0, "dead letters after {when}");
+    tenant.verify_kpis(&[]);
 }

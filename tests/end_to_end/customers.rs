@@ -267,6 +267,57 @@ pub(crate) fn kpis_are_what_sql_says_over_all_events(tenant: &Tenant<'_>) {
     }
 }
 
+pub(crate) fn a_kpi_that_is_not_what_sql_says_is_told(tenant: &Tenant<'_>) {
+    tenant.send("web", &[page("m1", "cookie", minutes_ago(100))]);
+    tenant.verify_kpis(&[]);
+    let workspace = tenant.workspace();
+    let verify = |arguments: &[&str]| {
+        let all = [&["verify", "kpis", "--workspace", &workspace], arguments].concat();
+        let output = tenant.system.job(&all);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (
+            output.status.code(),
+            text(&output.stdout),
+            text(&output.stderr),
+        )
+    };
+    // A value of a store that nobody was in, put beside what the sink has stored.
+    let forge = "INSERT INTO kpis SELECT workspace, kpi, window, currency, 'store', 'nowhere', block_start, step_ms, marks, \
+        numerators, denominators, revision, kafka_partition, kafka_offset FROM kpis FINAL \
+        WHERE workspace = {w:String} AND kpi = 'visitors' AND window = '24h' AND dimension = ''";
+    tenant.query(forge);
+    let (code, out, error) = verify(&["--kpi", "visitors"]);
+    assert_eq!(code, Some(3), "{out}{error}");
+    assert!(
+        out.contains("24h by store nowhere at ")
+            && out.contains("1 of 1 in kpis_current, 0 of 0 by SQL"),
+        "{out}"
+    );
+    assert!(error.contains("values differ"), "{error}");
+    tenant.query("DELETE FROM kpis WHERE workspace = {w:String} AND dimension_value = 'nowhere'");
+
+    // At a moment, each window is asked at one mark: all but the hour have the visit.
+    let (code, out, error) = verify(&[
+        "--at",
+        &minutes_ago(20).to_string(),
+        "--kpi",
+        "visitors",
+        "--json",
+    ]);
+    assert_eq!(code, Some(0), "{out}{error}");
+    let report: Value = serde_json::from_str(&out).expect("JSON");
+    let values = report["kpis"][0]["marks"].as_u64().expect("a number");
+    assert!((10..200).contains(&values), "{out}");
+    for (arguments, said) in [
+        (["--kpi", "moon_phase"], "visitors"),
+        (["--at", "yesterday"], "2026-11-01"),
+        (["--at", "2036-01-01"], "yet to come"),
+    ] {
+        let (code, _, error) = verify(&arguments);
+        assert!(code == Some(2) && error.contains(said), "{error}");
+    }
+}
+
 pub(crate) fn explain_tells_why_a_customer_is_one(tenant: &Tenant<'_>) {
     let user = format!("eve-{}", tenant.number);
     let tablet = format!("6FA459EA-EE8A-4CA4-894E-DB77E160{:04}", tenant.number);

@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         customers::people_on_a_shared_tablet_stay_two,
         customers::an_order_sent_by_two_systems_counts_once_and_a_refund_is_taken_off,
         customers::kpis_are_what_sql_says_over_all_events,
+        customers::a_kpi_that_is_not_what_sql_says_is_told,
         customers::explain_tells_why_a_customer_is_one,
         operations::what_is_entered_changes_the_past_and_what_is_taken_back_restores_it,
         operations::entries_that_cannot_be_are_refused_with_what_to_write,

@@ -1,4 +1,4 @@
-//! Runs scenarios side by side on one system, which it stops in the end. The test harness of the standard library
+//! Runs scenarios side by side on one system, which it stops in the end, and checks every KPI of theirs. The test harness of the standard library
 //! has no end: what its tests share is never stopped.
 
 use crate::system::{Settings, System};
@@ -44,6 +44,7 @@ pub fn run(binary: &str, lines: &str, scenarios: &[Scenario]) -> ExitCode {
     println!("\nrunning {} scenarios", wanted.len());
     let mut system = System::start(Settings::new(binary, scenarios.len(), lines));
     let failed = Mutex::new(Vec::new());
+    let all = wanted.clone();
     std::thread::scope(|scope| {
         for (number, scenario) in wanted {
             let (system, failed) = (&system, &failed);
@@ -71,6 +72,22 @@ pub fn run(binary: &str, lines: &str, scenarios: &[Scenario]) -> ExitCode {
                 .expect("a thread starts");
         }
     });
+    // Whatever a scenario does, every KPI is what SQL makes of it. Those that failed have said enough.
+    for (number, scenario) in &all {
+        let tenant = Tenant {
+            system: &system,
+            number: *number,
+        };
+        let mut failed = failed
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if !failed.contains(&scenario.name)
+            && catch_unwind(AssertUnwindSafe(|| tenant.verify_kpis(&[]))).is_err()
+        {
+            println!("scenario {} ... KPIs differ from SQL", scenario.name);
+            failed.push(scenario.name);
+        }
+    }
     let failed = failed
         .into_inner()
         .unwrap_or_else(std::sync::PoisonError::into_inner);

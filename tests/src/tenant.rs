@@ -109,6 +109,23 @@ impl Tenant<'_> {
         self.system.settled();
     }
 
+    /// Checks with `tributary verify kpis` that every KPI is what SQL makes of all touchpoints, once all is settled.
+    ///
+    /// # Panics
+    /// When one is not, with what the command has printed.
+    pub fn verify_kpis(&self, arguments: &[&str]) {
+        self.settled();
+        let workspace = self.workspace();
+        let all = [&["verify", "kpis", "--workspace", &workspace], arguments].concat();
+        let output = self.system.job(&all);
+        assert!(
+            output.status.success(),
+            "KPIs of {workspace}: {}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+
     /// Rows of a query; `{w:String}` is the workspace.
     pub fn query(&self, sql: &str) -> Vec<Value> {
         self.system.query(sql, &[("w", &self.workspace())])

@@ -498,7 +498,7 @@ impl Observe {
             return Ok(known);
         }
         let set = (!reading.identifiers.is_empty()).then(|| timeline.set(&reading.identifiers));
-        let is_goal = self.goals.asks_for(touchpoint.event);
+        let is_goal = touchpoint.r#type == "track" && self.goals.asks_for(touchpoint.event);
         let more = More {
             traits: traits(touchpoint)
                 .into_iter()

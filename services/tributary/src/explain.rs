@@ -20,6 +20,7 @@ mod text;
 
 use crate::clickhouse::ClickHouse;
 use crate::exit::Failure;
+use crate::moment;
 use answer::Answer;
 use between::Between;
 use subject::Subject;
@@ -63,7 +64,8 @@ Exit codes: 0 found, 1 there is no such identifier or ClickHouse does not answer
 pub(crate) fn run(options: &Options, config: &Config) -> Result<(), Failure> {
     let parse =
         |text: &str| Subject::parse(text, options.r#type.as_deref()).map_err(Failure::usage);
-    let at = options.at.as_deref().map(moment).transpose()?;
+    let at = options.at.as_deref().map(moment::at).transpose()?;
+    let at = at.map(|at| at.strftime("%Y-%m-%d %H:%M:%S%.3f").to_string());
     let clickhouse = ClickHouse::find(config)?.on_one_thread();
     let workspace = options.workspace.as_deref();
     if let Some([one, other]) = options.between.as_deref() {
@@ -110,18 +112,4 @@ fn print<T: serde::Serialize>(
         print!("{}", text(answer));
     }
     Ok(())
-}
-
-/// A moment as ClickHouse reads it; what has no time zone is UTC.
-fn moment(text: &str) -> Result<String, Failure> {
-    let utc = || {
-        let civil: jiff::civil::DateTime = text.parse().ok()?;
-        Some(civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
-    };
-    let moment: jiff::Timestamp = text.parse().ok().or_else(utc).ok_or_else(|| {
-        Failure::usage(format!(
-            "--at: `{text}` is no time: write 2026-11-01, or 2026-11-01T10:00:00Z"
-        ))
-    })?;
-    Ok(moment.strftime("%Y-%m-%d %H:%M:%S%.3f").to_string())
 }

@@ -11,6 +11,7 @@ mod exit;
 mod explain;
 mod identity;
 mod import;
+mod moment;
 mod simulate;
 mod verify;
 

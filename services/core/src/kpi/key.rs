@@ -11,10 +11,22 @@ pub enum Kpi {
     TrafficSource,
     /// Web and app sessions that reach a goal, of all of them.
     ConversionRate,
+    /// Events of a goal in web and app sessions, by session.
+    ConversionsPerVisit,
+    /// Web and app sessions with a single touchpoint, of all of them.
+    BounceRate,
+    /// Page and screen views, by web and app session.
+    PagesPerSession,
+    /// Seconds from the first to the last touchpoint, by web and app session.
+    SessionDuration,
     /// Orders.
     Orders,
     /// Order totals less refunds.
     Revenue,
+    /// Margins of the orders that state one.
+    Margin,
+    /// Orders that state a margin, of all of them.
+    MarginCoverage,
     /// Order totals before refunds, by order.
     AverageOrderValue,
     /// Profiles with two orders or more, of those with one or more.
@@ -23,13 +35,19 @@ pub enum Kpi {
 
 impl Kpi {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 14] = [
         Self::Visitors,
         Self::Sessions,
         Self::TrafficSource,
         Self::ConversionRate,
+        Self::ConversionsPerVisit,
+        Self::BounceRate,
+        Self::PagesPerSession,
+        Self::SessionDuration,
         Self::Orders,
         Self::Revenue,
+        Self::Margin,
+        Self::MarginCoverage,
         Self::AverageOrderValue,
         Self::RepurchaseRate,
     ];
@@ -42,8 +60,14 @@ impl Kpi {
             Self::Sessions => "sessions",
             Self::TrafficSource => "traffic_source",
             Self::ConversionRate => "conversion_rate",
+            Self::ConversionsPerVisit => "conversions_per_visit",
+            Self::BounceRate => "bounce_rate",
+            Self::PagesPerSession => "pages_per_session",
+            Self::SessionDuration => "session_duration",
             Self::Orders => "orders",
             Self::Revenue => "revenue",
+            Self::Margin => "margin",
+            Self::MarginCoverage => "margin_coverage",
             Self::AverageOrderValue => "average_order_value",
             Self::RepurchaseRate => "repurchase_rate",
         }
@@ -59,10 +83,22 @@ impl Kpi {
     /// numerator, and nothing stands where that is 0.
     #[must_use]
     pub const fn is_ratio(self) -> bool {
-        matches!(
-            self,
-            Self::ConversionRate | Self::AverageOrderValue | Self::RepurchaseRate
-        )
+        match self {
+            Self::Visitors
+            | Self::Sessions
+            | Self::TrafficSource
+            | Self::Orders
+            | Self::Revenue
+            | Self::Margin => false,
+            Self::ConversionRate
+            | Self::ConversionsPerVisit
+            | Self::BounceRate
+            | Self::PagesPerSession
+            | Self::SessionDuration
+            | Self::MarginCoverage
+            | Self::AverageOrderValue
+            | Self::RepurchaseRate => true,
+        }
     }
 }
 

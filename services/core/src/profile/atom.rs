@@ -64,8 +64,10 @@ pub struct Session<'a> {
     pub touchpoints: i64,
     /// Of the first touchpoint.
     pub facets: Facets<'a>,
-    /// Goals with at least one event in it, sorted.
-    pub goals: Vec<&'a str>,
+    /// Page and screen views in it.
+    pub views: i64,
+    /// Goals with at least one event in it, sorted, each with how many.
+    pub goals: Vec<(&'a str, i64)>,
     /// When it was active where.
     pub activity: Vec<Activity<'a>>,
     /// Traits as stated last in it.
@@ -118,6 +120,8 @@ pub struct Order<'a> {
     pub currency: &'a str,
     /// Total before refunds.
     pub total: Amount,
+    /// Margin, where one is stated.
+    pub margin: Option<Amount>,
     /// Its dimensions, which its refunds share.
     pub facets: Facets<'a>,
     /// Money given back.

@@ -24,7 +24,7 @@ pub trait Contributions {
 
 /// Whether an atom is added or taken back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sign {
+enum Sign {
     Add,
     Retract,
 }
@@ -44,29 +44,38 @@ const PURCHASE: &str = "purchase";
 /// Channels whose sessions are visits to convert.
 const SITE: [&str; 2] = ["web", "app"];
 
-/// Whether two states of an atom contribute the same amounts, so that nothing needs to be taken back.
-pub(super) fn same_amounts(one: &Atom<'_>, other: &Atom<'_>) -> bool {
-    match (one, other) {
-        (Atom::Session(one), Atom::Session(other)) => {
-            minute_of(one.started_at) == minute_of(other.started_at)
-                && one.facets == other.facets
-                && one.goals == other.goals
-        }
-        _ => one == other,
-    }
-}
+/// Numerators are in millionths.
+const MILLION: i128 = 1_000_000;
 
-/// Adds or retracts what adds up: everything but distinct counts.
+/// Replaces what an atom contributes that adds up: everything but distinct counts.
 pub(super) fn contribute_amounts(
-    atom: &Atom<'_>,
+    before: Option<&Atom<'_>>,
+    after: Option<&Atom<'_>>,
     goals: &[Box<str>],
-    sign: Sign,
     contributions: &mut impl Contributions,
 ) {
-    match atom {
-        Atom::Session(session) => session_amounts(session, goals, sign, contributions),
-        Atom::Order(order) => order_amounts(order, sign, contributions),
-        Atom::Passive(_) | Atom::Identifier(_) => {}
+    match (before, after) {
+        // A session that goes on where it began: only what it holds is more.
+        (Some(Atom::Session(before)), Some(Atom::Session(after)))
+            if minute_of(before.started_at) == minute_of(after.started_at)
+                && before.facets == after.facets =>
+        {
+            session_amounts(after, Some(before), Sign::Add, contributions);
+            by_goal(after, Some(before), goals, Sign::Add, contributions);
+        }
+        (before, after) if before == after => {}
+        (before, after) => {
+            for (atom, sign) in [(before, Sign::Retract), (after, Sign::Add)] {
+                match atom {
+                    Some(Atom::Session(session)) => {
+                        session_amounts(session, None, sign, contributions);
+                        by_goal(session, None, goals, sign, contributions);
+                    }
+                    Some(Atom::Order(order)) => order_amounts(order, sign, contributions),
+                    Some(Atom::Passive(_) | Atom::Identifier(_)) | None => {}
+                }
+            }
+        }
     }
 }
 
@@ -85,93 +94,119 @@ pub fn contribute_goals(
             .cloned()
             .collect()
     };
-    by_goal(
-        session,
-        &besides(before, after),
-        Sign::Retract,
-        contributions,
-    );
-    by_goal(session, &besides(after, before), Sign::Add, contributions);
+    let (gone, new) = (besides(before, after), besides(after, before));
+    by_goal(session, None, &gone, Sign::Retract, contributions);
+    by_goal(session, None, &new, Sign::Add, contributions);
 }
 
+/// What a session adds to sums, whatever the dimension.
+fn measures(session: &Session<'_>) -> [(Kpi, Sum); 6] {
+    let is_visit = SITE.contains(&session.facets.channel);
+    let by_visit = |numerator: i128| match is_visit {
+        true => Sum {
+            numerator,
+            denominator: 1,
+        },
+        false => Sum::ZERO,
+    };
+    let milliseconds = session.ended_at.0 - session.started_at.0;
+    let [converted, conversions] = conversion(session, PURCHASE);
+    [
+        (Kpi::Sessions, Sum::ONE),
+        converted,
+        conversions,
+        (
+            Kpi::BounceRate,
+            by_visit(i128::from(session.touchpoints == 1) * MILLION),
+        ),
+        (
+            Kpi::PagesPerSession,
+            by_visit(i128::from(session.views) * MILLION),
+        ),
+        (
+            Kpi::SessionDuration,
+            by_visit(i128::from(milliseconds) * MILLION / 1000),
+        ),
+    ]
+}
+
+/// What a session adds to the sums of a goal.
+fn conversion(session: &Session<'_>, goal: &str) -> [(Kpi, Sum); 2] {
+    if !SITE.contains(&session.facets.channel) {
+        return [Kpi::ConversionRate, Kpi::ConversionsPerVisit].map(|kpi| (kpi, Sum::ZERO));
+    }
+    let events = session.goals.iter().find(|(name, _)| *name == goal);
+    let events = events.map_or(0, |(_, events)| *events);
+    let by_visit = |count: i64| Sum {
+        numerator: i128::from(count) * MILLION,
+        denominator: 1,
+    };
+    [
+        (Kpi::ConversionRate, by_visit(events.min(1))),
+        (Kpi::ConversionsPerVisit, by_visit(events)),
+    ]
+}
+
+/// What is more in a session than in the same session before.
 fn session_amounts(
     session: &Session<'_>,
-    goals: &[Box<str>],
+    before: Option<&Session<'_>>,
     sign: Sign,
     contributions: &mut impl Contributions,
 ) {
-    let once = [at(minute_of(session.started_at), sign.of(Sum::ONE))];
-    for (dimension, value) in session.facets.rows() {
-        contributions.add(
-            &Key {
-                kpi: Kpi::Sessions,
+    let before = before.map(measures);
+    for (place, (kpi, sum)) in measures(session).into_iter().enumerate() {
+        let sum = more(sum, before.map(|before| before[place].1));
+        if sum.is_zero() {
+            continue;
+        }
+        let once = [at(minute_of(session.started_at), sign.of(sum))];
+        for (dimension, value) in session.facets.rows() {
+            let key = |kpi| Key {
+                kpi,
                 currency: "",
                 dimension,
                 value,
-            },
-            &once,
-        );
-        if dimension == Dimension::Source {
-            contributions.add(
-                &Key {
-                    kpi: Kpi::TrafficSource,
-                    currency: "",
-                    dimension,
-                    value,
-                },
-                &once,
-            );
+            };
+            contributions.add(&key(kpi), &once);
+            if kpi == Kpi::Sessions && dimension == Dimension::Source {
+                contributions.add(&key(Kpi::TrafficSource), &once);
+            }
         }
     }
-    if SITE.contains(&session.facets.channel) {
-        let visit = [conversion(session, PURCHASE, sign)];
-        for (dimension, value) in session.facets.rows() {
-            contributions.add(
-                &Key {
-                    kpi: Kpi::ConversionRate,
-                    currency: "",
-                    dimension,
-                    value,
-                },
-                &visit,
-            );
-        }
-    }
-    by_goal(session, goals, sign, contributions);
 }
 
+/// The same by goal.
 fn by_goal(
     session: &Session<'_>,
+    before: Option<&Session<'_>>,
     goals: &[Box<str>],
     sign: Sign,
     contributions: &mut impl Contributions,
 ) {
-    if SITE.contains(&session.facets.channel) {
-        for goal in goals {
+    for goal in goals {
+        let before = before.map(|before| conversion(before, goal));
+        for (place, (kpi, sum)) in conversion(session, goal).into_iter().enumerate() {
+            let sum = more(sum, before.map(|before| before[place].1));
+            if sum.is_zero() {
+                continue;
+            }
             let key = Key {
-                kpi: Kpi::ConversionRate,
+                kpi,
                 currency: "",
                 dimension: Dimension::Goal,
                 value: goal,
             };
-            contributions.add(&key, &[conversion(session, goal, sign)]);
+            let once = [at(minute_of(session.started_at), sign.of(sum))];
+            contributions.add(&key, &once);
         }
     }
 }
 
-fn conversion(session: &Session<'_>, goal: &str, sign: Sign) -> Difference {
-    let reached = if session.goals.contains(&goal) {
-        Sum::ONE.numerator
-    } else {
-        0
-    };
-    at(
-        minute_of(session.started_at),
-        sign.of(Sum {
-            numerator: reached,
-            denominator: 1,
-        }),
-    )
+fn more(sum: Sum, before: Option<Sum>) -> Sum {
+    let mut more = sum;
+    more += -before.unwrap_or(Sum::ZERO);
+    more
 }
 
 fn order_amounts(order: &Order<'_>, sign: Sign, contributions: &mut impl Contributions) {
@@ -181,6 +216,16 @@ fn order_amounts(order: &Order<'_>, sign: Sign, contributions: &mut impl Contrib
         denominator: 0,
     };
     let counted = [at(minute, sign.of(Sum::ONE))];
+    let covered = [at(
+        minute,
+        sign.of(Sum {
+            numerator: i128::from(order.margin.is_some()) * MILLION,
+            denominator: 1,
+        }),
+    )];
+    let margin = order
+        .margin
+        .map(|margin| [at(minute, sign.of(money(margin)))]);
     let average = [at(
         minute,
         sign.of(Sum {
@@ -196,24 +241,20 @@ fn order_amounts(order: &Order<'_>, sign: Sign, contributions: &mut impl Contrib
         )
     }));
     for (dimension, value) in order.facets.rows() {
-        contributions.add(
-            &Key {
-                kpi: Kpi::Orders,
-                currency: "",
-                dimension,
-                value,
-            },
-            &counted,
-        );
+        let key = |kpi, currency| Key {
+            kpi,
+            currency,
+            dimension,
+            value,
+        };
+        contributions.add(&key(Kpi::Orders, ""), &counted);
+        contributions.add(&key(Kpi::MarginCoverage, ""), &covered);
         if !order.currency.is_empty() {
-            let key = |kpi| Key {
-                kpi,
-                currency: order.currency,
-                dimension,
-                value,
-            };
-            contributions.add(&key(Kpi::Revenue), &revenue);
-            contributions.add(&key(Kpi::AverageOrderValue), &average);
+            contributions.add(&key(Kpi::Revenue, order.currency), &revenue);
+            contributions.add(&key(Kpi::AverageOrderValue, order.currency), &average);
+            if let Some(margin) = &margin {
+                contributions.add(&key(Kpi::Margin, order.currency), margin);
+            }
         }
     }
 }

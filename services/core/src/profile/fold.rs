@@ -6,7 +6,7 @@ use crate::money::Amount;
 use crate::time::Timestamp;
 
 use super::atom::{Atom, Identifier, Order, Trait};
-use super::contributions::{Contributions, Sign, contribute_amounts, same_amounts};
+use super::contributions::{Contributions, contribute_amounts};
 use super::distinct::Distinct;
 
 /// A multiset.
@@ -45,13 +45,7 @@ impl Fold {
         goals: &[Box<str>],
         contributions: &mut impl Contributions,
     ) {
-        let same =
-            matches!((before, after), (Some(before), Some(after)) if same_amounts(before, after));
-        for (atom, sign) in [(before, Sign::Retract), (after, Sign::Add)] {
-            if let Some(atom) = atom.filter(|_| !same) {
-                contribute_amounts(atom, goals, sign, contributions);
-            }
-        }
+        contribute_amounts(before, after, goals, contributions);
         self.distinct.replace(before, after, contributions);
         if let Some(atom) = before {
             self.count(atom, -1);

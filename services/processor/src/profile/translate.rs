@@ -29,8 +29,9 @@ pub(super) fn atom<'a>(body: &AtomBody<'a>) -> Result<Atom<'a>, OutOfRange> {
                 .goals
                 .iter()
                 .filter(|(_, events)| **events > 0)
-                .map(|(goal, _)| *goal)
+                .map(|(goal, events)| (*goal, *events))
                 .collect(),
+            views: session.views,
             activity: session
                 .activity
                 .iter()
@@ -47,6 +48,7 @@ pub(super) fn atom<'a>(body: &AtomBody<'a>) -> Result<Atom<'a>, OutOfRange> {
             ordered_at: time("ordered_at", order.ordered_at)?,
             currency: value(order.currency),
             total: order.total,
+            margin: order.margin,
             facets: Facets {
                 channel: value(order.channel),
                 source: value(order.traffic_source),

@@ -88,26 +88,39 @@ fn session() -> impl Strategy<Value = Atom<'static>> {
             device_type: "mobile",
             minutes: Runs::of([(first, length), (first + 50, 2)]),
         });
-    let goals = prop::sample::subsequence(vec!["purchase", "signup"], 0..=2);
+    let goals =
+        prop::sample::subsequence(vec![("purchase", 1), ("purchase", 3), ("signup", 1)], 0..=2)
+            .prop_map(|mut goals| {
+                goals.dedup_by_key(|(goal, _)| *goal);
+                goals
+            });
     (
         facets(),
         goals,
         prop::collection::vec(activity, 0..3),
         traits(),
-        0..9_000_000_i64,
+        // A few, so that some sessions go on where they began.
+        (
+            prop::sample::select(vec![5, 50_000, 70_000, 8_000_000]),
+            0..3_i64,
+            0..4_i64,
+        ),
     )
-        .prop_map(|(facets, goals, activity, traits, start)| {
-            Atom::Session(Session {
-                timeline: ("anonymous_id", "c1"),
-                started_at: Timestamp(start),
-                ended_at: Timestamp(start + 5),
-                touchpoints: 3,
-                facets,
-                goals,
-                activity,
-                traits,
-            })
-        })
+        .prop_map(
+            |(facets, goals, activity, traits, (start, touchpoints, views))| {
+                Atom::Session(Session {
+                    timeline: ("anonymous_id", "c1"),
+                    started_at: Timestamp(start),
+                    ended_at: Timestamp(start + 1_234 * touchpoints),
+                    touchpoints: touchpoints + 1,
+                    views,
+                    facets,
+                    goals,
+                    activity,
+                    traits,
+                })
+            },
+        )
 }
 
 fn atom() -> impl Strategy<Value = Atom<'static>> {
@@ -115,10 +128,10 @@ fn atom() -> impl Strategy<Value = Atom<'static>> {
         facets(),
         0..9_000_000_i64,
         word(&["EUR", "USD", ""]),
-        0..5_i64,
+        (0..5_i64, prop::option::of(-1..3_i64)),
         0..2_usize,
     )
-        .prop_map(|(facets, time, currency, units, refunds)| {
+        .prop_map(|(facets, time, currency, (units, margin), refunds)| {
             let refund = Refund {
                 refunded_at: Timestamp(time + 70_000),
                 amount: Amount::from_units(1),
@@ -127,6 +140,7 @@ fn atom() -> impl Strategy<Value = Atom<'static>> {
                 ordered_at: Timestamp(time),
                 currency,
                 total: Amount::from_units(units),
+                margin: margin.map(Amount::from_units),
                 facets,
                 refunds: vec![refund; refunds],
             })
@@ -198,6 +212,7 @@ fn a_profile_tells_what_its_atoms_say() {
             started_at: Timestamp(start),
             ended_at: Timestamp(start + 1000),
             touchpoints: 2,
+            views: 1,
             facets: Facets {
                 channel: "web",
                 ..Facets::default()
@@ -216,6 +231,7 @@ fn a_profile_tells_what_its_atoms_say() {
         ordered_at: Timestamp(5),
         currency: "EUR",
         total: Amount::from_units(10),
+        margin: None,
         facets: Facets::default(),
         refunds: vec![Refund {
             refunded_at: Timestamp(9),
@@ -266,4 +282,83 @@ fn a_profile_tells_what_its_atoms_say() {
         (1, 2, 1)
     );
     assert_eq!(fold.last_seen(), Some(Timestamp(11_000)));
+}
+
+#[test]
+fn a_session_says_how_long_and_how_deep_a_visit_was() {
+    let session = |channel, touchpoints, seconds: i64| {
+        Atom::Session(Session {
+            timeline: ("anonymous_id", "c1"),
+            started_at: Timestamp(60_000),
+            ended_at: Timestamp(60_000 + seconds * 1000),
+            touchpoints,
+            views: touchpoints,
+            facets: Facets {
+                channel,
+                ..Facets::default()
+            },
+            goals: vec![("purchase", 2)],
+            activity: Vec::new(),
+            traits: Vec::new(),
+        })
+    };
+    let whole = |sums: &Sums, kpi| {
+        let place = (kpi, String::new(), Dimension::Whole, String::new(), None, 1);
+        sums.0.get(&place).copied()
+    };
+    let (mut fold, mut sums) = (Fold::default(), Sums::default());
+    let first = session("web", 1, 0);
+    fold.replace(None, Some(&first), &goals(), &mut sums);
+    assert_eq!(whole(&sums, Kpi::BounceRate), Some((1_000_000, 1)));
+    assert_eq!(whole(&sums, Kpi::SessionDuration), Some((0, 1)));
+    // It goes on.
+    fold.replace(
+        Some(&first),
+        Some(&session("web", 4, 90)),
+        &goals(),
+        &mut sums,
+    );
+    let shop = session("store", 9, 900);
+    fold.replace(None, Some(&shop), &goals(), &mut sums);
+    for (kpi, sum) in [
+        (Kpi::Sessions, (2_000_000, 0)),
+        (Kpi::BounceRate, (0, 1)),
+        (Kpi::PagesPerSession, (4_000_000, 1)),
+        (Kpi::SessionDuration, (90_000_000, 1)),
+        (Kpi::ConversionRate, (1_000_000, 1)),
+        (Kpi::ConversionsPerVisit, (2_000_000, 1)),
+    ] {
+        assert_eq!(whole(&sums, kpi), Some(sum), "{}", kpi.slug());
+    }
+}
+
+#[test]
+fn a_margin_counts_where_it_is_stated_and_how_often_that_is() {
+    let order = |margin: Option<i64>| {
+        Atom::Order(Order {
+            ordered_at: Timestamp(60_000),
+            currency: "EUR",
+            total: Amount::from_units(10),
+            margin: margin.map(Amount::from_units),
+            facets: Facets::default(),
+            refunds: Vec::new(),
+        })
+    };
+    let (mut fold, mut sums) = (Fold::default(), Sums::default());
+    for atom in [order(Some(3)), order(Some(-1)), order(None)] {
+        fold.replace(None, Some(&atom), &[], &mut sums);
+    }
+    let sum = |kpi, currency: &str| {
+        let place = (
+            kpi,
+            currency.to_owned(),
+            Dimension::Whole,
+            String::new(),
+            None,
+            1,
+        );
+        sums.0.get(&place).copied()
+    };
+    assert_eq!(sum(Kpi::Margin, "EUR"), Some((2_000_000, 0)));
+    assert_eq!(sum(Kpi::MarginCoverage, ""), Some((2_000_000, 3)));
 }

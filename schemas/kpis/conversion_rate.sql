@@ -1,0 +1,26 @@
+-- Web and app sessions with at least one event of the goal, of all web and app sessions. The goal is `purchase`, but in
+-- dimension goal, where it is each. goals: the names of the events of each goal, as the configuration has them.
+
+WITH sessions AS
+(
+    SELECT
+        session_id,
+        toInt64(ceil(toUnixTimestamp64Milli(min(t.occurred_at)) / {step:Int64})) AS first_mark,
+        argMin((channel, store, device_type, traffic_source, campaign), (t.occurred_at, message_id, timeline)) AS begun,
+        groupUniqArrayIf(event, type = 'track') AS events,
+        arrayConcat(
+            arrayFilter(d -> d.1 = '' OR d.2 != '',
+                [('', '', 'purchase'), ('channel', begun.1, 'purchase'), ('store', begun.2, 'purchase'),
+                    ('device_type', begun.3, 'purchase'), ('source', begun.4, 'purchase'), ('campaign', begun.5, 'purchase')]),
+            arrayMap(goal -> ('goal', goal, goal), mapKeys({goals:Map(String, Array(String))})))
+            AS dimensions
+    FROM touchpoints_current AS t
+    WHERE workspace = {workspace:String} AND session_id IS NOT NULL AND profile_id IS NOT NULL
+    GROUP BY session_id
+    HAVING begun.1 IN ('web', 'app')
+)
+SELECT '' AS currency, d.1 AS dimension, d.2 AS dimension_value, mark,
+    toDecimal128(countIf(hasAny(events, {goals:Map(String, Array(String))}[d.3])), 6) AS numerator, toInt64(count()) AS denominator
+FROM (SELECT events, first_mark, d FROM sessions ARRAY JOIN dimensions AS d)
+ARRAY JOIN range(greatest(first_mark, {first:Int64}), least(first_mark + intDiv({length:Int64}, {step:Int64}), {last:Int64} + 1)) AS mark
+GROUP BY dimension, dimension_value, mark

@@ -1,0 +1,33 @@
+-- Margins of the orders placed in the window that state one.
+
+WITH
+    sessions AS
+    (
+        SELECT
+            session_id,
+            argMin(traffic_source, (occurred_at, message_id, timeline)) AS source,
+            argMin(campaign, (occurred_at, message_id, timeline)) AS campaign
+        FROM touchpoints_current
+        WHERE workspace = {workspace:String} AND session_id IS NOT NULL
+        GROUP BY session_id
+    ),
+    orders AS
+    (
+        SELECT
+            t.order_namespace AS order_namespace, t.order_id AS order_id, t.profile_id AS profile_id, t.occurred_at AS ordered_at,
+            t.currency AS currency, t.margin AS margin,
+            arrayFilter(d -> d.1 = '' OR d.2 != '',
+                [('', ''), ('channel', t.channel), ('store', t.store), ('device_type', t.device_type),
+                    ('source', if(t.session_id IS NULL, t.traffic_source, s.source)),
+                    ('campaign', if(t.session_id IS NULL, t.campaign, s.campaign))]) AS dimensions
+        FROM touchpoints_current AS t
+        LEFT JOIN sessions AS s ON s.session_id = t.session_id
+        WHERE t.workspace = {workspace:String} AND t.order_kind = 'placed' AND t.profile_id IS NOT NULL
+        ORDER BY t.occurred_at, t.message_id, t.timeline
+        LIMIT 1 BY order_namespace, order_id
+    )
+SELECT currency, d.1 AS dimension, d.2 AS dimension_value, mark, toDecimal128(sum(assumeNotNull(margin)), 6) AS numerator, toInt64(1) AS denominator
+FROM (SELECT currency, margin, d, toInt64(ceil(toUnixTimestamp64Milli(ordered_at) / {step:Int64})) AS first_mark FROM orders ARRAY JOIN dimensions AS d)
+ARRAY JOIN range(greatest(first_mark, {first:Int64}), least(first_mark + intDiv({length:Int64}, {step:Int64}), {last:Int64} + 1)) AS mark
+WHERE currency != '' AND margin IS NOT NULL
+GROUP BY currency, dimension, dimension_value, mark

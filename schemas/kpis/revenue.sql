@@ -1,0 +1,53 @@
+-- Totals of the orders placed in the window, less what was given back in it. A refund has its order's dimensions and its
+-- own time; together the refunds of an order are never more than its total, and a cancellation, like a refund without an
+-- amount, is one of what is left.
+
+WITH
+    sessions AS
+    (
+        SELECT
+            session_id,
+            argMin(traffic_source, (occurred_at, message_id, timeline)) AS source,
+            argMin(campaign, (occurred_at, message_id, timeline)) AS campaign
+        FROM touchpoints_current
+        WHERE workspace = {workspace:String} AND session_id IS NOT NULL
+        GROUP BY session_id
+    ),
+    orders AS
+    (
+        SELECT
+            t.order_namespace AS order_namespace, t.order_id AS order_id, t.profile_id AS profile_id, t.occurred_at AS ordered_at,
+            t.currency AS currency, ifNull(t.revenue, 0) AS total,
+            arrayFilter(d -> d.1 = '' OR d.2 != '',
+                [('', ''), ('channel', t.channel), ('store', t.store), ('device_type', t.device_type),
+                    ('source', if(t.session_id IS NULL, t.traffic_source, s.source)),
+                    ('campaign', if(t.session_id IS NULL, t.campaign, s.campaign))]) AS dimensions
+        FROM touchpoints_current AS t
+        LEFT JOIN sessions AS s ON s.session_id = t.session_id
+        WHERE t.workspace = {workspace:String} AND t.order_kind = 'placed' AND t.profile_id IS NOT NULL
+        ORDER BY t.occurred_at, t.message_id, t.timeline
+        LIMIT 1 BY order_namespace, order_id
+    ),
+    -- What was asked back up to each event, as if there were no end to what can be given.
+    asked AS
+    (
+        SELECT
+            o.currency AS currency, o.dimensions AS dimensions, t.occurred_at AS occurred_at, greatest(o.total, 0) AS most,
+            if(t.order_kind = 'cancelled' OR t.revenue IS NULL, most, abs(assumeNotNull(t.revenue))) AS wanted,
+            sum(wanted) OVER (PARTITION BY o.order_namespace, o.order_id
+                ORDER BY t.occurred_at, t.message_id, t.timeline ROWS UNBOUNDED PRECEDING) AS until
+        FROM touchpoints_current AS t
+        INNER JOIN orders AS o ON o.order_namespace = t.order_namespace AND o.order_id = t.order_id
+        WHERE t.workspace = {workspace:String} AND t.order_kind IN ('refunded', 'cancelled') AND t.profile_id IS NOT NULL
+    ),
+    amounts AS
+    (
+        SELECT currency, dimensions, ordered_at AS at, toDecimal128(total, 6) AS amount FROM orders
+        UNION ALL
+        SELECT currency, dimensions, occurred_at AS at, toDecimal128(least(most, until - wanted) - least(most, until), 6) AS amount FROM asked
+    )
+SELECT currency, d.1 AS dimension, d.2 AS dimension_value, mark, toDecimal128(sum(amount), 6) AS numerator, toInt64(1) AS denominator
+FROM (SELECT currency, amount, d, toInt64(ceil(toUnixTimestamp64Milli(at) / {step:Int64})) AS first_mark FROM amounts ARRAY JOIN dimensions AS d)
+ARRAY JOIN range(greatest(first_mark, {first:Int64}), least(first_mark + intDiv({length:Int64}, {step:Int64}), {last:Int64} + 1)) AS mark
+WHERE currency != ''
+GROUP BY currency, dimension, dimension_value, mark

@@ -1,0 +1,329 @@
+//! `tributary verify kpis`: every KPI a second time, in SQL over all touchpoints.
+//!
+//! The SQL of each stands in `schemas/kpis`; it was written from the definitions, not from the stream's code.
+
+use crate::clickhouse::ClickHouse;
+use crate::exit::Failure;
+use crate::moment;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use tributary_core::kpi::{Kpi, Window};
+use tributary_core::time::{SECOND, Timestamp};
+use tributary_platform::config::Config;
+
+/// What the command line says.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Options {
+    /// Only the last mark of each window up to that time [default: every mark that is kept]
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+    /// Only this KPI, such as visitors
+    #[arg(long, value_name = "NAME")]
+    kpi: Option<String>,
+    /// The workspace [default: the first of the configuration]
+    #[arg(long, value_name = "NAME")]
+    workspace: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// For the help.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  tributary verify kpis
+  tributary verify kpis --at 2026-11-01 --kpi revenue
+
+Every mark of every window, whole and by dimension, is computed from touchpoints_current by the SQL of schemas/kpis and
+compared with kpis_current, both ways: what stands there and should not is a difference, too. What every mark costs grows
+with the touchpoints and the marks; with many millions of touchpoints take --at. What came within the last seconds may not
+be in both yet: wait until /settled says 200.
+Exit codes: 0 all agree, 1 ClickHouse does not answer, 2 wrong usage, 3 there are differences.";
+
+/// Marks that the clock has only just passed may not be published yet.
+const YOUNGEST: i64 = 10 * SECOND;
+
+/// Differences that are shown of a KPI's window.
+const SHOWN: usize = 5;
+
+/// What the SQL of a KPI makes of all touchpoints.
+const fn sql(kpi: Kpi) -> &'static str {
+    macro_rules! file {
+        ($name:literal) => {
+            include_str!(concat!("../../../../schemas/kpis/", $name, ".sql"))
+        };
+    }
+    match kpi {
+        Kpi::Visitors => file!("visitors"),
+        Kpi::Sessions => file!("sessions"),
+        Kpi::TrafficSource => file!("traffic_source"),
+        Kpi::ConversionRate => file!("conversion_rate"),
+        Kpi::ConversionsPerVisit => file!("conversions_per_visit"),
+        Kpi::BounceRate => file!("bounce_rate"),
+        Kpi::PagesPerSession => file!("pages_per_session"),
+        Kpi::SessionDuration => file!("session_duration"),
+        Kpi::Orders => file!("orders"),
+        Kpi::Revenue => file!("revenue"),
+        Kpi::Margin => file!("margin"),
+        Kpi::MarginCoverage => file!("margin_coverage"),
+        Kpi::AverageOrderValue => file!("average_order_value"),
+        Kpi::RepurchaseRate => file!("repurchase_rate"),
+    }
+}
+
+/// What is printed.
+#[derive(Debug, Serialize)]
+struct Report {
+    workspace: String,
+    kpis: Vec<Compared>,
+}
+
+/// A KPI, over all windows.
+#[derive(Debug, Default, Serialize)]
+struct Compared {
+    kpi: &'static str,
+    /// Values that one of the two has.
+    marks: u64,
+    /// Those that the other has not, or otherwise.
+    differing: u64,
+    /// A few of them.
+    differences: Vec<Difference>,
+}
+
+/// A value of which the two ways make two.
+#[derive(Debug, Serialize)]
+struct Difference {
+    window: &'static str,
+    currency: String,
+    dimension: String,
+    dimension_value: String,
+    window_end: String,
+    /// In `kpis_current`; 0 of 0 where there is no row.
+    stream: Value,
+    sql: Value,
+}
+
+#[derive(Debug, Serialize)]
+struct Value {
+    numerator: String,
+    denominator: i64,
+}
+
+/// Compares what the file's SQL makes with what the stream has published.
+fn question(kpi: Kpi) -> String {
+    let computed = sql(kpi);
+    // A sum of nothing, and a rate of nothing, have no row.
+    let is_something = if kpi.is_ratio() {
+        "denominator != 0"
+    } else {
+        "numerator != 0"
+    };
+    format!(
+        "SELECT count() AS marks, countIf(NOT same) AS differing, \
+         groupArrayIf({SHOWN})((currency, dimension, dimension_value, mark, toString(n), d, toString(cn), cd), NOT same) AS differences \
+         FROM (SELECT currency, dimension, dimension_value, mark, sum(n) AS n, sum(d) AS d, sum(cn) AS cn, sum(cd) AS cd, \
+          n = cn AND d = cd AS same FROM \
+          (SELECT toString(currency) AS currency, toString(dimension) AS dimension, toString(dimension_value) AS dimension_value, mark, \
+           toDecimal128(0, 6) AS n, toInt64(0) AS d, numerator AS cn, denominator AS cd FROM (\n{computed}\n) WHERE {is_something} \
+           UNION ALL SELECT toString(currency), toString(dimension), dimension_value, \
+           toInt64(intDiv(toUnixTimestamp64Milli(window_end), {{step:Int64}})), numerator, denominator, toDecimal128(0, 6), toInt64(0) \
+           FROM kpis_current WHERE workspace = {{workspace:String}} AND kpi = {{kpi:String}} AND window = {{window:String}} \
+           AND toUnixTimestamp64Milli(window_end) BETWEEN {{first:Int64}} * {{step:Int64}} AND {{last:Int64}} * {{step:Int64}}) \
+          GROUP BY currency, dimension, dimension_value, mark ORDER BY currency, dimension, dimension_value, mark)"
+    )
+}
+
+/// Runs the check.
+pub(super) fn run(options: &Options, config: &Config) -> Result<(), Failure> {
+    let kpis = match options.kpi.as_deref() {
+        None => Kpi::ALL.to_vec(),
+        Some(name) => vec![Kpi::named(name).ok_or_else(|| {
+            let names: Vec<&str> = Kpi::ALL.into_iter().map(Kpi::slug).collect();
+            let names = names.join(", ");
+            Failure::usage(format!("--kpi: there is no `{name}`; there are {names}"))
+        })?],
+    };
+    let name = options.workspace.as_deref();
+    let workspace = name.unwrap_or(&config.workspaces[0].name);
+    let now = jiff::Timestamp::now().as_millisecond();
+    let at = options.at.as_deref().map(moment::at).transpose()?;
+    let spans = spans(now, at.map(jiff::Timestamp::as_millisecond), config)?;
+    let clickhouse = ClickHouse::find(config)?;
+    let goals = goals(&config.kpi.goals);
+    let mut report = Report {
+        workspace: workspace.to_owned(),
+        kpis: Vec::new(),
+    };
+    for kpi in kpis {
+        let compared = compare(&clickhouse, kpi, workspace, &goals, &spans);
+        report.kpis.push(compared.map_err(Failure::failed)?);
+    }
+    if options.json {
+        let json = serde_json::to_string_pretty(&report).map_err(Failure::failed)?;
+        println!("{json}");
+    } else {
+        print!("{}", report.text());
+    }
+    match report.kpis.iter().map(|kpi| kpi.differing).sum::<u64>() {
+        0 => Ok(()),
+        differing => Err(Failure::wrong(format!("{differing} values differ"))),
+    }
+}
+
+/// The first and last mark of each window that are compared.
+fn spans(now: i64, at: Option<i64>, config: &Config) -> Result<Vec<(Window, i64, i64)>, Failure> {
+    let mut spans = Vec::new();
+    for window in Window::ALL {
+        let keep = config.kpi.keep.window(window.name()).as_millis();
+        let keep = i64::try_from(keep).unwrap_or(i64::MAX);
+        let oldest = window.passed(Timestamp(now.saturating_sub(keep))) + 1;
+        let youngest = window.passed(Timestamp(now - YOUNGEST));
+        match at.map(|at| window.passed(Timestamp(at))) {
+            None => spans.push((window, oldest, youngest)),
+            Some(mark) if (oldest..=youngest).contains(&mark) => spans.push((window, mark, mark)),
+            Some(_) => {}
+        }
+    }
+    if spans.is_empty() {
+        return Err(Failure::usage(
+            "--at: no mark of that time is kept, or it is yet to come: `kpi.keep` says for how long",
+        ));
+    }
+    Ok(spans)
+}
+
+fn compare(
+    clickhouse: &ClickHouse,
+    kpi: Kpi,
+    workspace: &str,
+    goals: &str,
+    spans: &[(Window, i64, i64)],
+) -> Result<Compared, String> {
+    #[derive(Deserialize)]
+    struct Row {
+        marks: u64,
+        differing: u64,
+        differences: Vec<(String, String, String, i64, String, i64, String, i64)>,
+    }
+    let mut compared = Compared {
+        kpi: kpi.slug(),
+        ..Compared::default()
+    };
+    let question = question(kpi);
+    for (window, first, last) in spans {
+        let parameters = [
+            ("workspace", workspace),
+            ("kpi", kpi.slug()),
+            ("window", window.name()),
+            ("goals", goals),
+            ("length", &window.length().to_string()),
+            ("step", &window.step().to_string()),
+            ("first", &first.to_string()),
+            ("last", &last.to_string()),
+        ];
+        let rows: Vec<Row> = clickhouse.rows(&question, &parameters)?;
+        for row in rows {
+            compared.marks += row.marks;
+            compared.differing += row.differing;
+            let differences = row.differences.into_iter().map(
+                |(currency, dimension, dimension_value, mark, n, d, cn, cd)| Difference {
+                    window: window.name(),
+                    currency,
+                    dimension,
+                    dimension_value,
+                    window_end: jiff::Timestamp::from_millisecond(mark * window.step())
+                        .map(|end| end.to_string())
+                        .unwrap_or_default(),
+                    stream: Value {
+                        numerator: n,
+                        denominator: d,
+                    },
+                    sql: Value {
+                        numerator: cn,
+                        denominator: cd,
+                    },
+                },
+            );
+            compared.differences.extend(differences);
+        }
+    }
+    Ok(compared)
+}
+
+/// The goals as ClickHouse reads a map.
+fn goals(goals: &BTreeMap<String, Vec<String>>) -> String {
+    let quoted = |text: &String| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"));
+    let goals: Vec<String> = goals
+        .iter()
+        .map(|(goal, events)| {
+            let events: Vec<String> = events.iter().map(quoted).collect();
+            format!("{}:[{}]", quoted(goal), events.join(","))
+        })
+        .collect();
+    format!("{{{}}}", goals.join(","))
+}
+
+impl Report {
+    fn text(&self) -> String {
+        let mut lines = vec![format!("{:<22} {:>9} {:>9}", "KPI", "values", "differing")];
+        for kpi in &self.kpis {
+            lines.push(format!(
+                "{:<22} {:>9} {:>9}",
+                kpi.kpi, kpi.marks, kpi.differing
+            ));
+            lines.extend(kpi.differences.iter().map(Difference::text));
+        }
+        lines.join("\n") + "\n"
+    }
+}
+
+impl Difference {
+    fn text(&self) -> String {
+        let by = match self.dimension.as_str() {
+            "" => String::new(),
+            dimension => format!(" by {dimension} {}", self.dimension_value),
+        };
+        let currency = match self.currency.as_str() {
+            "" => String::new(),
+            currency => format!(" in {currency}"),
+        };
+        format!(
+            "  {}{by}{currency} at {}: {} of {} in kpis_current, {} of {} by SQL",
+            self.window,
+            self.window_end,
+            self.stream.numerator,
+            self.stream.denominator,
+            self.sql.numerator,
+            self.sql.denominator
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_goal_with_a_quote_is_no_part_of_the_sql() {
+        let config = BTreeMap::from([("o'clock".to_owned(), vec!["A\\B".to_owned()])]);
+        assert_eq!(goals(&config), "{'o\\'clock':['A\\\\B']}");
+    }
+
+    #[test]
+    fn marks_are_compared_from_the_oldest_that_is_kept_to_the_last_that_has_passed() {
+        let config = Config::default();
+        let now = 1_793_000_000_000;
+        let all = spans(now, None, &config).expect("all windows");
+        assert_eq!(all.len(), 6);
+        let (window, first, last) = all[0];
+        assert_eq!(window, Window::Hour);
+        assert_eq!(last, (now - YOUNGEST) / 60_000);
+        assert_eq!(last - first, 8 * 24 * 60 - 1, "8 days, less the seconds");
+        // Half a year ago only the marks of long windows are kept.
+        let then = spans(now, Some(now - 180 * 86_400_000), &config).expect("long windows");
+        let windows: Vec<Window> = then.iter().map(|(window, ..)| *window).collect();
+        assert_eq!(windows, Window::ALL[2..]);
+        assert!(then.iter().all(|(_, first, last)| first == last));
+        assert!(spans(now, Some(now + 86_400_000), &config).is_err());
+    }
+}
