@@ -14,8 +14,8 @@ WITH
     orders AS
     (
         SELECT
-            t.order_namespace AS order_namespace, t.order_id AS order_id, t.profile_id AS profile_id, t.occurred_at AS ordered_at,
-            t.currency AS currency, t.margin AS margin,
+            t.order_namespace AS order_namespace, t.order_id AS order_id, t.profile_id AS profile_id, t.occurred_at AS at,
+            t.currency AS currency, ifNull(t.revenue, 0) AS total, t.margin AS margin,
             arrayFilter(d -> d.1 = '' OR d.2 != '',
                 [('', ''), ('channel', t.channel), ('store', t.store), ('device_type', t.device_type),
                     ('source', if(t.session_id IS NULL, t.traffic_source, s.source)),
@@ -26,8 +26,20 @@ WITH
         ORDER BY t.occurred_at, t.message_id, t.timeline
         LIMIT 1 BY order_namespace, order_id
     )
-SELECT currency, d.1 AS dimension, d.2 AS dimension_value, mark, toDecimal128(sum(assumeNotNull(margin)), 6) AS numerator, toInt64(1) AS denominator
-FROM (SELECT currency, margin, d, toInt64(ceil(toUnixTimestamp64Milli(ordered_at) / {step:Int64})) AS first_mark FROM orders ARRAY JOIN dimensions AS d)
-ARRAY JOIN range(greatest(first_mark, {first:Int64}), least(first_mark + intDiv({length:Int64}, {step:Int64}), {last:Int64} + 1)) AS mark
+SELECT
+    currency, d.1 AS dimension, d.2 AS dimension_value, window, mark,
+    toDecimal128(sum(assumeNotNull(margin)), 6) AS numerator, toInt64(1) AS denominator
+FROM
+(
+    SELECT
+        currency,
+        margin,
+        arrayJoin(dimensions) AS d,
+        arrayJoin({windows:Array(Tuple(name String, length Int64, step Int64, first Int64, last Int64))}) AS w,
+        w.name AS window,
+        toInt64(ceil(toUnixTimestamp64Milli(at) / w.step)) AS first_mark,
+        arrayJoin(range(greatest(first_mark, w.first), least(first_mark + intDiv(w.length, w.step), w.last + 1))) AS mark
+    FROM orders
+)
 WHERE currency != '' AND margin IS NOT NULL
-GROUP BY currency, dimension, dimension_value, mark
+GROUP BY currency, dimension, dimension_value, window, mark

@@ -16,8 +16,8 @@ WITH
     orders AS
     (
         SELECT
-            t.order_namespace AS order_namespace, t.order_id AS order_id, t.profile_id AS profile_id, t.occurred_at AS ordered_at,
-            t.currency AS currency, ifNull(t.revenue, 0) AS total,
+            t.order_namespace AS order_namespace, t.order_id AS order_id, t.profile_id AS profile_id, t.occurred_at AS at,
+            t.currency AS currency, ifNull(t.revenue, 0) AS total, t.margin AS margin,
             arrayFilter(d -> d.1 = '' OR d.2 != '',
                 [('', ''), ('channel', t.channel), ('store', t.store), ('device_type', t.device_type),
                     ('source', if(t.session_id IS NULL, t.traffic_source, s.source)),
@@ -32,7 +32,7 @@ WITH
     asked AS
     (
         SELECT
-            o.currency AS currency, o.dimensions AS dimensions, t.occurred_at AS occurred_at, greatest(o.total, 0) AS most,
+            o.currency AS currency, o.dimensions AS dimensions, t.occurred_at AS at, greatest(o.total, 0) AS most,
             if(t.order_kind = 'cancelled' OR t.revenue IS NULL, most, abs(assumeNotNull(t.revenue))) AS wanted,
             sum(wanted) OVER (PARTITION BY o.order_namespace, o.order_id
                 ORDER BY t.occurred_at, t.message_id, t.timeline ROWS UNBOUNDED PRECEDING) AS until
@@ -42,12 +42,24 @@ WITH
     ),
     amounts AS
     (
-        SELECT currency, dimensions, ordered_at AS at, toDecimal128(total, 6) AS amount FROM orders
+        SELECT currency, dimensions, at, toDecimal128(total, 6) AS amount FROM orders
         UNION ALL
-        SELECT currency, dimensions, occurred_at AS at, toDecimal128(least(most, until - wanted) - least(most, until), 6) AS amount FROM asked
+        SELECT currency, dimensions, at, toDecimal128(least(most, until - wanted) - least(most, until), 6) AS amount FROM asked
     )
-SELECT currency, d.1 AS dimension, d.2 AS dimension_value, mark, toDecimal128(sum(amount), 6) AS numerator, toInt64(1) AS denominator
-FROM (SELECT currency, amount, d, toInt64(ceil(toUnixTimestamp64Milli(at) / {step:Int64})) AS first_mark FROM amounts ARRAY JOIN dimensions AS d)
-ARRAY JOIN range(greatest(first_mark, {first:Int64}), least(first_mark + intDiv({length:Int64}, {step:Int64}), {last:Int64} + 1)) AS mark
+SELECT
+    currency, d.1 AS dimension, d.2 AS dimension_value, window, mark,
+    toDecimal128(sum(amount), 6) AS numerator, toInt64(1) AS denominator
+FROM
+(
+    SELECT
+        currency,
+        amount,
+        arrayJoin(dimensions) AS d,
+        arrayJoin({windows:Array(Tuple(name String, length Int64, step Int64, first Int64, last Int64))}) AS w,
+        w.name AS window,
+        toInt64(ceil(toUnixTimestamp64Milli(at) / w.step)) AS first_mark,
+        arrayJoin(range(greatest(first_mark, w.first), least(first_mark + intDiv(w.length, w.step), w.last + 1))) AS mark
+    FROM amounts
+)
 WHERE currency != ''
-GROUP BY currency, dimension, dimension_value, mark
+GROUP BY currency, dimension, dimension_value, window, mark

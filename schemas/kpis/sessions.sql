@@ -4,21 +4,26 @@ WITH sessions AS
 (
     SELECT
         session_id,
-        toInt64(ceil(toUnixTimestamp64Milli(min(t.occurred_at)) / {step:Int64})) AS first_mark,
+        min(t.occurred_at) AS at,
         argMin((channel, store, device_type, traffic_source, campaign), (t.occurred_at, message_id, timeline)) AS begun,
-        [('', ''), ('channel', begun.1), ('store', begun.2), ('device_type', begun.3), ('source', begun.4), ('campaign', begun.5)]
+        arrayFilter(d -> d.1 = '' OR d.2 != '',
+            [('', ''), ('channel', begun.1), ('store', begun.2), ('device_type', begun.3), ('source', begun.4), ('campaign', begun.5)])
             AS dimensions
     FROM touchpoints_current AS t
     WHERE workspace = {workspace:String} AND session_id IS NOT NULL AND profile_id IS NOT NULL
     GROUP BY session_id
 )
-SELECT '' AS currency, dimension, dimension_value, mark, toDecimal128(count(), 6) AS numerator, toInt64(1) AS denominator
+SELECT
+    '' AS currency, d.1 AS dimension, d.2 AS dimension_value, window, mark,
+    toDecimal128(count(), 6) AS numerator, toInt64(1) AS denominator
 FROM
 (
-    SELECT first_mark, d.1 AS dimension, d.2 AS dimension_value
+    SELECT
+        arrayJoin(dimensions) AS d,
+        arrayJoin({windows:Array(Tuple(name String, length Int64, step Int64, first Int64, last Int64))}) AS w,
+        w.name AS window,
+        toInt64(ceil(toUnixTimestamp64Milli(at) / w.step)) AS first_mark,
+        arrayJoin(range(greatest(first_mark, w.first), least(first_mark + intDiv(w.length, w.step), w.last + 1))) AS mark
     FROM sessions
-    ARRAY JOIN dimensions AS d
-    WHERE dimension = '' OR dimension_value != ''
 )
-ARRAY JOIN range(greatest(first_mark, {first:Int64}), least(first_mark + intDiv({length:Int64}, {step:Int64}), {last:Int64} + 1)) AS mark
-GROUP BY dimension, dimension_value, mark
+GROUP BY dimension, dimension_value, window, mark

@@ -1,15 +1,27 @@
 -- Sessions that began in the window, by the traffic source of their first touchpoint.
 
-SELECT '' AS currency, 'source' AS dimension, begun_by AS dimension_value, mark, toDecimal128(count(), 6) AS numerator, toInt64(1) AS denominator
-FROM
+WITH sessions AS
 (
     SELECT
-        toInt64(ceil(toUnixTimestamp64Milli(min(t.occurred_at)) / {step:Int64})) AS first_mark,
-        argMin(traffic_source, (t.occurred_at, message_id, timeline)) AS begun_by
+        session_id,
+        min(t.occurred_at) AS at,
+        argMin((channel, store, device_type, traffic_source, campaign), (t.occurred_at, message_id, timeline)) AS begun
     FROM touchpoints_current AS t
     WHERE workspace = {workspace:String} AND session_id IS NOT NULL AND profile_id IS NOT NULL
     GROUP BY session_id
 )
-ARRAY JOIN range(greatest(first_mark, {first:Int64}), least(first_mark + intDiv({length:Int64}, {step:Int64}), {last:Int64} + 1)) AS mark
-WHERE begun_by != ''
-GROUP BY begun_by, mark
+SELECT
+    '' AS currency, 'source' AS dimension, source AS dimension_value, window, mark,
+    toDecimal128(count(), 6) AS numerator, toInt64(1) AS denominator
+FROM
+(
+    SELECT
+        begun.4 AS source,
+        arrayJoin({windows:Array(Tuple(name String, length Int64, step Int64, first Int64, last Int64))}) AS w,
+        w.name AS window,
+        toInt64(ceil(toUnixTimestamp64Milli(at) / w.step)) AS first_mark,
+        arrayJoin(range(greatest(first_mark, w.first), least(first_mark + intDiv(w.length, w.step), w.last + 1))) AS mark
+    FROM sessions
+)
+WHERE source != ''
+GROUP BY dimension, dimension_value, window, mark

@@ -1,8 +1,8 @@
 -- Distinct customers with at least one active touchpoint in the window.
---
--- Parameters of this and the other files: workspace; length and step, in milliseconds, of the window and between its
--- marks; first and last, the marks to compute, as numbers of steps since 1970. A window holds (mark - length, mark].
--- One mark for a window of 7 days, say: length 604800000, step 3600000, first = last = Unix time / 3600.
+-- 
+-- Parameters of this and the other files: workspace, and windows: for each its name, its length and the distance of its
+-- marks in milliseconds, and the first and last mark to compute, as numbers of such distances since 1970. A window holds
+-- (mark - length, mark]. The last 7 days up to 10:00 UTC of 1 November 2026, say: [('7d', 604800000, 3600000, 498202, 498202)].
 
 WITH
     sessions AS
@@ -19,20 +19,28 @@ WITH
     (
         SELECT
             t.profile_id AS profile_id,
-            toInt64(ceil(toUnixTimestamp64Milli(t.occurred_at) / {step:Int64})) AS first_mark,
+            t.occurred_at AS at,
             [('', ''), ('channel', t.channel), ('store', t.store), ('device_type', t.device_type),
                 ('source', s.source), ('campaign', s.campaign)] AS dimensions
         FROM touchpoints_current AS t
         INNER JOIN sessions AS s ON s.session_id = t.session_id
         WHERE t.workspace = {workspace:String} AND t.activity = 'active' AND t.profile_id IS NOT NULL
     )
-SELECT '' AS currency, dimension, dimension_value, mark, toDecimal128(uniqExact(profile_id), 6) AS numerator, toInt64(1) AS denominator
+SELECT
+    '' AS currency, dimension, dimension_value, window, mark,
+    toDecimal128(uniqExact(profile_id), 6) AS numerator, toInt64(1) AS denominator
 FROM
 (
-    SELECT DISTINCT profile_id, first_mark, d.1 AS dimension, d.2 AS dimension_value
-    FROM active
-    ARRAY JOIN dimensions AS d
+    SELECT profile_id, d.1 AS dimension, d.2 AS dimension_value, w.name AS window,
+        arrayJoin(range(greatest(first_mark, w.first), least(first_mark + intDiv(w.length, w.step), w.last + 1))) AS mark
+    FROM
+    (
+        SELECT DISTINCT
+            profile_id, arrayJoin(dimensions) AS d,
+            arrayJoin({windows:Array(Tuple(name String, length Int64, step Int64, first Int64, last Int64))}) AS w,
+            toInt64(ceil(toUnixTimestamp64Milli(at) / w.step)) AS first_mark
+        FROM active
+    )
     WHERE dimension = '' OR dimension_value != ''
 )
-ARRAY JOIN range(greatest(first_mark, {first:Int64}), least(first_mark + intDiv({length:Int64}, {step:Int64}), {last:Int64} + 1)) AS mark
-GROUP BY dimension, dimension_value, mark
+GROUP BY dimension, dimension_value, window, mark

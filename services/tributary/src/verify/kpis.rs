@@ -43,7 +43,11 @@ Exit codes: 0 all agree, 1 ClickHouse does not answer, 2 wrong usage, 3 there ar
 /// Marks that the clock has only just passed may not be published yet.
 const YOUNGEST: i64 = 10 * SECOND;
 
-/// Differences that are shown of a KPI's window.
+/// The parameter that says which windows and marks.
+const WINDOWS: &str =
+    "{windows:Array(Tuple(name String, length Int64, step Int64, first Int64, last Int64))}";
+
+/// Differences that are shown of a KPI.
 const SHOWN: usize = 5;
 
 /// What the SQL of a KPI makes of all touchpoints.
@@ -93,7 +97,7 @@ struct Compared {
 /// A value of which the two ways make two.
 #[derive(Debug, Serialize)]
 struct Difference {
-    window: &'static str,
+    window: String,
     currency: String,
     dimension: String,
     dimension_value: String,
@@ -120,16 +124,15 @@ fn question(kpi: Kpi) -> String {
     };
     format!(
         "SELECT count() AS marks, countIf(NOT same) AS differing, \
-         groupArrayIf({SHOWN})((currency, dimension, dimension_value, mark, toString(n), d, toString(cn), cd), NOT same) AS differences \
-         FROM (SELECT currency, dimension, dimension_value, mark, sum(n) AS n, sum(d) AS d, sum(cn) AS cn, sum(cd) AS cd, \
-          n = cn AND d = cd AS same FROM \
-          (SELECT toString(currency) AS currency, toString(dimension) AS dimension, toString(dimension_value) AS dimension_value, mark, \
-           toDecimal128(0, 6) AS n, toInt64(0) AS d, numerator AS cn, denominator AS cd FROM (\n{computed}\n) WHERE {is_something} \
-           UNION ALL SELECT toString(currency), toString(dimension), dimension_value, \
-           toInt64(intDiv(toUnixTimestamp64Milli(window_end), {{step:Int64}})), numerator, denominator, toDecimal128(0, 6), toInt64(0) \
-           FROM kpis_current WHERE workspace = {{workspace:String}} AND kpi = {{kpi:String}} AND window = {{window:String}} \
-           AND toUnixTimestamp64Milli(window_end) BETWEEN {{first:Int64}} * {{step:Int64}} AND {{last:Int64}} * {{step:Int64}}) \
-          GROUP BY currency, dimension, dimension_value, mark ORDER BY currency, dimension, dimension_value, mark)"
+         groupArrayIf({SHOWN})((of, money, by, is, mark, toString(n), d, toString(cn), cd), NOT same) AS differences \
+         FROM (SELECT of, money, by, is, mark, sum(n) AS n, sum(d) AS d, sum(cn) AS cn, sum(cd) AS cd, n = cn AND d = cd AS same FROM \
+          (SELECT toString(window) AS of, toString(currency) AS money, toString(dimension) AS by, toString(dimension_value) AS is, \
+           mark, toDecimal128(0, 6) AS n, toInt64(0) AS d, numerator AS cn, denominator AS cd FROM (\n{computed}\n) WHERE {is_something} \
+           UNION ALL SELECT toString(window), toString(currency), toString(dimension), dimension_value, \
+           toInt64(intDiv(toUnixTimestamp64Milli(window_end), w.step)), numerator, denominator, toDecimal128(0, 6), toInt64(0) \
+           FROM (SELECT *, arrayFirst(w -> w.name = window, {WINDOWS}) AS w FROM kpis_current \
+            WHERE workspace = {{workspace:String}} AND kpi = {{kpi:String}}) WHERE window = w.name AND toUnixTimestamp64Milli(window_end) BETWEEN w.first * w.step AND w.last * w.step) \
+          GROUP BY of, money, by, is, mark ORDER BY of, money, by, is, mark)"
     )
 }
 
@@ -199,41 +202,56 @@ fn compare(
     goals: &str,
     spans: &[(Window, i64, i64)],
 ) -> Result<Compared, String> {
+    type Differing = (
+        String,
+        String,
+        String,
+        String,
+        i64,
+        String,
+        i64,
+        String,
+        i64,
+    );
     #[derive(Deserialize)]
     struct Row {
         marks: u64,
         differing: u64,
-        differences: Vec<(String, String, String, i64, String, i64, String, i64)>,
+        differences: Vec<Differing>,
     }
+    let windows: Vec<String> = spans
+        .iter()
+        .map(|(window, first, last)| {
+            let (name, length, step) = (window.name(), window.length(), window.step());
+            format!("('{name}',{length},{step},{first},{last})")
+        })
+        .collect();
+    let parameters = [
+        ("workspace", workspace),
+        ("kpi", kpi.slug()),
+        ("goals", goals),
+        ("windows", &format!("[{}]", windows.join(","))),
+    ];
+    let rows: Vec<Row> = clickhouse.rows(&question(kpi), &parameters)?;
     let mut compared = Compared {
         kpi: kpi.slug(),
         ..Compared::default()
     };
-    let question = question(kpi);
-    for (window, first, last) in spans {
-        let parameters = [
-            ("workspace", workspace),
-            ("kpi", kpi.slug()),
-            ("window", window.name()),
-            ("goals", goals),
-            ("length", &window.length().to_string()),
-            ("step", &window.step().to_string()),
-            ("first", &first.to_string()),
-            ("last", &last.to_string()),
-        ];
-        let rows: Vec<Row> = clickhouse.rows(&question, &parameters)?;
-        for row in rows {
-            compared.marks += row.marks;
-            compared.differing += row.differing;
-            let differences = row.differences.into_iter().map(
-                |(currency, dimension, dimension_value, mark, n, d, cn, cd)| Difference {
-                    window: window.name(),
+    for row in rows {
+        compared.marks += row.marks;
+        compared.differing += row.differing;
+        let differences = row.differences.into_iter().map(
+            |(window, currency, dimension, dimension_value, mark, n, d, cn, cd)| {
+                let step = spans.iter().find(|(of, ..)| of.name() == window);
+                let end = step.and_then(|(window, ..)| {
+                    jiff::Timestamp::from_millisecond(mark * window.step()).ok()
+                });
+                Difference {
+                    window,
                     currency,
                     dimension,
                     dimension_value,
-                    window_end: jiff::Timestamp::from_millisecond(mark * window.step())
-                        .map(|end| end.to_string())
-                        .unwrap_or_default(),
+                    window_end: end.map(|end| end.to_string()).unwrap_or_default(),
                     stream: Value {
                         numerator: n,
                         denominator: d,
@@ -242,10 +260,10 @@ fn compare(
                         numerator: cn,
                         denominator: cd,
                     },
-                },
-            );
-            compared.differences.extend(differences);
-        }
+                }
+            },
+        );
+        compared.differences.extend(differences);
     }
     Ok(compared)
 }
