@@ -50,7 +50,12 @@ impl System {
     /// # Panics
     /// When it cannot be started.
     pub fn job(&self, arguments: &[&str]) -> Output {
-        self.command(arguments)
+        let mut command = self.command(arguments);
+        // Services that run apart have no `all` that says where they are.
+        if !self.data().join("endpoints.json").exists() {
+            command.env("CLICKHOUSE_URL", self.endpoint("clickhouse"));
+        }
+        command
             .stdin(Stdio::null())
             .output()
             .expect("the binary starts")
