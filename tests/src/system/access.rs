@@ -52,8 +52,11 @@ impl System {
     pub fn job(&self, arguments: &[&str]) -> Output {
         let mut command = self.command(arguments);
         // Services that run apart have no `all` that says where they are.
-        if !self.data().join("endpoints.json").exists() {
-            command.env("CLICKHOUSE_URL", self.endpoint("clickhouse"));
+        if let (false, Some(url)) = (
+            self.data().join("endpoints.json").exists(),
+            self.endpoints["clickhouse"].as_str(),
+        ) {
+            command.env("CLICKHOUSE_URL", url);
         }
         command
             .stdin(Stdio::null())
