@@ -139,6 +139,27 @@ fn verified(system: &System, end: i64) -> State {
     tenant.state(end)
 }
 
+/// Who has no identifiers is known by the profile's id alone.
+fn assert_strangers_are_explained(system: &System) {
+    let strangers = only(system).query(
+        "SELECT toString(p.profile_id) AS id FROM profiles_current AS p WHERE workspace = {w:String} AND empty(identifiers) LIMIT 3",
+    );
+    assert!(
+        !strangers.is_empty(),
+        "nobody is a stranger: the world is too simple"
+    );
+    for stranger in strangers {
+        let id = stranger["id"].as_str().expect("an id");
+        let output = system.job(&["explain", id]);
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            text.contains(&format!("customer {id}")) && text.contains("1 session"),
+            "{text}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}
+
 fn only(system: &System) -> Tenant<'_> {
     Tenant { system, number: 0 }
 }
@@ -312,7 +333,7 @@ fn other_rules_give_what_they_would_have_given_from_the_start() {
         "[identity.types]\nbadge = { kind = \"device\", normalise = \"lowercase\", limit = 2, can_be_hub = true }",
     );
     let mut new = settings(
-        "[identity]\nshared_devices = \"certain\"\nhub = 1\nblocked_patterns = [\"user_id:*7\"]\n\
+        "[identity]\nshared_devices = \"certain\"\nstrangers = \"session\"\nhub = 1\nblocked_patterns = [\"user_id:*7\"]\n\
          priority = [\"email\"]\n[identity.types]\nanonymous_id = { limit = 2 }\n\
          badge = { kind = \"person\", normalise = \"lowercase\", limit = 1, can_be_hub = false }",
     );
@@ -333,6 +354,7 @@ fn other_rules_give_what_they_would_have_given_from_the_start() {
     let printed = system.printed();
     assert!(printed.contains(SNAPSHOT_READ), "of the stop: {printed}");
     assert_reported(&report, "after", &system);
+    assert_strangers_are_explained(&system);
     for what in ["merged", "split", "unchanged", "lost_identifiers"] {
         assert_ne!(report[what], 0, "{what}: the world is too simple");
     }

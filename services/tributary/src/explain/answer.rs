@@ -255,32 +255,32 @@ fn owners(
 
 /// Profiles that have that id, or of which an identifier would have it alone.
 fn aliased(clickhouse: &ClickHouse, id: &str, workspace: &str) -> Result<Vec<Owner>, String> {
+    #[derive(Deserialize)]
+    struct Known {
+        workspace: String,
+    }
     let parameters = [("id", id), ("workspace", workspace)];
     let candidates: Vec<Candidate> = clickhouse.rows(&queries::candidates(), &parameters)?;
-    let owner = |workspace: &str, profile_id: &str| Owner {
-        workspace: workspace.to_owned(),
-        profile_id: profile_id.to_owned(),
-    };
-    let Some(Candidate { workspace, .. }) = candidates.first() else {
-        // One of a timeline or session alone has no identifiers.
-        #[derive(Deserialize)]
-        struct Known {
-            workspace: String,
-        }
-        let known: Vec<Kept<Known>> = clickhouse.rows(&queries::profile(), &parameters)?;
-        let known = known.into_iter().filter_map(Kept::row);
-        return Ok(known.map(|known| owner(&known.workspace, id)).collect());
-    };
-    // The id is made of the workspace, too, so that all are in one.
-    let own = Own::of(candidates.iter().map(Candidate::name));
-    let states: Vec<State> = clickhouse.rows(&own.states(), &[("workspace", workspace)])?;
-    let meant = states
-        .iter()
-        .filter(|state| !state.gone && (state.own_profile_id == id || state.profile_id == id));
-    let profiles: BTreeSet<&str> = meant.map(|state| state.profile_id.as_str()).collect();
-    Ok(profiles
-        .into_iter()
-        .map(|id| owner(workspace, id))
+    let mut owners: BTreeSet<(String, String)> = BTreeSet::new();
+    if let Some(Candidate { workspace, .. }) = candidates.first() {
+        // The id is made of the workspace, too, so that all are in one.
+        let own = Own::of(candidates.iter().map(Candidate::name));
+        let states: Vec<State> = clickhouse.rows(&own.states(), &[("workspace", workspace)])?;
+        let meant = states
+            .into_iter()
+            .filter(|state| !state.gone && (state.own_profile_id == id || state.profile_id == id));
+        owners.extend(meant.map(|state| (state.workspace, state.profile_id)));
+    }
+    // One of a timeline or session alone has no identifiers.
+    let known: Vec<Kept<Known>> = clickhouse.rows(&queries::profile(), &parameters)?;
+    let known = known.into_iter().filter_map(Kept::row);
+    owners.extend(known.map(|known| (known.workspace, id.to_owned())));
+    let owners = owners.into_iter();
+    Ok(owners
+        .map(|(workspace, profile_id)| Owner {
+            workspace,
+            profile_id,
+        })
         .collect())
 }
 
