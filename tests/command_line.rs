@@ -162,7 +162,23 @@ fn the_commands_that_the_demo_prints_do_what_they_say() {
     until_it_prints(&count, &["app", "store", "web"]);
     let explain = printed_command(&text, "Explain a customer");
     until_it_prints(&explain, &["user_id", "ada", "browser-1"]);
+    the_queries_of_the_documentation_have_answers(&system);
     system.stop();
+}
+
+fn the_queries_of_the_documentation_have_answers(system: &System) {
+    const PAGE: &str = include_str!("../services/QUERIES.md");
+    let queries: Vec<&str> = PAGE
+        .split("```sql\n")
+        .skip(1)
+        .filter_map(|rest| Some(rest.split_once("```")?.0))
+        .collect();
+    assert_eq!(queries.len(), 20, "as the page's title says");
+    system.settled();
+    for query in queries {
+        let rows = system.query(query, &[]);
+        assert!(!rows.is_empty(), "the demo has no answer to {query}");
+    }
 }
 
 #[test]

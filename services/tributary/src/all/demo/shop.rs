@@ -17,6 +17,18 @@ const PRODUCTS: [(&str, &str, u64); 6] = [
 const PAGES: [&str; 5] = ["/", "/coffee", "/machines", "/sale", "/stores"];
 const CITIES: [&str; 4] = ["paris", "lyon", "nantes", "lille"];
 
+/// Notes from 0 to 10, with what is said of them.
+const ANSWERS: [(u8, &str); 8] = [
+    (10, "Lovely people."),
+    (9, ""),
+    (9, "Good coffee while waiting."),
+    (10, ""),
+    (8, ""),
+    (7, "A bit crowded."),
+    (6, "Waited too long at the till."),
+    (2, "The grinder I wanted was sold out."),
+];
+
 /// Events by the source that sends them.
 #[derive(Debug, PartialEq)]
 pub(super) struct Shop {
@@ -138,8 +150,29 @@ impl Person {
             "externalIds": [{ "type": "loyalty_card", "id": format!("demo-card-{}", self.number), "collection": "users", "encoding": "none" }],
         });
         event["properties"] = self.order(&format!("demo-receipt-{}", self.number));
-        event["properties"]["store"] = json!(city);
-        events.push(event);
+        event["properties"]["store_id"] = json!(city);
+        if self.dice.chance(60) {
+            let answer = self.answers(&event, time + 10 * MINUTE, city);
+            events.push(event);
+            events.push(answer);
+        } else {
+            events.push(event);
+        }
+    }
+
+    /// How likely they are to recommend the store, asked by the till after a purchase.
+    fn answers(&mut self, purchase: &Value, time: i64, city: &str) -> Value {
+        let (note, comment) = ANSWERS[self.dice.index(ANSWERS.len())];
+        let mut event = self.event("track", time, "", &purchase["context"]);
+        if let Some(event) = event.as_object_mut() {
+            event.remove("anonymousId");
+        }
+        event["event"] = json!("Survey Answered");
+        event["properties"] = json!({
+            "store_id": city, "question_id": "recommend", "wording": "How likely are you to recommend us?",
+            "kind": "touchpoint", "aspect": "nps", "scale": "0-10", "value": note, "comment": comment,
+        });
+        event
     }
 
     fn order(&mut self, id: &str) -> Value {
