@@ -53,12 +53,18 @@ impl Tables {
         }
     }
 
+    fn converted(&mut self, row: (&str, &str), start: i64, events: i128) {
+        self.add("conversion_rate", "", row, start, (events.min(1) * ONE, 1));
+        self.add("conversions_per_visit", "", row, start, (events * ONE, 1));
+    }
+
     fn fact(&mut self, profile: u8, fact: &Fact) {
         match fact {
             Fact::Session {
                 start,
                 touches,
                 facets,
+                views,
                 goals,
             } => {
                 for row in rows(facets) {
@@ -68,18 +74,24 @@ impl Tables {
                     }
                 }
                 if ["web", "app"].contains(&facets[0]) {
-                    let reached = |goal: &str| if goals.contains(&goal) { ONE } else { 0 };
+                    let events = |of: &str| {
+                        let mut events = goals.iter().filter(|(goal, _)| *goal == of);
+                        events.next().map_or(0, |(_, events)| i128::from(*events))
+                    };
+                    let last = touches.iter().map(|touch| touch.0).max().unwrap_or(0);
+                    let bounced = i128::from(touches.len() == 1);
                     for row in rows(facets) {
-                        self.add("conversion_rate", "", row, *start, (reached("purchase"), 1));
+                        for (kpi, value) in [
+                            ("bounce_rate", bounced * ONE),
+                            ("pages_per_session", i128::from(*views) * ONE),
+                            ("session_duration", i128::from(last) * ONE / 1000),
+                        ] {
+                            self.add(kpi, "", row, *start, (value, 1));
+                        }
+                        self.converted(row, *start, events("purchase"));
                     }
                     for goal in ["purchase", "signup"] {
-                        self.add(
-                            "conversion_rate",
-                            "",
-                            ("goal", goal),
-                            *start,
-                            (reached(goal), 1),
-                        );
+                        self.converted(("goal", goal), *start, events(goal));
                     }
                 }
                 for (after, channel, store, device_type) in touches {
@@ -96,6 +108,7 @@ impl Tables {
                 time,
                 currency,
                 units,
+                margin,
                 facets,
                 refunds,
             } => {
@@ -103,6 +116,10 @@ impl Tables {
                 for row in rows(facets) {
                     self.add("orders", "", row, *time, (ONE, 0));
                     self.add("average_order_value", currency, row, *time, (total, 1));
+                    let states_one = i128::from(margin.is_some());
+                    self.add("margin_coverage", "", row, *time, (states_one * ONE, 1));
+                    let margin = i128::from(margin.unwrap_or(0)) * ONE;
+                    self.add("margin", currency, row, *time, (margin, 0));
                     self.add("revenue", currency, row, *time, (total, 0));
                     for (after, units) in refunds {
                         self.add(
@@ -168,9 +185,16 @@ pub(crate) fn values(
         }
         tables.count();
     }
-    let ratios = ["conversion_rate", "average_order_value", "repurchase_rate"];
+    let sums = [
+        "visitors",
+        "sessions",
+        "traffic_source",
+        "orders",
+        "revenue",
+        "margin",
+    ];
     for (series, values) in &mut tables.rows {
-        let ratio = ratios.contains(&series[0].as_str());
+        let ratio = !sums.contains(&series[0].as_str());
         let window = Window::ALL
             .into_iter()
             .find(|window| window.name() == series[1])

@@ -19,18 +19,20 @@ pub(crate) const NOW: Timestamp = Timestamp(20_000 * DAY + 7 * HOUR + 3 * MINUTE
 /// A fact, with true times.
 #[derive(Clone, Debug)]
 pub(crate) enum Fact {
-    /// Times after the start with channel, store and device type; the facets of the first; goals; a trait.
+    /// Times after the start with channel, store and device type; the facets of the first; views; events of goals; a trait.
     Session {
         start: i64,
         touches: Vec<(i64, &'static str, &'static str, &'static str)>,
         facets: Facets,
-        goals: Vec<&'static str>,
+        views: i64,
+        goals: Vec<(&'static str, i64)>,
     },
-    /// Refunds as time after the order and units.
+    /// The margin where one is stated, refunds as time after the order, and units.
     Order {
         time: i64,
         currency: &'static str,
         units: i64,
+        margin: Option<i64>,
         facets: Facets,
         refunds: Vec<(i64, i64)>,
     },
@@ -89,28 +91,34 @@ fn fact() -> impl Strategy<Value = Fact> {
         time(),
         prop::collection::vec(touch, 1..4),
         facets(),
-        prop::sample::subsequence(vec!["purchase", "signup"], 0..=2),
+        0..5_i64,
+        (0..4_i64, 0..3_i64),
     )
-        .prop_map(|(start, mut touches, facets, goals)| {
-            touches[0].0 = 0;
-            touches
-                .iter_mut()
-                .for_each(|touch| touch.0 = touch.0.min(NOW.0 - start));
-            Fact::Session {
-                start,
-                touches,
-                facets,
-                goals,
-            }
-        });
+        .prop_map(
+            |(start, mut touches, facets, views, (purchases, signups))| {
+                let mut goals = vec![("purchase", purchases), ("signup", signups)];
+                goals.retain(|(_, events)| *events > 0);
+                touches[0].0 = 0;
+                touches
+                    .iter_mut()
+                    .for_each(|touch| touch.0 = touch.0.min(NOW.0 - start));
+                Fact::Session {
+                    start,
+                    touches,
+                    facets,
+                    views,
+                    goals,
+                }
+            },
+        );
     let order = (
         time(),
         word(&["EUR", "USD"]),
-        0..4_i64,
+        (0..4_i64, prop::option::of(-1..3_i64)),
         facets(),
         prop::collection::vec((0..2 * DAY, 0..3_i64), 0..3),
     )
-        .prop_map(|(time, currency, units, facets, mut refunds)| {
+        .prop_map(|(time, currency, (units, margin), facets, mut refunds)| {
             refunds
                 .iter_mut()
                 .for_each(|refund| refund.0 = refund.0.min(NOW.0 - time));
@@ -118,6 +126,7 @@ fn fact() -> impl Strategy<Value = Fact> {
                 time,
                 currency,
                 units,
+                margin,
                 facets,
                 refunds,
             }
@@ -192,6 +201,7 @@ fn body<'a>(atom_id: &'a str, fact: &Fact) -> AtomBody<'a> {
             start,
             touches,
             facets: [channel, source, campaign, device_type, store],
+            views,
             goals,
         } => {
             let last = touches
@@ -224,14 +234,14 @@ fn body<'a>(atom_id: &'a str, fact: &Fact) -> AtomBody<'a> {
                 started_at: Timestamp(*start),
                 ended_at: Timestamp(start + last),
                 touchpoints: touches.len() as i64,
-                views: 0,
+                views: *views,
                 channel,
                 traffic_source: source,
                 campaign,
                 store,
                 device_type,
                 source: "site",
-                goals: goals.iter().map(|goal| (*goal, 1)).collect(),
+                goals: goals.iter().copied().collect(),
                 activity,
                 traits: vec![Trait {
                     name: "city",
@@ -245,6 +255,7 @@ fn body<'a>(atom_id: &'a str, fact: &Fact) -> AtomBody<'a> {
             time,
             currency,
             units,
+            margin,
             facets: [channel, source, campaign, device_type, store],
             refunds,
         } => {
@@ -256,7 +267,7 @@ fn body<'a>(atom_id: &'a str, fact: &Fact) -> AtomBody<'a> {
                 ordered_at: Timestamp(*time),
                 currency,
                 total: Amount::from_units(*units),
-                margin: None,
+                margin: margin.map(Amount::from_units),
                 channel,
                 traffic_source: source,
                 campaign,
