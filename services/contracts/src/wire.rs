@@ -11,8 +11,9 @@ mod touchpoint;
 pub use kpi::{Change, Contribution, KpiBlock};
 pub use order::{Claim, ClaimKind, OrderState};
 pub use profile::{
-    Atom, AtomBody, ChannelActivity, IdentifierAtom, MinuteRun, OrderAtom, PassiveAtom, Profile,
-    ProfileIdentifier, Refund, SessionAtom, Trait,
+    AnswerGiven, Atom, AtomBody, ChannelActivity, GoalMinutes, IdentifierAtom, LeadMade, MinuteRun,
+    Moment, OrderAtom, PassiveAtom, PointsMoved, Profile, ProfileIdentifier, Refund, Said,
+    SessionAtom, SourceAtom, Trait,
 };
 pub use state::State;
 pub use stitching::{

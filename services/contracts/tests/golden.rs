@@ -376,7 +376,36 @@ fn every_record_of_orders_profiles_and_kpis_is_written_and_read_as_its_golden_by
         profile_id: PROFILE,
         atom_id: "session:1",
         revision: 3,
-        body: None,
+        body: Some(AtomBody::SessionAtom(SessionAtom {
+            timeline_type: "anonymous_id",
+            timeline_value: "c1",
+            started_at: AT,
+            ended_at: Timestamp(AT.0 + 90_000),
+            touchpoints: 2,
+            views: 1,
+            channel: "web",
+            traffic_source: "search",
+            campaign: "spring",
+            store: "",
+            device_type: "mobile",
+            source: "site",
+            goals: BTreeMap::from([("purchase", 1)]),
+            activity: vec![ChannelActivity {
+                channel: "web",
+                store: "",
+                device_type: "mobile",
+                minutes: vec![MinuteRun {
+                    first: 28_333_334,
+                    length: 2,
+                }],
+                goals: vec![GoalMinutes {
+                    goal: "purchase",
+                    minutes: vec![28_333_335],
+                }],
+            }],
+            traits: Vec::new(),
+            moments: vec![moment()],
+        })),
     });
     check(&Contribution {
         workspace: "default",
@@ -479,6 +508,45 @@ fn a_resolved_touchpoint_made_from_bytes_is_the_one_made_from_fields() {
 }
 
 #[test]
+fn an_atom_of_version_1_is_read_with_what_it_did_not_say_left_out() {
+    let golden = std::fs::read_to_string(golden("atom", 1)).expect("a golden record");
+    let golden = bytes(&golden);
+    let read: Atom<'_> = framing::decode(&golden).expect("an atom");
+    assert_eq!(read.body, None);
+    // An identifier, as version 1 wrote it: the branch, then type and value.
+    let mut framed = golden[..golden.len() - 1].to_vec();
+    framed.extend(b"\x08\x0aemail\x06a@b");
+    let read: Atom<'_> = framing::decode(&framed).expect("an atom");
+    let identifier = IdentifierAtom {
+        r#type: "email",
+        value: "a@b",
+        person: None,
+    };
+    assert_eq!(read.body, Some(AtomBody::IdentifierAtom(identifier)));
+}
+
+fn moment() -> Moment<'static> {
+    Moment {
+        occurred_at: AT,
+        message_id: "m",
+        channel: "store",
+        traffic_source: "",
+        campaign: "spring",
+        store: "s1",
+        device_type: "till",
+        said: Said::AnswerGiven(AnswerGiven {
+            question_id: "q1",
+            kind: "touchpoint",
+            aspect: "nps",
+            scale: "0-10",
+            value: Some(amount("9")),
+            comment: "quick",
+            product: "p1",
+        }),
+    }
+}
+
+#[test]
 fn atoms_of_every_kind_come_back_as_they_went() {
     let atom = |body| Atom {
         workspace: "default",
@@ -490,6 +558,7 @@ fn atoms_of_every_kind_come_back_as_they_went() {
     let identifier = atom(AtomBody::IdentifierAtom(IdentifierAtom {
         r#type: "email",
         value: "ann@example.com",
+        person: Some(true),
     }));
     let passive = atom(AtomBody::PassiveAtom(PassiveAtom {
         timeline_type: "email",
@@ -502,8 +571,25 @@ fn atoms_of_every_kind_come_back_as_they_went() {
             occurred_at: AT,
             message_id: "m",
         }],
+        moments: vec![moment()],
     }));
-    for atom in [identifier, passive] {
+    let source = atom(AtomBody::SourceAtom(SourceAtom {
+        timeline_type: "source",
+        timeline_value: "kiosk",
+        moments: vec![
+            Moment {
+                said: Said::LeadMade(LeadMade { qualified: true }),
+                ..moment()
+            },
+            Moment {
+                said: Said::PointsMoved(PointsMoved {
+                    points: amount("-5"),
+                }),
+                ..moment()
+            },
+        ],
+    }));
+    for atom in [identifier, passive, source] {
         let framed = framing::encode(&atom).expect("an atom");
         let read: Atom<'_> = framing::decode(&framed).expect("an atom");
         assert_eq!(read, atom);

@@ -14,8 +14,12 @@ mod contributions;
 mod distinct;
 mod fold;
 mod runs;
+mod standing;
 
-pub use atom::{Activity, Atom, Facets, Identifier, Order, Passive, Refund, Session, Trait};
-pub use contributions::{Contributions, Difference, contribute_goals};
-pub use fold::Fold;
+pub use atom::{
+    Activity, Answer, Atom, Facets, Identifier, Moment, Note, Order, Passive, Refund, Said,
+    Session, Source, Trait,
+};
+pub use contributions::{Contributions, Definitions, Difference, follow};
+pub use fold::{Fold, Recognition};
 pub use runs::Runs;

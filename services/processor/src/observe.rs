@@ -21,6 +21,7 @@ mod identities;
 mod links;
 mod reading;
 mod replay;
+mod saying;
 mod sending;
 mod snapshot;
 mod stored;
@@ -507,6 +508,7 @@ impl Observe {
             order: set
                 .and(touchpoint.order.as_ref())
                 .map(|order| StoredOrder::of(order, touchpoint.order_namespace)),
+            says: saying::of(touchpoint, &self.goals),
             sent: None,
         };
         let event = StoredEvent {
@@ -525,7 +527,7 @@ impl Observe {
                 (_, Activity::Passive) => 1,
             },
             view: matches!(touchpoint.r#type, "page" | "screen"),
-            more: (!more.traits.is_empty() || more.order.is_some()).then(|| Box::new(more)),
+            more: more.is_something().then(|| Box::new(more)),
         };
         timeline.insert(event);
         if let Some(set) = set {

@@ -11,6 +11,7 @@
 
 mod hot;
 mod record;
+mod redefine;
 mod sums;
 mod translate;
 
@@ -19,19 +20,17 @@ use std::collections::BTreeMap;
 use tributary_contracts::framing;
 use tributary_contracts::wire;
 use tributary_core::ids::ProfileId;
-use tributary_core::profile::contribute_goals;
+use tributary_core::profile::Definitions;
 use tributary_core::time::Timestamp;
 
 use crate::recent::Recent;
 use crate::runtime::stage::{self, Broken, Input, Outputs, Poison, Store};
-use crate::state_record::{self, StateEncoder};
+use crate::state_record::StateEncoder;
 
-use self::hot::{ATOM, Hot, atom_key, profile_key};
+use self::hot::{Hot, atom_key, profile_key};
 use self::record::Records;
+use self::redefine::Contributed;
 use self::sums::Sums;
-
-/// The store's key of the goals that the contributions so far were made for, NUL between them.
-const GOALS: &[u8] = b"g";
 
 /// What an average profile weighs in the cache: a few atoms, an hour or so of active minutes in six dimensions. A unit
 /// is about 40 bytes.
@@ -44,17 +43,19 @@ pub struct Options {
     pub cached_profiles: usize,
     /// Names of the configured goals.
     pub goals: Vec<String>,
+    /// For how many days an order makes a customer.
+    pub customer_days: u32,
 }
 
 /// The profile stage.
 #[derive(Debug)]
 pub struct Stage {
-    goals: Vec<Box<str>>,
+    definitions: Definitions,
     /// The last state of each atom since the last flush; none where it is gone.
     taken: BTreeMap<(i32, ProfileId), Taken>,
     hot: Recent<ProfileId, Box<Hot>>,
-    /// Partitions whose contributions are of other goals than are configured now.
-    outdated: Vec<(i32, Vec<Box<str>>)>,
+    /// Partitions whose contributions were made by other definitions, or to other KPIs, than there are now.
+    outdated: Vec<(i32, Contributed)>,
     sums: Sums,
     records: Records,
     state: StateEncoder,
@@ -78,7 +79,10 @@ impl Stage {
         goals.sort_unstable();
         goals.dedup();
         Self {
-            goals,
+            definitions: Definitions {
+                goals,
+                customer_days: i64::from(options.customer_days),
+            },
             taken: BTreeMap::new(),
             hot: Recent::new(options.cached_profiles * AVERAGE_WEIGHT),
             outdated: Vec::new(),
@@ -86,33 +90,6 @@ impl Stage {
             records: Records::new(),
             state: StateEncoder::new(),
         }
-    }
-
-    /// Corrects the contributions of a partition's sessions when goals were added or removed in the configuration.
-    fn count_by_other_goals(
-        &mut self,
-        partition: i32,
-        before: &[Box<str>],
-        outputs: &mut dyn Outputs,
-    ) -> Result<(), Broken> {
-        let (goals, sums) = (&self.goals, &mut self.sums);
-        outputs.scan(partition, &[ATOM], &mut |_, record| {
-            let message = state_record::decode(record)?.body;
-            let atom: wire::Atom<'_> = framing::decode(message)
-                .map_err(|error| Broken(format!("a stored atom {error}")))?;
-            contribute_goals(
-                &hot::stored(message)?,
-                before,
-                goals,
-                &mut sums.of(atom.workspace),
-            );
-            Ok(())
-        })?;
-        outputs.put(
-            partition,
-            GOALS,
-            Some(self.state.encode(0, goals.join("\0").as_bytes())?),
-        )
     }
 
     fn fold(
@@ -124,12 +101,13 @@ impl Stage {
     ) -> Result<(), Broken> {
         let mut hot = match self.hot.take(&id) {
             Some(hot) => hot,
-            None => Box::new(Hot::load(partition, id, &self.goals, outputs)?),
+            None => Box::new(Hot::load(partition, id, &self.definitions, outputs)?),
         };
+        let was_somebody = hot.fold.is_somebody();
         let mut changed = false;
         for (atom_id, message) in taken.atoms {
             let contributions = &mut self.sums.of(&taken.workspace);
-            if !hot.apply(&atom_id, message.as_deref(), &self.goals, contributions)? {
+            if !hot.apply(&atom_id, message.as_deref(), &self.definitions, contributions)? {
                 continue;
             }
             changed = true;
@@ -140,15 +118,19 @@ impl Stage {
             outputs.put(partition, &atom_key(id, &atom_id), record)?;
         }
         if changed {
+            hot.tell(&self.definitions, &mut self.sums.of(&taken.workspace))?;
             hot.revision += 1;
             outputs.put(
                 partition,
                 &profile_key(id),
                 Some(self.state.encode(hot.revision, b"")?),
             )?;
-            let gone = hot.atoms.is_empty();
-            self.records
-                .send(&taken.workspace, id, &hot.fold, hot.revision, gone, outputs)?;
+            // What a source says of itself is folded, too, but is no customer.
+            if hot.fold.is_somebody() || was_somebody {
+                let gone = !hot.fold.is_somebody();
+                self.records
+                    .send(&taken.workspace, id, &hot.fold, hot.revision, gone, outputs)?;
+            }
         }
         self.hot.put(id, hot);
         Ok(())
@@ -173,12 +155,10 @@ impl stage::Stage for Stage {
         self.hot.clear();
         self.sums.clear();
         self.outdated.clear();
+        let now = Contributed::by(&self.definitions);
         for &partition in partitions {
-            let before = match store.get(partition, GOALS)? {
-                Some(record) => goals_of(state_record::decode(&record)?.body)?,
-                None => Vec::new(),
-            };
-            if before != self.goals {
+            let before = Contributed::stored(partition, store)?;
+            if before != now {
                 self.outdated.push((partition, before));
             }
         }
@@ -219,24 +199,26 @@ impl stage::Stage for Stage {
 
     fn flush(&mut self, _now: Timestamp, outputs: &mut dyn Outputs) -> Result<bool, Broken> {
         for (partition, before) in std::mem::take(&mut self.outdated) {
-            self.count_by_other_goals(partition, &before, outputs)?;
+            redefine::contribute_anew(
+                partition,
+                &before,
+                &self.definitions,
+                &mut self.sums,
+                &mut self.state,
+                outputs,
+            )?;
+        }
+        // They know already what follows from them.
+        if !self.sums.is_empty() {
+            self.sums.send(outputs)?;
         }
         for ((partition, id), taken) in std::mem::take(&mut self.taken) {
             self.fold(partition, id, taken, outputs)?;
         }
+        self.sums.follow(&self.definitions)?;
         self.sums.send(outputs)?;
         Ok(false)
     }
-}
-
-fn goals_of(body: &[u8]) -> Result<Vec<Box<str>>, Broken> {
-    let text = std::str::from_utf8(body)
-        .map_err(|_| Broken("the stored goals are not text".to_owned()))?;
-    Ok(text
-        .split('\0')
-        .filter(|goal| !goal.is_empty())
-        .map(Into::into)
-        .collect())
 }
 
 #[cfg(test)]

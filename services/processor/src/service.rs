@@ -83,6 +83,7 @@ fn factories(config: &Config, metrics: &Metrics) -> [(&'static str, Factory); 4]
     let profiles = profile::Options {
         cached_profiles: config.processor.cached_profiles,
         goals: config.kpi.goals.keys().cloned().collect(),
+        customer_days: config.kpi.customer_days,
     };
     let kpis = kpi::Options {
         keep: Window::ALL.map(|window| {

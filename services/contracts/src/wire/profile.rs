@@ -40,6 +40,9 @@ pub enum AtomBody<'a> {
     /// An identifier.
     #[serde(borrow, alias = "tributary.v1.IdentifierAtom")]
     IdentifierAtom(IdentifierAtom<'a>),
+    /// What a source says of itself.
+    #[serde(borrow, alias = "tributary.v1.SourceAtom")]
+    SourceAtom(SourceAtom<'a>),
 }
 
 /// A session.
@@ -78,6 +81,9 @@ pub struct SessionAtom<'a> {
     /// Traits stated in it.
     #[serde(borrow)]
     pub traits: Vec<Trait<'a>>,
+    /// What its touchpoints say, in order of time.
+    #[serde(borrow, default)]
+    pub moments: Vec<Moment<'a>>,
 }
 
 /// When it was active on a channel, in a store, with a device type.
@@ -91,6 +97,87 @@ pub struct ChannelActivity<'a> {
     pub device_type: &'a str,
     /// Active minutes, ascending, no minute twice.
     pub minutes: Vec<MinuteRun>,
+    /// Goals reached there, sorted by name.
+    #[serde(borrow, default)]
+    pub goals: Vec<GoalMinutes<'a>>,
+}
+
+/// When a goal was reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GoalMinutes<'a> {
+    /// The goal's name.
+    pub goal: &'a str,
+    /// Minutes with an event of it, as active minutes are counted, ascending, no minute twice.
+    pub minutes: Vec<i64>,
+}
+
+/// What a touchpoint says beside that it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moment<'a> {
+    /// Event time.
+    pub occurred_at: Timestamp,
+    /// On which message.
+    pub message_id: &'a str,
+    /// Channel of the touchpoint.
+    pub channel: &'a str,
+    /// Of its session's first touchpoint; outside sessions its own.
+    pub traffic_source: &'a str,
+    /// Of its session's first touchpoint; outside sessions its own.
+    pub campaign: &'a str,
+    /// Its store.
+    pub store: &'a str,
+    /// Its device type.
+    pub device_type: &'a str,
+    /// What it says.
+    #[serde(borrow)]
+    pub said: Said<'a>,
+}
+
+/// What is said at a moment. Branches are read under their full names, as those of [`AtomBody`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Said<'a> {
+    /// An answer to a question.
+    #[serde(borrow, alias = "tributary.v1.AnswerGiven")]
+    AnswerGiven(AnswerGiven<'a>),
+    /// An event of the goal `lead`.
+    #[serde(alias = "tributary.v1.LeadMade")]
+    LeadMade(LeadMade),
+    /// Loyalty points.
+    #[serde(alias = "tributary.v1.PointsMoved")]
+    PointsMoved(PointsMoved),
+}
+
+/// An answer to a question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswerGiven<'a> {
+    /// Id of the question.
+    pub question_id: &'a str,
+    /// Touchpoint or relation.
+    pub kind: &'a str,
+    /// Nps, csat, ces or as the survey names it.
+    pub aspect: &'a str,
+    /// 0-10, 1-10, 1-5, yes-no; empty for a comment alone.
+    pub scale: &'a str,
+    /// The note; none for a comment alone.
+    pub value: Option<Amount>,
+    /// Free text.
+    pub comment: &'a str,
+    /// Product it is about.
+    pub product: &'a str,
+}
+
+/// An event of the goal `lead`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeadMade {
+    /// Whether it makes its profile a lead.
+    pub qualified: bool,
+}
+
+/// Loyalty points earned, redeemed or expired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PointsMoved {
+    /// More than 0 where they were earned, less where they were redeemed or expired.
+    pub points: Amount,
 }
 
 /// Consecutive active minutes.
@@ -129,6 +216,21 @@ pub struct PassiveAtom<'a> {
     /// Traits stated by syncs.
     #[serde(borrow)]
     pub traits: Vec<Trait<'a>>,
+    /// What its touchpoints say, in order of time.
+    #[serde(borrow, default)]
+    pub moments: Vec<Moment<'a>>,
+}
+
+/// What a source says of itself on a page of its timeline: answers at a terminal that have no person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceAtom<'a> {
+    /// Type of the timeline.
+    pub timeline_type: &'a str,
+    /// Value of the timeline.
+    pub timeline_value: &'a str,
+    /// What its events say, in order of time.
+    #[serde(borrow)]
+    pub moments: Vec<Moment<'a>>,
 }
 
 /// An order.
@@ -154,6 +256,15 @@ pub struct OrderAtom<'a> {
     pub device_type: &'a str,
     /// Refunds, in order of time.
     pub refunds: Vec<Refund>,
+    /// Message id of the touchpoint that counts.
+    #[serde(default)]
+    pub message_id: &'a str,
+    /// Type of the identifier that it is filed under.
+    #[serde(default)]
+    pub timeline_type: &'a str,
+    /// Value of the identifier that it is filed under.
+    #[serde(default)]
+    pub timeline_value: &'a str,
 }
 
 /// Money given back.
@@ -172,6 +283,9 @@ pub struct IdentifierAtom<'a> {
     pub r#type: &'a str,
     /// Value.
     pub value: &'a str,
+    /// Whether the rules say that it names a person; none in records of version 1: as the type is built in.
+    #[serde(default)]
+    pub person: Option<bool>,
 }
 
 /// A customer as known now.

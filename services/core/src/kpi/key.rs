@@ -1,78 +1,78 @@
 //! What a sum is of: a KPI, a currency, a dimension and its value.
 
-/// A KPI that is made of sums.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kpi {
-    /// Distinct profiles with an active touchpoint.
-    Visitors,
-    /// Sessions.
-    Sessions,
-    /// Sessions by traffic source.
-    TrafficSource,
-    /// Web and app sessions that reach a goal, of all of them.
-    ConversionRate,
-    /// Events of a goal in web and app sessions, by session.
-    ConversionsPerVisit,
-    /// Web and app sessions with a single touchpoint, of all of them.
-    BounceRate,
-    /// Page and screen views, by web and app session.
-    PagesPerSession,
-    /// Seconds from the first to the last touchpoint, by web and app session.
-    SessionDuration,
-    /// Orders.
-    Orders,
-    /// Order totals less refunds.
-    Revenue,
-    /// Margins of the orders that state one.
-    Margin,
-    /// Orders that state a margin, of all of them.
-    MarginCoverage,
-    /// Order totals before refunds, by order.
-    AverageOrderValue,
-    /// Profiles with two orders or more, of those with one or more.
-    RepurchaseRate,
+macro_rules! kpis {
+    ($($kpi:ident $slug:literal $made:ident $doc:literal)*) => {
+        /// A KPI that is made of sums.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Kpi {
+            $(#[doc = $doc] $kpi,)*
+        }
+
+        impl Kpi {
+            /// All of them.
+            pub const ALL: [Self; [$($slug),*].len()] = [$(Self::$kpi),*];
+
+            /// Its name in tables.
+            #[must_use]
+            pub const fn slug(self) -> &'static str {
+                match self {
+                    $(Self::$kpi => $slug,)*
+                }
+            }
+
+            const fn made(self) -> Made {
+                match self {
+                    $(Self::$kpi => Made::$made,)*
+                }
+            }
+        }
+    };
+}
+
+/// What of its two sums makes a KPI's value.
+#[derive(Clone, Copy)]
+enum Made {
+    Sum,
+    Ratio,
+}
+
+kpis! {
+    Visitors "visitors" Sum "Distinct profiles with an active touchpoint."
+    Sessions "sessions" Sum "Sessions."
+    TrafficSource "traffic_source" Sum "Sessions by traffic source."
+    ConversionRate "conversion_rate" Ratio "Web and app sessions that reach a goal, of all of them."
+    ConversionsPerVisit "conversions_per_visit" Ratio "Events of a goal in web and app sessions, by session."
+    ConversionRateProfiles "conversion_rate_profiles" Ratio "Profiles that reach a goal, of the visitors."
+    BounceRate "bounce_rate" Ratio "Web and app sessions with a single touchpoint, of all of them."
+    PagesPerSession "pages_per_session" Ratio "Page and screen views, by web and app session."
+    SessionDuration "session_duration" Ratio "Seconds from the first to the last touchpoint, by web and app session."
+    RecognitionRate "recognition_rate" Ratio "Sessions of profiles that hold a person identifier, of all sessions."
+    DevicesPerCustomer "devices_per_customer" Ratio "Device ids of active profiles with a person identifier, by such profile."
+    CookiesPerCustomer "cookies_per_customer" Ratio "Anonymous ids of active profiles with a person identifier, by such profile."
+    Orders "orders" Sum "Orders."
+    Revenue "revenue" Sum "Order totals less refunds."
+    Margin "margin" Sum "Margins of the orders that state one."
+    MarginCoverage "margin_coverage" Ratio "Orders that state a margin, of all of them."
+    AverageOrderValue "average_order_value" Ratio "Order totals before refunds, by order."
+    RepurchaseRate "repurchase_rate" Ratio "Profiles with two orders or more, of those with one or more."
+    LifetimeValue "lifetime_value" Ratio "What all their orders brought up to the mark, less refunds, by customer."
+    LifetimeMargin "lifetime_margin" Ratio "The margins that all their orders state up to the mark, by customer."
+    Customers "customers" Sum "Profiles with an order of late: in the days that make a customer, up to the mark."
+    NewCustomers "new_customers" Sum "Profiles whose first order is in the window."
+    Retention "retention" Ratio "Of the customers at the window's start those who are customers at its end."
+    Churn "churn" Ratio "Of the customers at the window's start those who are none at its end."
+    Lifecycle "lifecycle" Sum "Profiles by status at the mark."
+    LoyaltyQuadrant "loyalty_quadrant" Sum "Customers by attitude and repeat purchase at the mark."
+    LoyaltyPoints "loyalty_points" Sum "Points earned less those redeemed and expired."
+    Nps "nps" Ratio "A hundred times promoters less detractors by answer, on the scale from 0 to 10."
+    NpsFromOne "nps_1_10" Ratio "The same on the scale from 1 to 10."
+    Csat "csat" Ratio "Satisfied answers, of all of them."
+    Ces "ces" Ratio "Mean effort, from 1 (low) to 5."
+    Leads "leads" Sum "Distinct profiles with a lead event that is qualified."
+    Contacts "contacts" Sum "Lead events."
 }
 
 impl Kpi {
-    /// All of them.
-    pub const ALL: [Self; 14] = [
-        Self::Visitors,
-        Self::Sessions,
-        Self::TrafficSource,
-        Self::ConversionRate,
-        Self::ConversionsPerVisit,
-        Self::BounceRate,
-        Self::PagesPerSession,
-        Self::SessionDuration,
-        Self::Orders,
-        Self::Revenue,
-        Self::Margin,
-        Self::MarginCoverage,
-        Self::AverageOrderValue,
-        Self::RepurchaseRate,
-    ];
-
-    /// Its name in tables.
-    #[must_use]
-    pub const fn slug(self) -> &'static str {
-        match self {
-            Self::Visitors => "visitors",
-            Self::Sessions => "sessions",
-            Self::TrafficSource => "traffic_source",
-            Self::ConversionRate => "conversion_rate",
-            Self::ConversionsPerVisit => "conversions_per_visit",
-            Self::BounceRate => "bounce_rate",
-            Self::PagesPerSession => "pages_per_session",
-            Self::SessionDuration => "session_duration",
-            Self::Orders => "orders",
-            Self::Revenue => "revenue",
-            Self::Margin => "margin",
-            Self::MarginCoverage => "margin_coverage",
-            Self::AverageOrderValue => "average_order_value",
-            Self::RepurchaseRate => "repurchase_rate",
-        }
-    }
-
     /// The KPI of that name.
     #[must_use]
     pub fn named(slug: &str) -> Option<Self> {
@@ -83,22 +83,7 @@ impl Kpi {
     /// numerator, and nothing stands where that is 0.
     #[must_use]
     pub const fn is_ratio(self) -> bool {
-        match self {
-            Self::Visitors
-            | Self::Sessions
-            | Self::TrafficSource
-            | Self::Orders
-            | Self::Revenue
-            | Self::Margin => false,
-            Self::ConversionRate
-            | Self::ConversionsPerVisit
-            | Self::BounceRate
-            | Self::PagesPerSession
-            | Self::SessionDuration
-            | Self::MarginCoverage
-            | Self::AverageOrderValue
-            | Self::RepurchaseRate => true,
-        }
+        matches!(self.made(), Made::Ratio)
     }
 }
 
@@ -119,11 +104,19 @@ pub enum Dimension {
     Store,
     /// Goal.
     Goal,
+    /// Product.
+    Product,
+    /// Question of a survey.
+    Question,
+    /// Status in the lifecycle.
+    Status,
+    /// Attitude and repeat purchase.
+    Quadrant,
 }
 
 impl Dimension {
     /// All of them; the whole stands first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
         Self::Whole,
         Self::Channel,
         Self::Source,
@@ -131,6 +124,10 @@ impl Dimension {
         Self::DeviceType,
         Self::Store,
         Self::Goal,
+        Self::Product,
+        Self::Question,
+        Self::Status,
+        Self::Quadrant,
     ];
 
     /// Its name in tables; empty for the whole.
@@ -144,6 +141,10 @@ impl Dimension {
             Self::DeviceType => "device_type",
             Self::Store => "store",
             Self::Goal => "goal",
+            Self::Product => "product",
+            Self::Question => "question",
+            Self::Status => "status",
+            Self::Quadrant => "quadrant",
         }
     }
 

@@ -67,6 +67,66 @@ impl Occurrences {
         ranges(minute, &self.neighbours(minute), lost);
     }
 
+    /// Calls `covered` with every range of marks of each window, the end not included, at which the profile counts for
+    /// one fact or more: all that [`insert`](Self::insert) said so far of [`AtLeast::One`], joined.
+    pub fn each_range(&self, mut covered: impl FnMut(Window, i64, i64)) {
+        for window in Window::ALL {
+            let mut open: Option<(i64, i64)> = None;
+            for minute in self.minutes.keys() {
+                let from = window.mark_of_minute(*minute);
+                match &mut open {
+                    Some((_, to)) if from <= *to => *to = from + window.marks(),
+                    _ => {
+                        if let Some((from, to)) = open {
+                            covered(window, from, to);
+                        }
+                        open = Some((from, from + window.marks()));
+                    }
+                }
+            }
+            if let Some((from, to)) = open {
+                covered(window, from, to);
+            }
+        }
+    }
+
+    /// The minute of the first fact.
+    #[must_use]
+    pub fn first(&self) -> Option<i64> {
+        self.minutes.keys().next().copied()
+    }
+
+    /// The ranges of minutes, the end not included, at which so many facts lie in the `length` minutes up to then.
+    /// Costs as many look-ups as there are ranges and lengths in them, not as there are facts.
+    #[must_use]
+    pub fn spells(&self, at_least: AtLeast, length: i64) -> Vec<(i64, i64)> {
+        // Until when the facts up to a minute reach.
+        let reach = |minute: i64| {
+            let [last, second] = nearest(self.minutes.range(..=minute).rev());
+            let decisive = match at_least {
+                AtLeast::One => last,
+                AtLeast::Two => second,
+            };
+            decisive.map_or(i64::MIN, |fact| fact + length)
+        };
+        let mut spells = Vec::new();
+        let mut next = self.first();
+        while let Some(from) = next {
+            let mut to = reach(from);
+            if to <= from {
+                // A fact alone, where it takes two.
+                next = self.minutes.range(from + 1..).next().map(|(minute, _)| *minute);
+                continue;
+            }
+            while reach(to) > to {
+                to = reach(to);
+            }
+            spells.push((from, to));
+            next = self.minutes.range(to..).next().map(|(minute, _)| *minute);
+        }
+        spells
+    }
+
     fn neighbours(&self, minute: i64) -> Neighbours {
         // Facts of the same minute stand before: which of equals is first makes no difference.
         Neighbours {
@@ -188,6 +248,44 @@ mod tests {
                 }
                 prop_assert_eq!(&counted, &brute_force(&present), "with {:?}", present);
             }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+        #[test]
+        fn spells_are_the_minutes_with_so_many_facts_before_them(
+            minutes in prop::collection::vec(0..200_i64, 0..12), length in 1..60_i64,
+        ) {
+            let mut occurrences = Occurrences::default();
+            for minute in &minutes {
+                occurrences.insert(*minute, |_, _, _, _| {});
+            }
+            for (at_least, count) in [(AtLeast::One, 1), (AtLeast::Two, 2)] {
+                let spells = occurrences.spells(at_least, length);
+                prop_assert!(spells.windows(2).all(|pair| pair[0].1 < pair[1].0), "{:?} are apart", spells);
+                for now in -1..300_i64 {
+                    let facts = minutes.iter().filter(|minute| (now - length + 1..=now).contains(minute)).count();
+                    let inside = spells.iter().any(|(from, to)| (*from..*to).contains(&now));
+                    prop_assert_eq!(inside, facts >= count, "minute {} of {:?}", now, minutes);
+                }
+            }
+        }
+
+        #[test]
+        fn joined_ranges_are_all_that_was_ever_gained(minutes in prop::collection::vec(minutes(), 0..8)) {
+            let (mut occurrences, mut joined) = (Occurrences::default(), Counted::new());
+            for minute in &minutes {
+                occurrences.insert(*minute, |_, _, _, _| {});
+            }
+            occurrences.each_range(|window, from, to| {
+                for mark in from..to {
+                    *joined.entry((window, false, mark)).or_default() += 1;
+                }
+            });
+            let mut expected = brute_force(&minutes);
+            expected.retain(|(_, two, _), _| !two);
+            prop_assert_eq!(joined, expected);
         }
     }
 

@@ -18,6 +18,20 @@ pub enum Atom<'a> {
     Order(Order<'a>),
     /// An identifier.
     Identifier(Identifier<'a>),
+    /// What a source says of itself.
+    Source(Source<'a>),
+}
+
+/// What is said in an atom, in order of time, and the timeline it is filed under.
+pub(super) fn said<'m, 'a>(
+    atom: Option<&'m Atom<'a>>,
+) -> (&'m [Moment<'a>], (&'a str, &'a str)) {
+    match atom {
+        Some(Atom::Session(session)) => (&session.moments, session.timeline),
+        Some(Atom::Passive(passive)) => (&passive.moments, passive.timeline),
+        Some(Atom::Source(source)) => (&source.moments, source.timeline),
+        Some(Atom::Order(_) | Atom::Identifier(_)) | None => (&[], ("", "")),
+    }
 }
 
 /// What KPIs are broken down by; empty where unknown, and then no row.
@@ -72,6 +86,8 @@ pub struct Session<'a> {
     pub activity: Vec<Activity<'a>>,
     /// Traits as stated last in it.
     pub traits: Vec<Trait<'a>>,
+    /// What its touchpoints say, in order of time.
+    pub moments: Vec<Moment<'a>>,
 }
 
 /// Active minutes of a session on one channel, in one store, with one device type.
@@ -85,6 +101,8 @@ pub struct Activity<'a> {
     pub device_type: &'a str,
     /// Their minutes, as [`minute_of`](crate::kpi::minute_of) counts them.
     pub minutes: Runs,
+    /// Those with an event of a goal, by the goal.
+    pub goals: Vec<(&'a str, Runs)>,
 }
 
 /// A trait as stated last in a session or a sync.
@@ -107,8 +125,88 @@ pub struct Passive<'a> {
     pub timeline: (&'a str, &'a str),
     /// How many.
     pub touchpoints: i64,
+    /// Event time of the first.
+    pub first_seen: Timestamp,
     /// Traits as stated last in them.
     pub traits: Vec<Trait<'a>>,
+    /// What they say, in order of time.
+    pub moments: Vec<Moment<'a>>,
+}
+
+/// What a source says of itself: answers at a terminal that have no person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source<'a> {
+    /// Type and value of the identifier its events are filed under.
+    pub timeline: (&'a str, &'a str),
+    /// What they say, in order of time.
+    pub moments: Vec<Moment<'a>>,
+}
+
+/// What a touchpoint says beside that it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moment<'a> {
+    /// Event time.
+    pub occurred_at: Timestamp,
+    /// On which message.
+    pub message_id: &'a str,
+    /// Source and campaign of its session's first touchpoint, the rest its own.
+    pub facets: Facets<'a>,
+    /// What it says.
+    pub said: Said<'a>,
+}
+
+/// What is said at a moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said<'a> {
+    /// An answer to a question.
+    Answer(Answer<'a>),
+    /// An event of the goal `lead`, and whether it makes its profile a lead.
+    Lead(bool),
+    /// Loyalty points earned, or with less than 0 redeemed or expired.
+    Points(Amount),
+}
+
+/// An answer to a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer<'a> {
+    /// Id of the question.
+    pub question: &'a str,
+    /// What it measures, and the note.
+    pub note: Option<Note>,
+    /// Free text.
+    pub comment: &'a str,
+    /// Product it is about.
+    pub product: &'a str,
+}
+
+/// A note on its scale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Note {
+    /// Recommendation, 0 to 10.
+    Nps(u8),
+    /// Recommendation, 1 to 10: never pooled with the other.
+    NpsFromOne(u8),
+    /// Whether the customer is satisfied: yes of yes and no, 4 and 5 of 1 to 5.
+    Csat(bool),
+    /// Effort, from 1 (low) to 5 (high).
+    Ces(u8),
+}
+
+impl Note {
+    /// What an answer of that aspect and scale notes; none for what no KPI knows: another aspect, or a scale that is not
+    /// the aspect's.
+    #[must_use]
+    pub fn of(aspect: &str, scale: &str, value: Amount) -> Option<Self> {
+        let whole = (0..=10).find(|whole| Amount::from_units(i64::from(*whole)) == value)?;
+        match (aspect, scale, whole) {
+            ("nps", "0-10", _) => Some(Self::Nps(whole)),
+            ("nps", "1-10", 1..) => Some(Self::NpsFromOne(whole)),
+            ("csat", "yes-no", 0..=1) => Some(Self::Csat(whole == 1)),
+            ("csat", "1-5", 1..=5) => Some(Self::Csat(whole >= 4)),
+            ("ces", "1-5", 1..=5) => Some(Self::Ces(whole)),
+            _ => None,
+        }
+    }
 }
 
 /// An order.
@@ -126,6 +224,10 @@ pub struct Order<'a> {
     pub facets: Facets<'a>,
     /// Money given back.
     pub refunds: Vec<Refund>,
+    /// Message id of the touchpoint that counts.
+    pub message_id: &'a str,
+    /// Type and value of the identifier that it is filed under.
+    pub timeline: (&'a str, &'a str),
 }
 
 /// Money given back.
@@ -144,6 +246,8 @@ pub struct Identifier<'a> {
     pub r#type: &'a str,
     /// Normalised value.
     pub value: &'a str,
+    /// Whether it names a person.
+    pub is_person: bool,
 }
 
 impl<'a> Identifier<'a> {

@@ -3,7 +3,7 @@
 use crate::kpi::{Dimension, Key, Kpi, Sum, Window, minute_of};
 use crate::money::Amount;
 
-use super::atom::{Atom, Order, Session};
+use super::atom::{Answer, Atom, Moment, Note, Order, Said, Session, said};
 
 /// A change to a sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,36 +22,90 @@ pub trait Contributions {
     fn add(&mut self, key: &Key<'_>, differences: &[Difference]);
 }
 
+/// What of the configuration the KPIs of profiles depend on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Definitions {
+    /// Names of the goals, sorted.
+    pub goals: Vec<Box<str>>,
+    /// For how many days an order makes a customer.
+    pub customer_days: i64,
+}
+
+/// What a change to the sums of a key changes in those of others: their denominators are its count.
+pub fn follow(
+    key: &Key<'_>,
+    definitions: &Definitions,
+    mut visit: impl FnMut(&Key<'_>, fn(Sum) -> Sum),
+) {
+    const fn counted(sum: Sum) -> Sum {
+        Sum {
+            numerator: 0,
+            denominator: (sum.numerator / MILLION) as i64,
+        }
+    }
+    match key.kpi {
+        Kpi::Visitors => {
+            let kpi = Kpi::ConversionRateProfiles;
+            visit(&Key { kpi, ..*key }, counted);
+            if key.dimension == Dimension::Whole {
+                for goal in &definitions.goals {
+                    let goal = Key {
+                        kpi,
+                        currency: "",
+                        dimension: Dimension::Goal,
+                        value: goal,
+                    };
+                    visit(&goal, counted);
+                }
+            }
+        }
+        Kpi::Sessions => {
+            let kpi = Kpi::RecognitionRate;
+            visit(&Key { kpi, ..*key }, counted);
+        }
+        _ => {}
+    }
+}
+
 /// Whether an atom is added or taken back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sign {
+pub(super) enum Sign {
     Add,
     Retract,
 }
 
 impl Sign {
-    fn of(self, sum: Sum) -> Sum {
+    pub(super) fn of(self, sum: Sum) -> Sum {
         match self {
             Self::Add => sum,
             Self::Retract => -sum,
         }
     }
+
+    pub(super) const fn of_amount(self, amount: i128) -> i128 {
+        match self {
+            Self::Add => amount,
+            Self::Retract => -amount,
+        }
+    }
 }
 
 /// The goal that counts where the dimension is not `goal`.
-const PURCHASE: &str = "purchase";
+pub(super) const PURCHASE: &str = "purchase";
 
 /// Channels whose sessions are visits to convert.
 const SITE: [&str; 2] = ["web", "app"];
 
 /// Numerators are in millionths.
-const MILLION: i128 = 1_000_000;
+pub(super) const MILLION: i128 = 1_000_000;
 
-/// Replaces what an atom contributes that adds up: everything but distinct counts.
+/// Replaces what an atom contributes that adds up: everything but distinct counts. `recognised` are the sessions of who
+/// holds a person identifier.
 pub(super) fn contribute_amounts(
     before: Option<&Atom<'_>>,
     after: Option<&Atom<'_>>,
     goals: &[Box<str>],
+    recognised: bool,
     contributions: &mut impl Contributions,
 ) {
     match (before, after) {
@@ -63,40 +117,125 @@ pub(super) fn contribute_amounts(
             session_amounts(after, Some(before), Sign::Add, contributions);
             by_goal(after, Some(before), goals, Sign::Add, contributions);
         }
-        (before, after) if before == after => {}
+        (before, after) if before == after => return,
         (before, after) => {
             for (atom, sign) in [(before, Sign::Retract), (after, Sign::Add)] {
                 match atom {
                     Some(Atom::Session(session)) => {
                         session_amounts(session, None, sign, contributions);
                         by_goal(session, None, goals, sign, contributions);
+                        if recognised {
+                            recognise(session, sign, contributions);
+                        }
                     }
                     Some(Atom::Order(order)) => order_amounts(order, sign, contributions),
-                    Some(Atom::Passive(_) | Atom::Identifier(_)) | None => {}
+                    Some(Atom::Passive(_) | Atom::Identifier(_) | Atom::Source(_)) | None => {}
                 }
             }
         }
     }
+    each_changed(said(before).0, said(after).0, |moment, sign| {
+        moment_amounts(moment, sign, contributions);
+    });
 }
 
-/// Corrects what an atom contributed when other goals were configured.
-pub fn contribute_goals(
-    atom: &Atom<'_>,
-    before: &[Box<str>],
-    after: &[Box<str>],
-    contributions: &mut impl Contributions,
+/// Calls `visit` with each moment that is taken back or added; both lists are in order of time.
+pub(super) fn each_changed<'m, 'a>(
+    mut before: &'m [Moment<'a>],
+    mut after: &'m [Moment<'a>],
+    mut visit: impl FnMut(&'m Moment<'a>, Sign),
 ) {
-    let Atom::Session(session) = atom else { return };
-    let besides = |these: &[Box<str>], those: &[Box<str>]| -> Vec<Box<str>> {
-        these
-            .iter()
-            .filter(|goal| !those.contains(goal))
-            .cloned()
-            .collect()
+    let place = |moment: &Moment<'a>| (moment.occurred_at, moment.message_id);
+    loop {
+        match (before.split_first(), after.split_first()) {
+            (None, None) => return,
+            (Some((one, rest)), Some((other, others))) if one == other => {
+                (before, after) = (rest, others);
+            }
+            (Some((one, rest)), other) if other.is_none_or(|(other, _)| place(one) <= place(other)) => {
+                visit(one, Sign::Retract);
+                before = rest;
+            }
+            (_, Some((other, others))) => {
+                visit(other, Sign::Add);
+                after = others;
+            }
+            (Some(_), None) => unreachable!("is taken by the arm before the last"),
+        }
+    }
+}
+
+/// Counts a session among those of who is known, or no longer.
+pub(super) fn recognise(session: &Session<'_>, sign: Sign, contributions: &mut impl Contributions) {
+    let once = [at(minute_of(session.started_at), sign.of(Sum::ONE))];
+    for (dimension, value) in session.facets.rows() {
+        let key = Key {
+            kpi: Kpi::RecognitionRate,
+            currency: "",
+            dimension,
+            value,
+        };
+        contributions.add(&key, &once);
+    }
+}
+
+fn moment_amounts(moment: &Moment<'_>, sign: Sign, contributions: &mut impl Contributions) {
+    let (kpi, sum) = match &moment.said {
+        Said::Answer(Answer {
+            note: Some(note), ..
+        }) => noted(*note),
+        Said::Answer(_) => return,
+        Said::Lead(_) => (Kpi::Contacts, Sum::ONE),
+        Said::Points(points) => (
+            Kpi::LoyaltyPoints,
+            Sum {
+                numerator: points.millionths(),
+                denominator: 0,
+            },
+        ),
     };
-    let (gone, new) = (besides(before, after), besides(after, before));
-    by_goal(session, None, &gone, Sign::Retract, contributions);
-    by_goal(session, None, &new, Sign::Add, contributions);
+    let once = [at(minute_of(moment.occurred_at), sign.of(sum))];
+    let asked = match &moment.said {
+        Said::Answer(answer) => [
+            (Dimension::Product, answer.product),
+            (Dimension::Question, answer.question),
+        ],
+        _ => [(Dimension::Product, ""), (Dimension::Question, "")],
+    };
+    let asked = asked.into_iter().filter(|(_, value)| !value.is_empty());
+    for (dimension, value) in moment.facets.rows().chain(asked) {
+        let key = Key {
+            kpi,
+            currency: "",
+            dimension,
+            value,
+        };
+        contributions.add(&key, &once);
+    }
+}
+
+/// What a note adds to its KPI: KPIS.md, "Satisfaction".
+fn noted(note: Note) -> (Kpi, Sum) {
+    let (kpi, numerator) = match note {
+        Note::Nps(note) => (Kpi::Nps, 100 * promotion(note)),
+        Note::NpsFromOne(note) => (Kpi::NpsFromOne, 100 * promotion(note)),
+        Note::Csat(satisfied) => (Kpi::Csat, i128::from(satisfied)),
+        Note::Ces(effort) => (Kpi::Ces, i128::from(effort)),
+    };
+    let sum = Sum {
+        numerator: numerator * MILLION,
+        denominator: 1,
+    };
+    (kpi, sum)
+}
+
+/// 1 for a promoter, -1 for a detractor (Reichheld 2003).
+pub(super) const fn promotion(note: u8) -> i128 {
+    match note {
+        9.. => 1,
+        7..=8 => 0,
+        0..=6 => -1,
+    }
 }
 
 /// What a session adds to sums, whatever the dimension.
@@ -259,7 +398,7 @@ fn order_amounts(order: &Order<'_>, sign: Sign, contributions: &mut impl Contrib
     }
 }
 
-const fn at(minute: i64, sum: Sum) -> Difference {
+pub(super) const fn at(minute: i64, sum: Sum) -> Difference {
     Difference {
         window: None,
         mark: minute,

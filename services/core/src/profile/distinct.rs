@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use crate::kpi::{AtLeast, Dimension, Key, Kpi, Occurrences, Sum, Window, minute_of};
 
-use super::atom::{Activity, Atom, Order, Session};
-use super::contributions::{Contributions, Difference};
+use super::atom::{Activity, Atom, Said, Session, said};
+use super::contributions::{Contributions, Difference, MILLION, PURCHASE};
 use super::runs::Runs;
 
-/// Every dimension but the goal, by index.
-const DIMENSIONS: usize = 6;
+/// Every dimension up to the goal, by index.
+const DIMENSIONS: usize = 7;
 
 /// By dimension and value, the minutes of facts that make the profile count as one.
 type Values = [BTreeMap<Box<str>, Occurrences>; DIMENSIONS];
@@ -18,8 +18,41 @@ type Values = [BTreeMap<Box<str>, Occurrences>; DIMENSIONS];
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Distinct {
     active: Values,
-    ordered: Values,
+    /// Goals: each in its own dimension, purchases in the others.
+    reached: Values,
+    /// Qualified leads.
+    leads: Values,
     minutes: usize,
+    /// What the profile counted for so far where it was active.
+    known: Known,
+}
+
+/// What a profile counts for among the customers who are known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Known {
+    /// Whether it holds a person identifier.
+    pub(super) is_person: bool,
+    /// Device ids.
+    pub(super) devices: i64,
+    /// Anonymous ids.
+    pub(super) cookies: i64,
+}
+
+impl Known {
+    /// What stands in the two KPIs wherever such a profile is active.
+    fn sums(self) -> [(Kpi, Sum); 2] {
+        let each = |number: i64| match self.is_person {
+            true => Sum {
+                numerator: i128::from(number) * MILLION,
+                denominator: 1,
+            },
+            false => Sum::ZERO,
+        };
+        [
+            (Kpi::DevicesPerCustomer, each(self.devices)),
+            (Kpi::CookiesPerCustomer, each(self.cookies)),
+        ]
+    }
 }
 
 impl Distinct {
@@ -28,31 +61,71 @@ impl Distinct {
         &mut self,
         before: Option<&Atom<'_>>,
         after: Option<&Atom<'_>>,
+        goals: &[Box<str>],
         contributions: &mut impl Contributions,
     ) {
-        let (active_before, ordered_before) = touched(before);
-        let (active_after, ordered_after) = touched(after);
-        let Self {
-            active,
-            ordered,
-            minutes,
-        } = self;
+        let [devices, cookies] = self.known.sums();
+        let minutes = &mut self.minutes;
         move_minutes(
-            active,
-            Kpi::Visitors,
-            &active_before,
-            &active_after,
+            &mut self.active,
+            &[(Kpi::Visitors, Sum::ONE), devices, cookies],
+            &active(before),
+            &active(after),
             minutes,
             contributions,
         );
         move_minutes(
-            ordered,
-            Kpi::RepurchaseRate,
-            &ordered_before,
-            &ordered_after,
+            &mut self.reached,
+            &[(Kpi::ConversionRateProfiles, Sum::ONE)],
+            &reached(before, goals),
+            &reached(after, goals),
             minutes,
             contributions,
         );
+        move_minutes(
+            &mut self.leads,
+            &[(Kpi::Leads, Sum::ONE)],
+            &leads(before),
+            &leads(after),
+            minutes,
+            contributions,
+        );
+    }
+
+    /// Whether the profile counted as one of a person.
+    pub(super) const fn is_person(&self) -> bool {
+        self.known.is_person
+    }
+
+    /// Lets it count for what is known now, at all its active minutes.
+    pub(super) fn know(&mut self, now: Known, contributions: &mut impl Contributions) {
+        let before = std::mem::replace(&mut self.known, now);
+        for ((kpi, mut sum), (_, before)) in now.sums().into_iter().zip(before.sums()) {
+            sum += -before;
+            if sum.is_zero() {
+                continue;
+            }
+            for (dimension, values) in Dimension::ALL.into_iter().zip(&self.active) {
+                for (value, occurrences) in values {
+                    let mut differences = Vec::new();
+                    occurrences.each_range(|window, from, to| {
+                        differences.extend(range(window, from, to, sum));
+                    });
+                    let key = Key {
+                        kpi,
+                        currency: "",
+                        dimension,
+                        value,
+                    };
+                    contributions.add(&key, &differences);
+                }
+            }
+        }
+    }
+
+    /// The minute of the first qualified lead.
+    pub(super) fn first_lead(&self) -> Option<i64> {
+        self.leads[Dimension::Whole.index()].get("")?.first()
     }
 
     /// Channels of active touchpoints, sorted.
@@ -71,26 +144,79 @@ impl Distinct {
 /// The minutes at which an atom touches each dimension's values.
 type Touched<'a> = Vec<((Dimension, &'a str), Runs)>;
 
-/// What an atom touches: as active, and as ordered.
-fn touched<'a>(atom: Option<&Atom<'a>>) -> (Touched<'a>, Touched<'a>) {
+fn active<'a>(atom: Option<&Atom<'a>>) -> Touched<'a> {
     match atom {
-        Some(Atom::Session(session)) => (active_minutes(session), Vec::new()),
-        Some(Atom::Order(order)) => (Vec::new(), order_minutes(order)),
-        Some(Atom::Passive(_) | Atom::Identifier(_)) | None => (Vec::new(), Vec::new()),
+        Some(Atom::Session(session)) => touched(session, |activity| Some(&activity.minutes)),
+        _ => Vec::new(),
     }
 }
 
-/// Source and campaign are the session's at all its minutes; channel, store and device type are the touchpoints' own.
-fn active_minutes<'a>(session: &Session<'a>) -> Touched<'a> {
+/// The configured goals that a session reaches, on whatever channel.
+fn reached<'a>(atom: Option<&Atom<'a>>, goals: &[Box<str>]) -> Touched<'a> {
+    let Some(Atom::Session(session)) = atom else {
+        return Vec::new();
+    };
+    let mut all = Vec::new();
+    for (goal, _) in &session.goals {
+        if !goals.iter().any(|configured| **configured == **goal) {
+            continue;
+        }
+        let rows = touched(session, |activity| {
+            let mut reached = activity.goals.iter().filter(|(name, _)| name == goal);
+            reached.next().map(|(_, minutes)| minutes)
+        });
+        for (row, minutes) in rows {
+            if row.0 == Dimension::Whole {
+                all.push(((Dimension::Goal, *goal), minutes.clone()));
+            }
+            if *goal == PURCHASE {
+                all.push((row, minutes));
+            }
+        }
+    }
+    all
+}
+
+/// Leads that are qualified, wherever they were made.
+fn leads<'a>(atom: Option<&Atom<'a>>) -> Touched<'a> {
+    let mut all: Touched<'a> = Vec::new();
+    for moment in said(atom).0 {
+        if moment.said != Said::Lead(true) {
+            continue;
+        }
+        let minute = (minute_of(moment.occurred_at), 1);
+        for row in moment.facets.rows() {
+            match all.iter_mut().find(|(other, _)| *other == row) {
+                Some((_, minutes)) => *minutes = Runs::of(minutes.iter().chain([minute])),
+                None => all.push((row, Runs::of([minute]))),
+            }
+        }
+    }
+    all
+}
+
+/// The minutes of a session that `of` tells of each activity. Source and campaign are the session's at all its minutes;
+/// channel, store and device type are the touchpoints' own.
+fn touched<'s, 'a>(
+    session: &'s Session<'a>,
+    of: impl Fn(&'s Activity<'a>) -> Option<&'s Runs>,
+) -> Touched<'a> {
+    let minutes: Vec<(&Activity<'a>, &Runs)> = session
+        .activity
+        .iter()
+        .filter_map(|activity| Some((activity, of(activity)?)))
+        .collect();
     let union = |included: &dyn Fn(&Activity<'_>) -> bool| {
         Runs::of(
-            session
-                .activity
+            minutes
                 .iter()
-                .filter(|activity| included(activity))
-                .flat_map(|activity| activity.minutes.iter()),
+                .filter(|(activity, _)| included(activity))
+                .flat_map(|(_, minutes)| minutes.iter()),
         )
     };
+    if minutes.is_empty() {
+        return Vec::new();
+    }
     let all = union(&|_| true);
     let mut touched: Touched<'a> = session
         .facets
@@ -103,7 +229,7 @@ fn active_minutes<'a>(session: &Session<'a>) -> Touched<'a> {
         })
         .map(|row| (row, all.clone()))
         .collect();
-    for activity in &session.activity {
+    for (activity, _) in &minutes {
         let own = [
             (Dimension::Channel, activity.channel),
             (Dimension::DeviceType, activity.device_type),
@@ -124,18 +250,9 @@ fn active_minutes<'a>(session: &Session<'a>) -> Touched<'a> {
     touched
 }
 
-fn order_minutes<'a>(order: &Order<'a>) -> Touched<'a> {
-    let minute = Runs::of([(minute_of(order.ordered_at), 1)]);
-    order
-        .facets
-        .rows()
-        .map(|row| (row, minute.clone()))
-        .collect()
-}
-
 fn move_minutes(
     distinct: &mut Values,
-    kpi: Kpi,
+    counted: &[(Kpi, Sum)],
     before: &Touched<'_>,
     after: &Touched<'_>,
     minutes: &mut usize,
@@ -160,7 +277,7 @@ fn move_minutes(
                 .filter(|(row, _)| runs_of(before, *row).is_none())
                 .map(|(row, runs)| (*row, &nothing, runs)),
         );
-    let mut differences = Vec::new();
+    let mut ranges = Vec::new();
     for ((dimension, value), old, new) in pairs {
         if old == new {
             continue;
@@ -174,53 +291,45 @@ fn move_minutes(
             .expect("was inserted above where it was missing");
         *minutes -= occurrences.len();
         old.for_each_besides(new, |minute| {
-            occurrences.remove(minute, ranges(kpi, -1, &mut differences))
+            occurrences.remove(minute, |window, at_least, from, to| {
+                if at_least == AtLeast::One {
+                    ranges.push((window, to, from));
+                }
+            });
         });
         new.for_each_besides(old, |minute| {
-            occurrences.insert(minute, ranges(kpi, 1, &mut differences))
+            occurrences.insert(minute, |window, at_least, from, to| {
+                if at_least == AtLeast::One {
+                    ranges.push((window, from, to));
+                }
+            });
         });
         *minutes += occurrences.len();
         if occurrences.is_empty() {
             values.remove(value);
         }
-        contributions.add(
-            &Key {
-                kpi,
+        for (kpi, sum) in counted.iter().filter(|(_, sum)| !sum.is_zero()) {
+            let key = Key {
+                kpi: *kpi,
                 currency: "",
                 dimension,
                 value,
-            },
-            &differences,
-        );
-        differences.clear();
+            };
+            let differences: Vec<Difference> = ranges
+                .iter()
+                .flat_map(|(window, from, to)| range(*window, *from, *to, *sum))
+                .collect();
+            contributions.add(&key, &differences);
+        }
+        ranges.clear();
     }
 }
 
-/// Visitors count profiles with one fact or more; the repurchase rate those with two among those with one.
-fn ranges(
-    kpi: Kpi,
-    sign: i64,
-    differences: &mut Vec<Difference>,
-) -> impl FnMut(Window, AtLeast, i64, i64) + '_ {
-    move |window, at_least, from, to| {
-        let one = match (kpi, at_least) {
-            (Kpi::RepurchaseRate, AtLeast::One) => Sum {
-                numerator: 0,
-                denominator: 1,
-            },
-            (_, AtLeast::One) | (Kpi::RepurchaseRate, AtLeast::Two) => Sum::ONE,
-            (_, AtLeast::Two) => return,
-        };
-        let sum = if sign > 0 { one } else { -one };
-        differences.push(Difference {
-            window: Some(window),
-            mark: from,
-            sum,
-        });
-        differences.push(Difference {
-            window: Some(window),
-            mark: to,
-            sum: -sum,
-        });
-    }
+/// So much from one mark on, no longer from the other.
+pub(super) fn range(window: Window, from: i64, to: i64, sum: Sum) -> [Difference; 2] {
+    [(from, sum), (to, -sum)].map(|(mark, sum)| Difference {
+        window: Some(window),
+        mark,
+        sum,
+    })
 }

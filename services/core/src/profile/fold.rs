@@ -5,9 +5,15 @@ use std::collections::BTreeMap;
 use crate::money::Amount;
 use crate::time::Timestamp;
 
-use super::atom::{Atom, Identifier, Order, Trait};
-use super::contributions::{Contributions, contribute_amounts};
-use super::distinct::Distinct;
+use crate::identifier::IdentifierType;
+use crate::kpi::minute_of;
+
+use super::atom::{Atom, Identifier, Moment, Note, Order, Said, Session, Trait, said};
+use super::contributions::{
+    Contributions, Definitions, Sign, contribute_amounts, each_changed, promotion, recognise,
+};
+use super::distinct::{Distinct, Known};
+use super::standing::{Acquaintance, Attitude, Standing};
 
 /// A multiset.
 type Counted<T> = BTreeMap<T, u32>;
@@ -16,6 +22,11 @@ type Counted<T> = BTreeMap<T, u32>;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fold {
     distinct: Distinct,
+    standing: Standing,
+    /// Event times of the first passive touchpoints of atoms.
+    reached: Counted<Timestamp>,
+    answers: Counted<Answered>,
+    points: Amount,
     started: Counted<Timestamp>,
     ended: Counted<Timestamp>,
     sessions: i64,
@@ -23,7 +34,8 @@ pub struct Fold {
     orders: i64,
     /// Orders, and what they brought less refunds, by currency.
     revenue: BTreeMap<Box<str>, (i64, Amount)>,
-    identifiers: Counted<(u8, Box<str>, Box<str>)>,
+    /// Rank, type, value, whether it names a person.
+    identifiers: Counted<(u8, Box<str>, Box<str>, bool)>,
     traits: BTreeMap<Box<str>, Counted<Stated>>,
 }
 
@@ -36,17 +48,52 @@ struct Stated {
     value: Box<str>,
 }
 
+/// An answer with a note; the greatest is the latest.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Answered {
+    occurred_at: Timestamp,
+    message_id: Box<str>,
+    timeline: (Box<str>, Box<str>),
+    /// Of the answers of one message, which says the more.
+    note: Note,
+    comment: Box<str>,
+}
+
+/// What must still be contributed for each session of the profile, after [`Fold::tell`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recognition {
+    /// The profile holds a person identifier now.
+    Gained,
+    /// It holds none any more.
+    Lost,
+}
+
+impl Recognition {
+    /// Contributes it for a session.
+    pub fn contribute(self, session: &Session<'_>, contributions: &mut impl Contributions) {
+        let sign = match self {
+            Self::Gained => Sign::Add,
+            Self::Lost => Sign::Retract,
+        };
+        recognise(session, sign, contributions);
+    }
+}
+
 impl Fold {
-    /// Replaces an atom's state by another; none stands for an atom that is not there. `goals` are those configured.
+    /// Replaces an atom's state by another; none stands for an atom that is not there. What follows for the profile as a
+    /// whole is contributed by [`tell`](Self::tell), after some atoms.
     pub fn replace(
         &mut self,
         before: Option<&Atom<'_>>,
         after: Option<&Atom<'_>>,
-        goals: &[Box<str>],
+        definitions: &Definitions,
         contributions: &mut impl Contributions,
     ) {
-        contribute_amounts(before, after, goals, contributions);
-        self.distinct.replace(before, after, contributions);
+        let goals = &definitions.goals;
+        let is_person = self.distinct.is_person();
+        contribute_amounts(before, after, goals, is_person, contributions);
+        self.distinct.replace(before, after, goals, contributions);
+        self.standing.replace(before, after, contributions);
         if let Some(atom) = before {
             self.count(atom, -1);
         }
@@ -54,13 +101,104 @@ impl Fold {
             self.count(atom, 1);
         }
         self.restate(before, after);
+        self.hear(before, after);
+    }
+
+    /// Contributes what follows from the atoms for the profile as a whole, where that is otherwise than last told: what it
+    /// counts for as a person, and what it is as a customer. Where recognition is gained or lost, the caller contributes
+    /// it for each session.
+    #[must_use]
+    pub fn tell(
+        &mut self,
+        definitions: &Definitions,
+        contributions: &mut impl Contributions,
+    ) -> Option<Recognition> {
+        let of = |r#type: IdentifierType| {
+            let held = self.identifiers.keys();
+            held.filter(|(rank, ..)| *rank == r#type.0).count() as i64
+        };
+        let known = Known {
+            is_person: self.identifiers().any(|identifier| identifier.is_person),
+            devices: of(IdentifierType::DEVICE_ID),
+            cookies: of(IdentifierType::ANONYMOUS_ID),
+        };
+        let first = |counted: &Counted<Timestamp>| {
+            counted.first_key_value().map(|(time, _)| minute_of(*time))
+        };
+        let (visited, reached) = (first(&self.started), first(&self.reached));
+        let acquaintance = Acquaintance {
+            met: visited.into_iter().chain(reached).min(),
+            visited,
+            lead: self.distinct.first_lead(),
+            has_address: of(IdentifierType::EMAIL) + of(IdentifierType::PHONE) > 0,
+        };
+        let attitudes = self.attitudes();
+        self.standing
+            .tell(&acquaintance, &attitudes, definitions, contributions);
+        let before = self.distinct.is_person();
+        self.distinct.know(known, contributions);
+        match (before, known.is_person) {
+            (false, true) => Some(Recognition::Gained),
+            (true, false) => Some(Recognition::Lost),
+            _ => None,
+        }
+    }
+
+    /// Whether it holds anything of a customer: what a source says of itself is of none.
+    #[must_use]
+    pub fn is_somebody(&self) -> bool {
+        !self.identifiers.is_empty() || self.touchpoints > 0 || self.orders > 0
+    }
+
+    /// The attitude that each answer decides, by minute, and changes only: by the last recommendation, or where that is
+    /// neither high nor low by the last word on satisfaction.
+    fn attitudes(&self) -> Vec<(i64, Attitude)> {
+        let mut attitudes: Vec<(i64, Attitude)> = Vec::new();
+        let (mut promotes, mut satisfied) = (0, None);
+        for answered in self.answers.keys() {
+            match answered.note {
+                Note::Nps(note) | Note::NpsFromOne(note) => promotes = promotion(note),
+                Note::Csat(is) => satisfied = Some(is),
+                Note::Ces(_) => continue,
+            }
+            let attitude = match (promotes, satisfied) {
+                (1, _) | (0, Some(true)) => Attitude::High,
+                (-1, _) | (0, Some(false)) => Attitude::Low,
+                _ => Attitude::Unknown,
+            };
+            let minute = minute_of(answered.occurred_at);
+            if attitudes.last().is_some_and(|(last, _)| *last == minute) {
+                attitudes.pop();
+            }
+            if attitudes.last().is_none_or(|(_, last)| *last != attitude) {
+                attitudes.push((minute, attitude));
+            }
+        }
+        attitudes
+    }
+
+    /// Loyalty points: earned less redeemed and expired.
+    #[must_use]
+    pub const fn points(&self) -> Amount {
+        self.points
+    }
+
+    /// The last note of a kind, when it was given, and the comment with it.
+    pub fn last_note(&self, of: impl Fn(Note) -> bool) -> Option<(Timestamp, Note, &str)> {
+        let mut latest_first = self.answers.keys().rev();
+        let answered = latest_first.find(|answered| of(answered.note))?;
+        Some((answered.occurred_at, answered.note, &answered.comment))
     }
 
     /// Identifiers, highest first.
     pub fn identifiers(&self) -> impl Iterator<Item = Identifier<'_>> {
         self.identifiers
             .keys()
-            .map(|(_, r#type, value)| Identifier { r#type, value })
+            .map(|(_, r#type, value, is_person)| Identifier {
+                r#type,
+                value,
+                is_person: *is_person,
+            })
     }
 
     /// Traits by name, each with the JSON value stated last by (time, message id, timeline).
@@ -116,6 +254,9 @@ impl Fold {
     #[must_use]
     pub fn weight(&self) -> usize {
         self.distinct.minutes()
+            + self.standing.weight()
+            + self.answers.len()
+            + self.reached.len()
             + self.started.len()
             + self.ended.len()
             + self.identifiers.len()
@@ -130,7 +271,11 @@ impl Fold {
                 change(&mut self.started, session.started_at, sign);
                 change(&mut self.ended, session.ended_at, sign);
             }
-            Atom::Passive(passive) => self.touchpoints += sign * passive.touchpoints,
+            Atom::Passive(passive) => {
+                self.touchpoints += sign * passive.touchpoints;
+                change(&mut self.reached, passive.first_seen, sign);
+            }
+            Atom::Source(_) => {}
             Atom::Order(order) => {
                 self.orders += sign;
                 self.earn(order, sign);
@@ -139,7 +284,7 @@ impl Fold {
                 let (rank, r#type, value) = identifier.rank();
                 change(
                     &mut self.identifiers,
-                    (rank, r#type.into(), value.into()),
+                    (rank, r#type.into(), value.into(), identifier.is_person),
                     sign,
                 );
             }
@@ -156,6 +301,38 @@ impl Fold {
         *revenue += if sign > 0 { amount } else { -amount };
         if *orders == 0 {
             self.revenue.remove(order.currency);
+        }
+    }
+
+    /// Replaces what was said at moments.
+    fn hear(&mut self, before: Option<&Atom<'_>>, after: Option<&Atom<'_>>) {
+        let ((before, was), (after, is)) = (said(before), said(after));
+        if was == is {
+            each_changed(before, after, |moment, sign| self.told(moment, is, sign));
+        } else {
+            each_changed(before, &[], |moment, sign| self.told(moment, was, sign));
+            each_changed(&[], after, |moment, sign| self.told(moment, is, sign));
+        }
+    }
+
+    fn told(&mut self, moment: &Moment<'_>, timeline: (&str, &str), sign: Sign) {
+        match &moment.said {
+            Said::Answer(answer) => {
+                let Some(note) = answer.note else { return };
+                let answered = Answered {
+                    occurred_at: moment.occurred_at,
+                    message_id: moment.message_id.into(),
+                    timeline: (timeline.0.into(), timeline.1.into()),
+                    note,
+                    comment: answer.comment.into(),
+                };
+                change(&mut self.answers, answered, sign.of_amount(1) as i64);
+            }
+            Said::Points(points) => {
+                let points = Amount::from_millionths(sign.of_amount(points.millionths()));
+                self.points += points;
+            }
+            Said::Lead(_) => {}
         }
     }
 
@@ -192,7 +369,7 @@ fn stated_traits<'a, 'b>(atom: &'b Atom<'a>) -> Option<((&'a str, &'a str), &'b 
     match atom {
         Atom::Session(session) => Some((session.timeline, &session.traits)),
         Atom::Passive(passive) => Some((passive.timeline, &passive.traits)),
-        Atom::Order(_) | Atom::Identifier(_) => None,
+        Atom::Order(_) | Atom::Identifier(_) | Atom::Source(_) => None,
     }
 }
 

@@ -312,6 +312,8 @@ pub struct Kpi {
     pub keep: Keep,
     /// Event names by goal.
     pub goals: BTreeMap<String, Vec<String>>,
+    /// For how many days an order makes its profile a customer.
+    pub customer_days: u32,
 }
 
 /// The sink.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tributary_contracts::wire::{
     AtomBody, Claim, ClaimKind, Override, OverrideMessage, OverrideRange, PassiveAtom, Session,
-    SessionAtom,
+    SessionAtom, SourceAtom,
 };
 use tributary_core::identity::{Graph, NodeId};
 use tributary_core::ids::{ProfileId, SessionId};
@@ -17,6 +17,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::goals::Goals;
 use super::identities::OwnedSpan;
+use super::saying;
 use super::sending::Sending;
 use super::stored::{
     Index, Page, SentPassive, SentSession, StoredEvent, Timeline, session_uuid, uuid_of,
@@ -244,7 +245,7 @@ fn send_session(
         })
         .collect();
     let facts = &header.facts[events[0].facts.get()];
-    let goals = goals.reached(
+    let reached = goals.reached(
         events
             .iter()
             .filter_map(|event| Some(header.names[event.goal_event?.get()].as_str())),
@@ -268,9 +269,10 @@ fn send_session(
             store: facts.store(),
             device_type: facts.device_type(),
             source: facts.source(),
-            goals: goals.clone(),
-            activity: summary::activity(header, &events),
+            goals: reached.clone(),
+            activity: summary::activity(header, &events, goals),
             traits: summary::latest_traits(header, &events),
+            moments: saying::moments(header, &events, Some(facts)),
         });
         sending.atom(&header.workspace, owner, &atom_id, Some(body))?;
     }
@@ -293,7 +295,7 @@ fn send_session(
             store: facts.store(),
             device_type: facts.device_type(),
             source: facts.source(),
-            goals,
+            goals: reached,
             revision,
             gone: false,
         },
@@ -443,12 +445,14 @@ fn send_claims(
     Ok(())
 }
 
+/// Sends what is in no session: passive touchpoints to their owners, and what a source says of itself.
 fn send_passive(
     timeline: &mut Timeline,
     now: &[(Option<SessionId>, Option<ProfileId>)],
     sending: &mut Sending<'_>,
 ) -> Result<(), Broken> {
     let mut decided = now.iter();
+    let source = timeline.source();
     for index in 0..timeline.pages.len() {
         let page = &timeline.pages[index];
         let mut owned: BTreeMap<Uuid, Vec<&StoredEvent>> = BTreeMap::new();
@@ -456,6 +460,10 @@ fn send_passive(
             let (_, owner) = decided.next().expect("every event is decided");
             if let (Activity::Passive, Some(owner)) = (event.activity(), owner) {
                 owned.entry(owner.0).or_default().push(event);
+            } else if let Some(source) = source
+                && !event.says().is_empty()
+            {
+                owned.entry(source.0).or_default().push(event);
             }
         }
         if owned.is_empty() && page.passive.is_empty() {
@@ -475,13 +483,24 @@ fn send_passive(
                 hash,
             };
             if !page.passive.contains(&entry) {
-                let body = AtomBody::PassiveAtom(PassiveAtom {
-                    timeline_type: &header.timeline_type,
-                    timeline_value: &header.timeline_value,
-                    touchpoints: events.len() as i64,
-                    first_seen: events[0].time(),
-                    traits: summary::latest_traits(header, events),
-                });
+                let (timeline_type, timeline_value) =
+                    (&*header.timeline_type, &*header.timeline_value);
+                let moments = saying::moments(header, events, None);
+                let body = match source {
+                    Some(_) => AtomBody::SourceAtom(SourceAtom {
+                        timeline_type,
+                        timeline_value,
+                        moments,
+                    }),
+                    None => AtomBody::PassiveAtom(PassiveAtom {
+                        timeline_type,
+                        timeline_value,
+                        touchpoints: events.len() as i64,
+                        first_seen: events[0].time(),
+                        traits: summary::latest_traits(header, events),
+                        moments,
+                    }),
+                };
                 sending.atom(&header.workspace, ProfileId(*owner), &atom_id, Some(body))?;
             }
             sent.push(entry);

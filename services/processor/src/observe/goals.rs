@@ -16,6 +16,20 @@ impl Goals {
         self.0.values().flatten().any(|name| name == event)
     }
 
+    /// Whether an event of that name reaches the goal.
+    pub(super) fn is_reached(&self, goal: &str, event: &str) -> bool {
+        let events = self.0.get(goal);
+        events.is_some_and(|events| events.iter().any(|name| name == event))
+    }
+
+    /// The goals that an event of that name reaches, sorted.
+    pub(super) fn reached_by<'a>(&'a self, event: &str) -> impl Iterator<Item = &'a str> {
+        let goals = self.0.keys();
+        goals
+            .map(String::as_str)
+            .filter(move |goal| self.is_reached(goal, event))
+    }
+
     /// How many of the events reach each goal; goals that none reaches are left out.
     pub(super) fn reached<'a>(
         &'a self,
@@ -23,12 +37,8 @@ impl Goals {
     ) -> BTreeMap<&'a str, i64> {
         let mut reached = BTreeMap::new();
         for event in events {
-            for (goal, _) in self
-                .0
-                .iter()
-                .filter(|(_, names)| names.iter().any(|name| name == event))
-            {
-                *reached.entry(goal.as_str()).or_insert(0) += 1;
+            for goal in self.reached_by(event) {
+                *reached.entry(goal).or_insert(0) += 1;
             }
         }
         reached

@@ -18,6 +18,7 @@ struct Told {
     profile: Uuid,
     hub: bool,
     spans: Vec<(Uuid, i64, i64)>,
+    person: bool,
 }
 
 /// Sends the identifier's assignment where it is another than last sent, and moves the identifier between profiles, or
@@ -52,20 +53,28 @@ pub(super) fn tell(
             .iter()
             .map(|span| (span.profile_id.0, span.valid_from.0, span.valid_to.0))
             .collect(),
+        person: graph.is_person(node),
     });
     if before == now {
         return Ok(());
     }
-    let holder = |told: &Option<Told>| told.as_ref().map(|told| ProfileId(told.profile));
-    if holder(&before) != holder(&now) {
+    let held = |told: &Option<Told>| {
+        let told = told.as_ref();
+        told.map(|told| (ProfileId(told.profile), told.person))
+    };
+    let (had, has) = (held(&before), held(&now));
+    if had != has {
         let atom_id = format!("identifier:{type_name}:{value}");
-        if let Some(before) = holder(&before) {
+        if let Some((before, _)) = had
+            && has.is_none_or(|(now, _)| now != before)
+        {
             sending.atom(workspace, before, &atom_id, None)?;
         }
-        if let Some(now) = holder(&now) {
+        if let Some((now, person)) = has {
             let body = AtomBody::IdentifierAtom(IdentifierAtom {
                 r#type: type_name,
                 value,
+                person: Some(person),
             });
             sending.atom(workspace, now, &atom_id, Some(body))?;
         }

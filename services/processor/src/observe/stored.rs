@@ -8,7 +8,7 @@ use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 use tributary_contracts::wire::{Order, OrderKind, Touchpoint};
-use tributary_core::identifier::{Identifier, IdentifierType};
+use tributary_core::identifier::{Identifier, IdentifierType, SOURCE};
 use tributary_core::identity::{Graph, NodeId};
 use tributary_core::ids::{ProfileId, SessionId};
 use tributary_core::money::Amount;
@@ -193,8 +193,28 @@ pub(super) struct More {
     /// Places in the header's `names`, and values as JSON.
     pub(super) traits: Vec<(Index, String)>,
     pub(super) order: Option<StoredOrder>,
+    /// What it says beside that it was.
+    pub(super) says: Vec<Says>,
     /// The session that begins with it, as last sent.
     pub(super) sent: Option<SentSession>,
+}
+
+/// What an event says: KPIs other than of orders and sessions are made of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) enum Says {
+    Answer {
+        question: String,
+        kind: String,
+        aspect: String,
+        scale: String,
+        value: Option<i128>,
+        comment: String,
+        product: String,
+    },
+    /// An event of the goal `lead`, and whether it makes its profile a lead.
+    Lead(bool),
+    /// Loyalty points, in millionths.
+    Points(i128),
 }
 
 /// Passive touchpoints of a page that belong to one profile, as last sent.
@@ -280,6 +300,10 @@ impl StoredEvent {
         self.more.as_ref()?.order.as_ref()
     }
 
+    pub(super) fn says(&self) -> &[Says] {
+        self.more.as_ref().map_or(&[], |more| &more.says)
+    }
+
     pub(super) fn sent(&self) -> Option<&SentSession> {
         self.more.as_ref()?.sent.as_ref()
     }
@@ -290,6 +314,12 @@ impl StoredEvent {
             return None;
         }
         std::mem::replace(&mut self.more.get_or_insert_default().sent, session)
+    }
+}
+
+impl More {
+    pub(super) fn is_something(&self) -> bool {
+        !self.traits.is_empty() || self.order.is_some() || !self.says.is_empty()
     }
 }
 
@@ -402,6 +432,17 @@ impl Timeline {
             IdentifierType::of(&self.header.timeline_type).ok()?,
             &self.header.timeline_value,
         ))
+    }
+
+    /// Under whose id it is folded what a source says; none where the timeline is not a source's.
+    pub(super) fn source(&self) -> Option<ProfileId> {
+        let Header {
+            workspace,
+            timeline_type,
+            timeline_value,
+            ..
+        } = &self.header;
+        (timeline_type == SOURCE).then(|| ProfileId::source(workspace, timeline_value))
     }
 
     /// Whether the message was taken before, with the same content.

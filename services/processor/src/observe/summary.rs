@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use tributary_contracts::wire::{ChannelActivity, MinuteRun, Trait};
+use tributary_contracts::wire::{ChannelActivity, GoalMinutes, MinuteRun, Trait};
 use tributary_core::time::MINUTE;
 
+use super::goals::Goals;
 use super::stored::{Facts, Header, StoredEvent};
 
 /// Active minutes by channel, store and device type, in their order.
 pub(super) fn activity<'a>(
     header: &'a Header,
     events: &[&StoredEvent],
+    goals: &'a Goals,
 ) -> Vec<ChannelActivity<'a>> {
     let mut activities: Vec<ChannelActivity<'_>> = Vec::new();
     // Most events have the facts of the one before.
@@ -23,6 +25,10 @@ pub(super) fn activity<'a>(
         last = Some((event.facts, place));
         // The first minute mark at or after the event: a window (end - length, end] holds it from that mark on.
         let minute = event.time.div_euclid(MINUTE) + i64::from(event.time.rem_euclid(MINUTE) != 0);
+        if let Some(name) = event.goal_event {
+            let reached = goals.reached_by(&header.names[name.get()]);
+            reached.for_each(|goal| reach(&mut activities[place].goals, goal, minute));
+        }
         let runs = &mut activities[place].minutes;
         match runs.last_mut() {
             Some(run) if minute < run.first + run.length => {}
@@ -38,6 +44,20 @@ pub(super) fn activity<'a>(
     activities
 }
 
+/// Adds a minute, none before another, to those of a goal.
+fn reach<'a>(goals: &mut Vec<GoalMinutes<'a>>, goal: &'a str, minute: i64) {
+    let place = goals.binary_search_by_key(&goal, |reached| reached.goal);
+    let place = place.unwrap_or_else(|place| {
+        let minutes = Vec::new();
+        goals.insert(place, GoalMinutes { goal, minutes });
+        place
+    });
+    let minutes = &mut goals[place].minutes;
+    if minutes.last() != Some(&minute) {
+        minutes.push(minute);
+    }
+}
+
 /// The place of the activity that the facts belong to.
 fn activity_of<'a>(activities: &mut Vec<ChannelActivity<'a>>, facts: &'a Facts) -> usize {
     let known = activities.iter().position(|activity| {
@@ -51,6 +71,7 @@ fn activity_of<'a>(activities: &mut Vec<ChannelActivity<'a>>, facts: &'a Facts) 
             store: facts.store(),
             device_type: facts.device_type(),
             minutes: Vec::new(),
+            goals: Vec::new(),
         });
         activities.len() - 1
     })

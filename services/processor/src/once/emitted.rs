@@ -191,6 +191,9 @@ impl Encoders {
                         amount: refund.amount,
                     })
                     .collect(),
+                message_id: first.message_id,
+                timeline_type: first.timeline_type,
+                timeline_value: first.timeline_value,
             })),
         };
         Ok(Emitted {

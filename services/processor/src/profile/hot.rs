@@ -4,7 +4,7 @@ use rustc_hash::FxHashMap;
 use tributary_contracts::framing;
 use tributary_contracts::wire;
 use tributary_core::ids::ProfileId;
-use tributary_core::profile::{Atom, Contributions, Fold};
+use tributary_core::profile::{Atom, Contributions, Definitions, Fold};
 
 use crate::recent::Weight;
 use crate::runtime::stage::{Broken, Store};
@@ -40,7 +40,7 @@ impl Hot {
     pub(super) fn load(
         partition: i32,
         id: ProfileId,
-        goals: &[Box<str>],
+        definitions: &Definitions,
         store: &dyn Store,
     ) -> Result<Self, Broken> {
         let mut hot = Self::default();
@@ -54,10 +54,28 @@ impl Hot {
             let atom_id = std::str::from_utf8(&key[prefix.len()..])
                 .map_err(|_| Broken("an atom's id is not text".into()))?;
             let message = state_record::decode(record)?.body;
-            hot.apply(atom_id, Some(message), goals, &mut Nowhere)
+            hot.apply(atom_id, Some(message), definitions, &mut Nowhere)
                 .map(drop)
         })?;
+        hot.tell(definitions, &mut Nowhere)?;
         Ok(hot)
+    }
+
+    /// Contributes what follows from the atoms for the profile as a whole.
+    pub(super) fn tell(
+        &mut self,
+        definitions: &Definitions,
+        contributions: &mut impl Contributions,
+    ) -> Result<(), Broken> {
+        let Some(recognition) = self.fold.tell(definitions, contributions) else {
+            return Ok(());
+        };
+        for message in self.atoms.values() {
+            if let Atom::Session(session) = stored(message)? {
+                recognition.contribute(&session, contributions);
+            }
+        }
+        Ok(())
     }
 
     /// Replaces the state of an atom; none takes it away. Returns whether anything changed.
@@ -65,7 +83,7 @@ impl Hot {
         &mut self,
         atom_id: &str,
         message: Option<&[u8]>,
-        goals: &[Box<str>],
+        definitions: &Definitions,
         contributions: &mut impl Contributions,
     ) -> Result<bool, Broken> {
         let held = self.atoms.get(atom_id);
@@ -75,7 +93,7 @@ impl Hot {
             return Ok(false);
         }
         self.fold
-            .replace(before.as_ref(), after.as_ref(), goals, contributions);
+            .replace(before.as_ref(), after.as_ref(), definitions, contributions);
         match message {
             Some(message) => self.atoms.insert(atom_id.into(), message.into()),
             None => self.atoms.remove(atom_id),

@@ -4,8 +4,8 @@ use rustc_hash::FxHashMap;
 use tributary_contracts::framing::Encoder;
 use tributary_contracts::keys;
 use tributary_contracts::wire::{Change, Contribution};
-use tributary_core::kpi::{Key, Sum};
-use tributary_core::profile::{Contributions, Difference};
+use tributary_core::kpi::{Dimension, Key, Kpi, Sum};
+use tributary_core::profile::{Contributions, Definitions, Difference, follow};
 
 use crate::runtime::stage::{Broken, Outputs};
 
@@ -26,6 +26,8 @@ pub(super) struct Sums {
 #[derive(Debug)]
 struct OfKey {
     key: Box<[u8]>,
+    kpi: Kpi,
+    dimension: Dimension,
     sums: FxHashMap<(i32, i64), Sum>,
 }
 
@@ -46,10 +48,66 @@ impl Sums {
         }
     }
 
+    /// Whether nothing was added.
+    pub(super) fn is_empty(&self) -> bool {
+        self.sums.is_empty()
+    }
+
     /// Forgets all.
     pub(super) fn clear(&mut self) {
         self.places.clear();
         self.sums.clear();
+    }
+
+    /// Adds what follows from the sums so far in those of other KPIs.
+    pub(super) fn follow(&mut self, definitions: &Definitions) -> Result<(), Broken> {
+        for place in 0..self.sums.len() {
+            let OfKey { kpi, dimension, .. } = self.sums[place];
+            if !matches!(kpi, Kpi::Visitors | Kpi::Sessions) {
+                continue;
+            }
+            let OfKey { key, sums, .. } = &self.sums[place];
+            let (key, sums): (Box<[u8]>, Vec<Placed>) = (
+                key.clone(),
+                sums.iter().map(|(place, sum)| (*place, *sum)).collect(),
+            );
+            let [workspace, _, currency, _, value] = parts(&key)?;
+            let key = Key {
+                kpi,
+                currency,
+                dimension,
+                value,
+            };
+            follow(&key, definitions, |follower, of| {
+                let follower = self.place(workspace, follower);
+                for (place, sum) in &sums {
+                    *self.sums[follower].sums.entry(*place).or_default() += of(*sum);
+                }
+            });
+        }
+        Ok(())
+    }
+
+    fn place(&mut self, workspace: &str, key: &Key<'_>) -> usize {
+        let bytes = keys::joined(&[
+            workspace,
+            key.kpi.slug(),
+            key.currency,
+            key.dimension.name(),
+            key.value,
+        ]);
+        if let Some(place) = self.places.get(&*bytes) {
+            return *place;
+        }
+        let bytes = bytes.into_boxed_slice();
+        self.places.insert(bytes.clone(), self.sums.len());
+        self.sums.push(OfKey {
+            key: bytes,
+            kpi: key.kpi,
+            dimension: key.dimension,
+            sums: FxHashMap::default(),
+        });
+        self.sums.len() - 1
     }
 
     /// Sends all that is not zero, sorted, and forgets it.
@@ -59,7 +117,7 @@ impl Sums {
         self.places.clear();
         sums.sort_unstable_by(|one, other| one.key.cmp(&other.key));
         let mut buffer = Vec::new();
-        for OfKey { key, sums } in sums {
+        for OfKey { key, sums, .. } in sums {
             let mut sums: Vec<_> = sums.into_iter().filter(|(_, sum)| !sum.is_zero()).collect();
             sums.sort_unstable_by_key(|(place, _)| *place);
             for part in balanced_parts(&sums, CHANGES_PER_MESSAGE) {
@@ -90,25 +148,7 @@ impl Contributions for OfWorkspace<'_> {
         if differences.is_empty() {
             return;
         }
-        let key = keys::joined(&[
-            self.workspace,
-            key.kpi.slug(),
-            key.currency,
-            key.dimension.name(),
-            key.value,
-        ]);
-        let place = match self.all.places.get(&*key) {
-            Some(place) => *place,
-            None => {
-                let key = key.into_boxed_slice();
-                self.all.places.insert(key.clone(), self.all.sums.len());
-                self.all.sums.push(OfKey {
-                    key,
-                    sums: FxHashMap::default(),
-                });
-                self.all.sums.len() - 1
-            }
-        };
+        let place = self.all.place(self.workspace, key);
         let sums = &mut self.all.sums[place].sums;
         for difference in differences {
             let window = difference
@@ -126,16 +166,40 @@ impl Contributions for Nowhere {
     fn add(&mut self, _key: &Key<'_>, _differences: &[Difference]) {}
 }
 
+/// Contributions of what was defined otherwise: taken back, or added anew, with what follows from them.
+pub(super) struct Redefined<'a, C> {
+    pub(super) sums: &'a mut C,
+    pub(super) definitions: &'a Definitions,
+    /// Slugs of the KPIs that are contributed to.
+    pub(super) kpis: &'a [String],
+    pub(super) is_taken_back: bool,
+}
+
+impl<C: Contributions> Contributions for Redefined<'_, C> {
+    fn add(&mut self, key: &Key<'_>, differences: &[Difference]) {
+        let mut add = |key: &Key<'_>, of: &dyn Fn(Sum) -> Sum| {
+            if !self.kpis.iter().any(|kpi| kpi == key.kpi.slug()) {
+                return;
+            }
+            let differences: Vec<Difference> = differences
+                .iter()
+                .map(|difference| Difference {
+                    sum: match self.is_taken_back {
+                        true => -of(difference.sum),
+                        false => of(difference.sum),
+                    },
+                    ..*difference
+                })
+                .collect();
+            self.sums.add(key, &differences);
+        };
+        add(key, &|sum| sum);
+        follow(key, self.definitions, |follower, of| add(follower, &of));
+    }
+}
+
 fn contribution(key: &[u8], changes: Vec<Change>) -> Result<Contribution<'_>, Broken> {
-    let text = std::str::from_utf8(key)
-        .map_err(|_| Broken("a key of contributions is not text".to_owned()))?;
-    let parts: Vec<&str> = text.split('\0').collect();
-    let [workspace, kpi, currency, dimension, dimension_value] = parts[..] else {
-        return Err(Broken(
-            "a key of contributions has not five parts: a workspace, goal or currency holds NUL"
-                .to_owned(),
-        ));
-    };
+    let [workspace, kpi, currency, dimension, dimension_value] = parts(key)?;
     Ok(Contribution {
         workspace,
         kpi,
@@ -143,6 +207,19 @@ fn contribution(key: &[u8], changes: Vec<Change>) -> Result<Contribution<'_>, Br
         dimension,
         dimension_value,
         changes,
+    })
+}
+
+/// Workspace, KPI, currency, dimension and value.
+fn parts(key: &[u8]) -> Result<[&str; 5], Broken> {
+    let text = std::str::from_utf8(key)
+        .map_err(|_| Broken("a key of contributions is not text".to_owned()))?;
+    let parts: Vec<&str> = text.split('\0').collect();
+    parts.try_into().map_err(|_| {
+        Broken(
+            "a key of contributions has not five parts: a workspace, goal or currency holds NUL"
+                .to_owned(),
+        )
     })
 }
 
@@ -155,7 +232,12 @@ type Placed = ((i32, i64), Sum);
 fn balanced_parts(sums: &[Placed], most: usize) -> Vec<Vec<Placed>> {
     let (mut parts, mut part, mut open): (Vec<Vec<Placed>>, Vec<Placed>, Sum) =
         (Vec::new(), Vec::new(), Sum::ZERO);
+    let mut window = 0;
     for &(place, sum) in sums {
+        // What is never taken back stays open in its own window only.
+        if std::mem::replace(&mut window, place.0) != place.0 {
+            open = Sum::ZERO;
+        }
         if part.len() >= most {
             if !open.is_zero() {
                 part.push((place, -open));
@@ -165,7 +247,7 @@ fn balanced_parts(sums: &[Placed], most: usize) -> Vec<Vec<Placed>> {
                 part.push((place, open));
             }
         }
-        // Amounts at a minute are not taken back. Differences of a window are all taken back before the next window's.
+        // Amounts at a minute are not taken back.
         if place.0 > 0 {
             open += sum;
         }

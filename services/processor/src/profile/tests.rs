@@ -110,6 +110,7 @@ fn stage(goals: &[&str]) -> Stage {
     Stage::new(Options {
         cached_profiles: 1_000,
         goals: goals.iter().map(|goal| (*goal).to_owned()).collect(),
+        customer_days: 365,
     })
 }
 
@@ -129,6 +130,9 @@ fn order<'a>() -> AtomBody<'a> {
         store: "",
         device_type: "",
         refunds: Vec::new(),
+        message_id: "m",
+        timeline_type: "anonymous_id",
+        timeline_value: "c1",
     })
 }
 
@@ -152,6 +156,7 @@ fn session<'a>(goals: &[&'a str], length: i64) -> AtomBody<'a> {
             store: "",
             device_type: "",
             minutes: vec![MinuteRun { first: 1, length }],
+            goals: Vec::new(),
         }],
         traits: vec![Trait {
             name: "a \"b\"",
@@ -159,6 +164,7 @@ fn session<'a>(goals: &[&'a str], length: i64) -> AtomBody<'a> {
             occurred_at: Timestamp(60_000),
             message_id: "m1",
         }],
+        moments: Vec::new(),
     })
 }
 
@@ -249,6 +255,7 @@ fn what_cannot_be_an_atom_is_refused_by_itself() {
         Some(AtomBody::IdentifierAtom(IdentifierAtom {
             r#type: "email",
             value: "a@b",
+            person: Some(true),
         })),
     );
     fixture.flush();

@@ -1,8 +1,10 @@
 //! Atoms as they stand on the topic, as the core knows them.
 
 use tributary_contracts::wire::{self, AtomBody};
+use tributary_core::identifier::{BUILT_IN, Kind};
 use tributary_core::profile::{
-    Activity, Atom, Facets, Identifier, Order, Passive, Refund, Runs, Session, Trait,
+    Activity, Answer, Atom, Facets, Identifier, Moment, Note, Order, Passive, Refund, Runs, Said,
+    Session, Source, Trait,
 };
 use tributary_core::time::{MINUTE, Timestamp};
 
@@ -38,11 +40,14 @@ pub(super) fn atom<'a>(body: &AtomBody<'a>) -> Result<Atom<'a>, OutOfRange> {
                 .map(activity)
                 .collect::<Result<_, _>>()?,
             traits: session.traits.iter().map(stated).collect(),
+            moments: moments(&session.moments)?,
         }),
         AtomBody::PassiveAtom(passive) => Atom::Passive(Passive {
             timeline: (passive.timeline_type, passive.timeline_value),
             touchpoints: passive.touchpoints,
+            first_seen: time("first_seen", passive.first_seen)?,
             traits: passive.traits.iter().map(stated).collect(),
+            moments: moments(&passive.moments)?,
         }),
         AtomBody::OrderAtom(order) => Atom::Order(Order {
             ordered_at: time("ordered_at", order.ordered_at)?,
@@ -57,10 +62,19 @@ pub(super) fn atom<'a>(body: &AtomBody<'a>) -> Result<Atom<'a>, OutOfRange> {
                 store: value(order.store),
             },
             refunds: order.refunds.iter().map(refund).collect::<Result<_, _>>()?,
+            message_id: order.message_id,
+            timeline: (order.timeline_type, order.timeline_value),
         }),
         AtomBody::IdentifierAtom(identifier) => Atom::Identifier(Identifier {
             r#type: identifier.r#type,
             value: identifier.value,
+            is_person: identifier
+                .person
+                .unwrap_or_else(|| BUILT_IN.contains(&(identifier.r#type, Kind::Person))),
+        }),
+        AtomBody::SourceAtom(source) => Atom::Source(Source {
+            timeline: (source.timeline_type, source.timeline_value),
+            moments: moments(&source.moments)?,
         }),
     })
 }
@@ -91,7 +105,51 @@ fn activity<'a>(activity: &wire::ChannelActivity<'a>) -> Result<Activity<'a>, Ou
         store: value(activity.store),
         device_type: value(activity.device_type),
         minutes: Runs::of(activity.minutes.iter().map(|run| (run.first, run.length))),
+        goals: activity
+            .goals
+            .iter()
+            .map(|reached| {
+                if !reached.minutes.iter().all(|minute| (0..=latest).contains(minute)) {
+                    return Err(OutOfRange("goals"));
+                }
+                let minutes = reached.minutes.iter().map(|minute| (*minute, 1));
+                Ok((reached.goal, Runs::of(minutes)))
+            })
+            .collect::<Result<_, _>>()?,
     })
+}
+
+fn moments<'a>(moments: &[wire::Moment<'a>]) -> Result<Vec<Moment<'a>>, OutOfRange> {
+    let each = |moment: &wire::Moment<'a>| {
+        Ok(Moment {
+            occurred_at: time("moments", moment.occurred_at)?,
+            message_id: moment.message_id,
+            facets: Facets {
+                channel: value(moment.channel),
+                source: value(moment.traffic_source),
+                campaign: value(moment.campaign),
+                device_type: value(moment.device_type),
+                store: value(moment.store),
+            },
+            said: said(&moment.said),
+        })
+    };
+    moments.iter().map(each).collect()
+}
+
+fn said<'a>(said: &wire::Said<'a>) -> Said<'a> {
+    match said {
+        wire::Said::AnswerGiven(answer) => Said::Answer(Answer {
+            question: value(answer.question_id),
+            note: answer
+                .value
+                .and_then(|value| Note::of(answer.aspect, answer.scale, value)),
+            comment: answer.comment,
+            product: value(answer.product),
+        }),
+        wire::Said::LeadMade(lead) => Said::Lead(lead.qualified),
+        wire::Said::PointsMoved(moved) => Said::Points(moved.points),
+    }
 }
 
 fn stated<'a>(stated: &wire::Trait<'a>) -> Trait<'a> {

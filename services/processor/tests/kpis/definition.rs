@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_core::kpi::Window;
-use tributary_core::time::Timestamp;
+use tributary_core::time::{DAY, MINUTE, Timestamp};
 
-use super::world::{Facets, Fact};
+use super::world::{Facets, Fact, Says, What, goals};
 
 /// KPI, window, currency, dimension, value.
 pub(crate) type Series = [String; 5];
@@ -16,12 +16,19 @@ pub(crate) type Values = BTreeMap<i64, (i128, i64)>;
 const DIMENSIONS: [&str; 5] = ["channel", "source", "campaign", "device_type", "store"];
 const ONE: i128 = 1_000_000;
 
+/// For how many days an order makes a customer.
+pub(crate) const CUSTOMER_DAYS: i64 = 100;
+
 #[derive(Default)]
 struct Tables {
     window: Option<Window>,
     rows: BTreeMap<Series, Values>,
     active: BTreeMap<(String, String), BTreeMap<i64, BTreeSet<u8>>>,
     ordered: BTreeMap<(String, String), BTreeMap<i64, BTreeMap<u8, i64>>>,
+    reached: BTreeMap<(String, String), BTreeMap<i64, BTreeSet<u8>>>,
+    leads: BTreeMap<(String, String), BTreeMap<i64, BTreeSet<u8>>>,
+    /// Of the last mark that counts.
+    last: i64,
 }
 
 impl Tables {
@@ -58,26 +65,194 @@ impl Tables {
         self.add("conversions_per_visit", "", row, start, (events * ONE, 1));
     }
 
-    fn fact(&mut self, profile: u8, fact: &Fact) {
+    fn says(&mut self, profile: u8, says: &[Says]) {
+        for Says { time, facets, what } in says {
+            let (kpi, value) = match what {
+                What::Answer("nps", scale, note, _) => {
+                    let kpi = if *scale == "0-10" { "nps" } else { "nps_1_10" };
+                    let promotes = i128::from(*note >= 9) - i128::from(*note <= 6);
+                    (kpi, (100 * promotes * ONE, 1))
+                }
+                What::Answer("csat", scale, note, _) => {
+                    let satisfied = if *scale == "1-5" { *note >= 4 } else { *note == 1 };
+                    ("csat", (i128::from(satisfied) * ONE, 1))
+                }
+                What::Answer("ces", _, note, _) => ("ces", (i128::from(*note) * ONE, 1)),
+                What::Answer(..) => continue,
+                What::Lead(_) => ("contacts", (ONE, 0)),
+                What::Points(points) => ("loyalty_points", (i128::from(*points) * ONE, 0)),
+            };
+            let mut rows = rows(facets);
+            if let What::Lead(true) = what {
+                let marks = self.marks(*time);
+                for row in &rows {
+                    mark_profile(&mut self.leads, *row, &marks, profile);
+                }
+            }
+            if let What::Answer(.., product) = what
+                && !product.is_empty()
+            {
+                rows.push(("product", product));
+            }
+            for row in rows {
+                self.add(kpi, "", row, *time, value);
+            }
+        }
+    }
+
+    /// What profiles are as customers at each mark.
+    fn customers(&mut self, facts: &[(u8, Fact)], people: &BTreeSet<u8>) {
+        let window = self.window();
+        let customer = CUSTOMER_DAYS * DAY;
+        let last = self.last / window.step() * window.step();
+        // Everything happened within so many steps before the last mark.
+        let steps = (500 * DAY / window.step()).min(60 * window.block_marks());
+        let marks: Vec<i64> = (0..steps).map(|step| last - step * window.step()).collect();
+        for profile in 0..4_u8 {
+            let own: Vec<&Fact> = facts
+                .iter()
+                .filter(|(owner, _)| *owner == profile)
+                .map(|(_, fact)| fact)
+                .collect();
+            let mut orders: Vec<Ordered> = own
+                .iter()
+                .enumerate()
+                .filter_map(|(number, fact)| Ordered::of(number, fact))
+                .collect();
+            orders.sort_by_key(|order| (order.time, order.number));
+            if let Some(first) = orders.first() {
+                for row in rows(&first.facets) {
+                    self.add("new_customers", "", row, first.time, (ONE, 0));
+                }
+            }
+            let values: BTreeSet<_> = orders.iter().flat_map(|order| rows(&order.facets)).collect();
+            for &mark in &marks {
+                for row in &values {
+                    let of_row: Vec<&Ordered> = orders
+                        .iter()
+                        .filter(|order| rows(&order.facets).contains(row))
+                        .collect();
+                    self.customer(&of_row, *row, mark, customer);
+                }
+                let ordered = |by: i64| orders.iter().filter(move |order| order.time <= by);
+                let met = Met::of(&own, mark);
+                let status = match ordered(mark).next_back() {
+                    Some(latest) if latest.time > mark - customer => {
+                        let times: Vec<i64> = ordered(mark).map(|order| order.time).collect();
+                        let lapsed = times.windows(2).any(|pair| {
+                            // On marks of a minute.
+                            let minutes = pair.iter().map(|time| (time + MINUTE - 1) / MINUTE);
+                            let minutes: Vec<i64> = minutes.collect();
+                            minutes[1] > minutes[0] + customer / MINUTE
+                        });
+                        Some(if lapsed { "won_back" } else { "customer" })
+                    }
+                    Some(_) => Some("lapsed"),
+                    None if met.lead || met.somehow && met.has_address => Some("prospect"),
+                    None if met.visited => Some("visitor"),
+                    None => None,
+                };
+                if let Some(status) = status {
+                    self.at(("lifecycle", "", ("status", status)), mark, (ONE, 0));
+                }
+                let attitude = attitude(&own, mark);
+                if ordered(mark).next().is_some() || attitude.is_some() {
+                    let again = ordered(mark).filter(|order| order.time > mark - customer).count();
+                    let quadrant = match (attitude.flatten(), again >= 2) {
+                        (Some(true), true) => "true",
+                        (Some(true), false) => "latent",
+                        (Some(false), true) => "spurious",
+                        (Some(false), false) => "none",
+                        (None, _) => "unknown",
+                    };
+                    let place = ("loyalty_quadrant", "", ("quadrant", quadrant));
+                    self.at(place, mark, (ONE, 0));
+                }
+            }
+        }
+        let identifiers = |profile: u8, of: &str| {
+            let values = facts.iter().filter_map(|(owner, fact)| match fact {
+                Fact::Identifier(r#type, value) if *owner == profile && *r#type == of => Some(*value),
+                _ => None,
+            });
+            values.collect::<BTreeSet<_>>().len() as i128
+        };
+        for (row, marks) in self.active.clone() {
+            for (mark, profiles) in marks {
+                for profile in profiles.intersection(people) {
+                    for (kpi, of) in [
+                        ("devices_per_customer", "device_id"),
+                        ("cookies_per_customer", "anonymous_id"),
+                    ] {
+                        let value = (identifiers(*profile, of) * ONE, 1);
+                        self.at((kpi, "", (&row.0, &row.1)), mark, value);
+                    }
+                }
+            }
+        }
+    }
+
+    fn customer(&mut self, orders: &[&Ordered], row: (&str, &str), mark: i64, customer: i64) {
+        let length = self.window().length();
+        let is = |at: i64, orders: &[&Ordered]| {
+            let mut times = orders.iter().map(|order| order.time);
+            times.any(|time| at - customer < time && time <= at)
+        };
+        if is(mark, orders) {
+            self.at(("customers", "", row), mark, (ONE, 0));
+        }
+        if is(mark - length, orders) {
+            let stayed = i128::from(is(mark, orders));
+            self.at(("retention", "", row), mark, (stayed * ONE, 1));
+            self.at(("churn", "", row), mark, ((1 - stayed) * ONE, 1));
+        }
+        let currencies: BTreeSet<_> = orders.iter().map(|order| order.currency).collect();
+        for currency in currencies {
+            let orders: Vec<&Ordered> = orders
+                .iter()
+                .copied()
+                .filter(|order| order.currency == currency)
+                .collect();
+            if !is(mark, &orders) {
+                continue;
+            }
+            for (kpi, amounts) in [
+                ("lifetime_value", orders.iter().flat_map(|order| &order.amounts).collect()),
+                ("lifetime_margin", orders.iter().flat_map(|order| &order.margin).collect::<Vec<_>>()),
+            ] {
+                let until = amounts.iter().filter(|(time, _)| *time <= mark);
+                let sum: i128 = until.map(|(_, amount)| *amount).sum();
+                self.at((kpi, currency, row), mark, (sum * ONE, 1));
+            }
+        }
+    }
+
+    fn at(&mut self, (kpi, currency, row): (&str, &str, (&str, &str)), mark: i64, value: (i128, i64)) {
+        let sum = self.series(kpi, currency, row).entry(mark).or_default();
+        *sum = (sum.0 + value.0, sum.1 + value.1);
+    }
+
+    fn fact(&mut self, profile: u8, fact: &Fact, people: &BTreeSet<u8>) {
         match fact {
             Fact::Session {
                 start,
                 touches,
                 facets,
                 views,
-                goals,
+                says,
             } => {
+                self.says(profile, says);
+                let goals = goals(touches);
                 for row in rows(facets) {
+                    let known = i128::from(people.contains(&profile));
+                    self.add("recognition_rate", "", row, *start, (known * ONE, 1));
                     self.add("sessions", "", row, *start, (ONE, 0));
                     if row.0 == "source" {
                         self.add("traffic_source", "", row, *start, (ONE, 0));
                     }
                 }
                 if ["web", "app"].contains(&facets[0]) {
-                    let events = |of: &str| {
-                        let mut events = goals.iter().filter(|(goal, _)| *goal == of);
-                        events.next().map_or(0, |(_, events)| i128::from(*events))
-                    };
+                    let events = |of: &str| goals.get(of).map_or(0, |events| i128::from(*events));
                     let last = touches.iter().map(|touch| touch.0).max().unwrap_or(0);
                     let bounced = i128::from(touches.len() == 1);
                     for row in rows(facets) {
@@ -94,12 +269,18 @@ impl Tables {
                         self.converted(("goal", goal), *start, events(goal));
                     }
                 }
-                for (after, channel, store, device_type) in touches {
-                    for row in rows(&[channel, facets[1], facets[2], device_type, store]) {
-                        let marks = self.marks(start + after);
-                        let active = self.active.entry((row.0.into(), row.1.into())).or_default();
-                        for mark in marks {
-                            active.entry(mark).or_default().insert(profile);
+                for (after, channel, store, device_type, goal) in touches {
+                    let marks = self.marks(start + after);
+                    let touched = rows(&[channel, facets[1], facets[2], device_type, store]);
+                    for row in &touched {
+                        mark_profile(&mut self.active, *row, &marks, profile);
+                    }
+                    if !goal.is_empty() {
+                        mark_profile(&mut self.reached, ("goal", goal), &marks, profile);
+                    }
+                    if *goal == "purchase" {
+                        for row in &touched {
+                            mark_profile(&mut self.reached, *row, &marks, profile);
                         }
                     }
                 }
@@ -140,11 +321,35 @@ impl Tables {
                     }
                 }
             }
-            Fact::Passive(_) | Fact::Identifier(_) => {}
+            Fact::Passive(_, _, says) | Fact::Source(says) => self.says(profile, says),
+            Fact::Identifier(..) => {}
         }
     }
 
     fn count(&mut self) {
+        for ((dimension, value), marks) in std::mem::take(&mut self.leads) {
+            let values = self.series("leads", "", (&dimension, &value));
+            values.extend(
+                marks
+                    .into_iter()
+                    .map(|(mark, profiles)| (mark, (profiles.len() as i128 * ONE, 0))),
+            );
+        }
+        // Of all visitors in the dimension's value; of a goal of all.
+        let mut visited = self.active.clone();
+        let all = visited.get(&(String::new(), String::new())).cloned().unwrap_or_default();
+        for goal in ["purchase", "signup"] {
+            visited.insert(("goal".to_owned(), goal.to_owned()), all.clone());
+        }
+        let reached = std::mem::take(&mut self.reached);
+        for (row, marks) in visited {
+            let reached = reached.get(&row);
+            let values = self.series("conversion_rate_profiles", "", (&row.0, &row.1));
+            values.extend(marks.into_iter().map(|(mark, profiles)| {
+                let reached = reached.and_then(|marks| Some(marks.get(&mark)?.len()));
+                (mark, (reached.unwrap_or(0) as i128 * ONE, profiles.len() as i64))
+            }));
+        }
         for ((dimension, value), marks) in std::mem::take(&mut self.active) {
             let values = self.series("visitors", "", (&dimension, &value));
             values.extend(
@@ -163,6 +368,112 @@ impl Tables {
     }
 }
 
+fn mark_profile(
+    profiles: &mut BTreeMap<(String, String), BTreeMap<i64, BTreeSet<u8>>>,
+    row: (&str, &str),
+    marks: &[i64],
+    profile: u8,
+) {
+    let of_row = profiles.entry((row.0.into(), row.1.into())).or_default();
+    for mark in marks {
+        of_row.entry(*mark).or_default().insert(profile);
+    }
+}
+
+/// An order, with what it brings when.
+struct Ordered {
+    number: usize,
+    time: i64,
+    currency: &'static str,
+    facets: Facets,
+    amounts: Vec<(i64, i128)>,
+    margin: Vec<(i64, i128)>,
+}
+
+impl Ordered {
+    fn of(number: usize, fact: &Fact) -> Option<Self> {
+        let Fact::Order {
+            time,
+            currency,
+            units,
+            margin,
+            facets,
+            refunds,
+        } = fact
+        else {
+            return None;
+        };
+        let refunds = refunds
+            .iter()
+            .map(|(after, units)| (time + after, -i128::from(*units)));
+        Some(Self {
+            number,
+            time: *time,
+            currency,
+            facets: *facets,
+            amounts: refunds.chain([(*time, i128::from(*units))]).collect(),
+            margin: margin.iter().map(|margin| (*time, i128::from(*margin))).collect(),
+        })
+    }
+}
+
+/// What is known of a profile at a mark.
+#[derive(Default)]
+struct Met {
+    visited: bool,
+    somehow: bool,
+    lead: bool,
+    has_address: bool,
+}
+
+impl Met {
+    fn of(facts: &[&Fact], mark: i64) -> Self {
+        let mut met = Self::default();
+        for fact in facts {
+            match fact {
+                Fact::Session { start, .. } if *start <= mark => {
+                    (met.visited, met.somehow) = (true, true);
+                }
+                Fact::Passive(time, ..) if *time <= mark => met.somehow = true,
+                Fact::Identifier("email", _) => met.has_address = true,
+                _ => {}
+            }
+        }
+        met.lead = said(facts).any(|says| says.time <= mark && matches!(says.what, What::Lead(true)));
+        met
+    }
+}
+
+fn said<'f>(facts: &'f [&'f Fact]) -> impl Iterator<Item = &'f Says> {
+    facts.iter().flat_map(|fact| match fact {
+        Fact::Session { says, .. } | Fact::Passive(_, _, says) | Fact::Source(says) => &says[..],
+        Fact::Order { .. } | Fact::Identifier(..) => &[],
+    })
+}
+
+/// High or low where it is known; none where nothing was said of it.
+fn attitude(facts: &[&Fact], mark: i64) -> Option<Option<bool>> {
+    let last = |aspect: &str| {
+        let notes = said(facts).filter_map(|says| match says.what {
+            What::Answer(of, scale, note, _) if of == aspect && says.time <= mark => {
+                Some((says.time, scale, note))
+            }
+            _ => None,
+        });
+        notes.max_by_key(|(time, ..)| *time)
+    };
+    let (nps, csat) = (last("nps"), last("csat"));
+    let satisfied = csat.map(|(_, scale, note)| if scale == "1-5" { note >= 4 } else { note == 1 });
+    if nps.is_none() && csat.is_none() {
+        return None;
+    }
+    Some(match nps {
+        Some((_, _, 9..)) => Some(true),
+        Some((_, _, ..=6)) => Some(false),
+        _ => satisfied,
+    })
+}
+
 fn rows<'a>(facets: &Facets) -> Vec<(&'a str, &'static str)> {
     let own = DIMENSIONS
         .into_iter()
@@ -177,12 +488,21 @@ pub(crate) fn values(
     keep: &[i64; 6],
     now: Timestamp,
 ) -> BTreeMap<Series, Values> {
-    let mut tables = Tables::default();
+    let mut tables = Tables {
+        last: now.0,
+        ..Tables::default()
+    };
+    let people: BTreeSet<u8> = facts
+        .iter()
+        .filter(|(_, fact)| matches!(fact, Fact::Identifier("email" | "user_id", _)))
+        .map(|(profile, _)| *profile)
+        .collect();
     for window in Window::ALL {
         tables.window = Some(window);
         for (profile, fact) in facts {
-            tables.fact(*profile, fact);
+            tables.fact(*profile, fact, &people);
         }
+        tables.customers(facts, &people);
         tables.count();
     }
     let sums = [
@@ -192,6 +512,13 @@ pub(crate) fn values(
         "orders",
         "revenue",
         "margin",
+        "leads",
+        "contacts",
+        "loyalty_points",
+        "customers",
+        "new_customers",
+        "lifecycle",
+        "loyalty_quadrant",
     ];
     for (series, values) in &mut tables.rows {
         let ratio = !sums.contains(&series[0].as_str());

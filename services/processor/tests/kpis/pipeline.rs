@@ -10,7 +10,7 @@ use tributary_processor::runtime::memory::{MemoryOutputs, Sent};
 use tributary_processor::runtime::stage::{Input, Stage};
 use tributary_processor::{kpi, profile};
 
-use super::definition::{Series, Values};
+use super::definition::{CUSTOMER_DAYS, Series, Values};
 use super::world::NOW;
 
 /// Shorter than the facts reach back, so that some are no longer kept.
@@ -45,6 +45,7 @@ fn profile_stage(outputs: &MemoryOutputs) -> profile::Stage {
     let mut stage = profile::Stage::new(profile::Options {
         cached_profiles: 1,
         goals,
+        customer_days: CUSTOMER_DAYS as u32,
     });
     stage.assigned(&PARTITIONS, outputs).expect("assigned");
     stage

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use tributary_contracts::framing;
 use tributary_contracts::wire::{
-    Atom, AtomBody, ChannelActivity, IdentifierAtom, MinuteRun, OrderAtom, PassiveAtom, Refund,
-    SessionAtom, Trait,
+    AnswerGiven, Atom, AtomBody, ChannelActivity, GoalMinutes, IdentifierAtom, LeadMade, MinuteRun,
+    Moment, OrderAtom, PassiveAtom, PointsMoved, Refund, Said, SessionAtom, SourceAtom, Trait,
 };
 use tributary_core::identifier::{Identifier, IdentifierType};
 use tributary_core::ids::ProfileId;
@@ -19,13 +19,13 @@ pub(crate) const NOW: Timestamp = Timestamp(20_000 * DAY + 7 * HOUR + 3 * MINUTE
 /// A fact, with true times.
 #[derive(Clone, Debug)]
 pub(crate) enum Fact {
-    /// Times after the start with channel, store and device type; the facets of the first; views; events of goals; a trait.
+    /// Its touches; the facets of the first; views; what is said in it; a trait.
     Session {
         start: i64,
-        touches: Vec<(i64, &'static str, &'static str, &'static str)>,
+        touches: Vec<Touch>,
         facets: Facets,
         views: i64,
-        goals: Vec<(&'static str, i64)>,
+        says: Vec<Says>,
     },
     /// The margin where one is stated, refunds as time after the order, and units.
     Order {
@@ -36,8 +36,41 @@ pub(crate) enum Fact {
         facets: Facets,
         refunds: Vec<(i64, i64)>,
     },
-    Passive(i64),
-    Identifier(&'static str),
+    /// When the first was, how many, and what they say.
+    Passive(i64, i64, Vec<Says>),
+    /// Type and value.
+    Identifier(&'static str, &'static str),
+    /// What a source says.
+    Source(Vec<Says>),
+}
+
+/// Time after the start, channel, store, device type, goal that it reaches.
+pub(crate) type Touch = (i64, &'static str, &'static str, &'static str, &'static str);
+
+/// When, with which facets, and what.
+#[derive(Clone, Debug)]
+pub(crate) struct Says {
+    pub(crate) time: i64,
+    pub(crate) facets: Facets,
+    pub(crate) what: What,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum What {
+    /// Aspect, scale and note, of a product.
+    Answer(&'static str, &'static str, i64, &'static str),
+    /// Whether it is qualified.
+    Lead(bool),
+    Points(i64),
+}
+
+/// Events of each goal in a session.
+pub(crate) fn goals(touches: &[Touch]) -> BTreeMap<&'static str, i64> {
+    let mut goals = BTreeMap::new();
+    for (.., goal) in touches.iter().filter(|(.., goal)| !goal.is_empty()) {
+        *goals.entry(*goal).or_default() += 1;
+    }
+    goals
 }
 
 /// Channel, source, campaign, device type, store.
@@ -80,24 +113,48 @@ fn time() -> impl Strategy<Value = i64> {
     ]
 }
 
+fn says() -> impl Strategy<Value = Vec<Says>> {
+    let answer = prop_oneof![
+        (0..11_i64).prop_map(|note| ("nps", "0-10", note)),
+        (1..11_i64).prop_map(|note| ("nps", "1-10", note)),
+        (1..6_i64).prop_map(|note| ("csat", "1-5", note)),
+        (0..2_i64).prop_map(|note| ("csat", "yes-no", note)),
+        (1..6_i64).prop_map(|note| ("ces", "1-5", note)),
+        Just(("taste", "1-5", 3)),
+    ];
+    let what = prop_oneof![
+        3 => (answer, word(&["", "p1"])).prop_map(|((aspect, scale, note), product)| {
+            What::Answer(aspect, scale, note, product)
+        }),
+        1 => any::<bool>().prop_map(What::Lead),
+        1 => (-3..4_i64).prop_map(What::Points),
+    ];
+    let says = (time(), facets(), what).prop_map(|(time, facets, what)| Says { time, facets, what });
+    prop::collection::vec(says, 0..3).prop_map(|mut says| {
+        says.sort_by_key(|says| says.time);
+        // The attitude of two answers in one millisecond would be a matter of how they are written.
+        says.dedup_by_key(|says| says.time);
+        says
+    })
+}
+
 fn fact() -> impl Strategy<Value = Fact> {
     let touch = (
         0..40 * MINUTE,
         word(&["web", "app"]),
         word(&["", "s1", "s2"]),
         word(&["", "mobile"]),
+        word(&["", "", "", "purchase", "signup"]),
     );
     let session = (
         time(),
         prop::collection::vec(touch, 1..4),
         facets(),
         0..5_i64,
-        (0..4_i64, 0..3_i64),
+        says(),
     )
         .prop_map(
-            |(start, mut touches, facets, views, (purchases, signups))| {
-                let mut goals = vec![("purchase", purchases), ("signup", signups)];
-                goals.retain(|(_, events)| *events > 0);
+            |(start, mut touches, facets, views, says)| {
                 touches[0].0 = 0;
                 touches
                     .iter_mut()
@@ -107,7 +164,7 @@ fn fact() -> impl Strategy<Value = Fact> {
                     touches,
                     facets,
                     views,
-                    goals,
+                    says,
                 }
             },
         );
@@ -134,8 +191,10 @@ fn fact() -> impl Strategy<Value = Fact> {
     prop_oneof![
         4 => session,
         4 => order,
-        1 => (1..5_i64).prop_map(Fact::Passive),
-        1 => word(&["ann", "bob"]).prop_map(Fact::Identifier),
+        1 => (time(), 1..5_i64, says()).prop_map(|(time, number, says)| Fact::Passive(time, number, says)),
+        2 => (word(&["email", "user_id", "device_id", "anonymous_id"]), word(&["ann", "bob"]))
+            .prop_map(|(r#type, value)| Fact::Identifier(r#type, value)),
+        1 => says().prop_map(Fact::Source),
     ]
 }
 
@@ -202,7 +261,7 @@ fn body<'a>(atom_id: &'a str, fact: &Fact) -> AtomBody<'a> {
             touches,
             facets: [channel, source, campaign, device_type, store],
             views,
-            goals,
+            says,
         } => {
             let last = touches
                 .iter()
@@ -210,22 +269,36 @@ fn body<'a>(atom_id: &'a str, fact: &Fact) -> AtomBody<'a> {
                 .max()
                 .unwrap_or_default();
             let mut activity: Vec<ChannelActivity<'static>> = Vec::new();
-            for (after, channel, store, device_type) in touches.iter().copied() {
+            let mut touches = touches.clone();
+            touches.sort_unstable();
+            for (after, channel, store, device_type, goal) in touches.iter().copied() {
+                let minute = (start + after + MINUTE - 1) / MINUTE;
                 let run = MinuteRun {
-                    first: (start + after + MINUTE - 1) / MINUTE,
+                    first: minute,
                     length: 1,
                 };
-                let same = |other: &&mut ChannelActivity<'_>| {
+                let same = |other: &ChannelActivity<'_>| {
                     (other.channel, other.store, other.device_type) == (channel, store, device_type)
                 };
-                match activity.iter_mut().find(same) {
-                    Some(activity) => activity.minutes.push(run),
-                    None => activity.push(ChannelActivity {
-                        channel,
-                        store,
-                        device_type,
-                        minutes: vec![run],
-                    }),
+                let place = match activity.iter().position(same) {
+                    Some(place) => place,
+                    None => {
+                        activity.push(ChannelActivity {
+                            channel,
+                            store,
+                            device_type,
+                            minutes: Vec::new(),
+                            goals: Vec::new(),
+                        });
+                        activity.len() - 1
+                    }
+                };
+                activity[place].minutes.push(run);
+                if !goal.is_empty() {
+                    activity[place].goals.push(GoalMinutes {
+                        goal,
+                        minutes: vec![minute],
+                    });
                 }
             }
             AtomBody::SessionAtom(SessionAtom {
@@ -241,7 +314,7 @@ fn body<'a>(atom_id: &'a str, fact: &Fact) -> AtomBody<'a> {
                 store,
                 device_type,
                 source: "site",
-                goals: goals.iter().copied().collect(),
+                goals: goals(&touches),
                 activity,
                 traits: vec![Trait {
                     name: "city",
@@ -249,6 +322,7 @@ fn body<'a>(atom_id: &'a str, fact: &Fact) -> AtomBody<'a> {
                     occurred_at: Timestamp(start / DAY),
                     message_id: "m",
                 }],
+                moments: moments(says),
             })
         }
         Fact::Order {
@@ -274,23 +348,64 @@ fn body<'a>(atom_id: &'a str, fact: &Fact) -> AtomBody<'a> {
                 store,
                 device_type,
                 refunds: refunds.iter().map(refund).collect(),
+                message_id: atom_id,
+                timeline_type: "anonymous_id",
+                timeline_value: "c1",
             })
         }
-        Fact::Passive(touchpoints) => AtomBody::PassiveAtom(PassiveAtom {
+        Fact::Passive(time, touchpoints, says) => AtomBody::PassiveAtom(PassiveAtom {
             timeline_type: "email",
             timeline_value: atom_id,
             touchpoints: *touchpoints,
-            first_seen: Timestamp(1),
+            first_seen: Timestamp(*time),
             traits: vec![Trait {
                 name: "city",
                 value: "\"Oslo\"",
                 occurred_at: Timestamp(19_900),
                 message_id: "n",
             }],
+            moments: moments(says),
         }),
-        Fact::Identifier(value) => AtomBody::IdentifierAtom(IdentifierAtom {
-            r#type: "email",
+        Fact::Identifier(r#type, value) => AtomBody::IdentifierAtom(IdentifierAtom {
+            r#type,
             value,
+            person: None,
+        }),
+        Fact::Source(says) => AtomBody::SourceAtom(SourceAtom {
+            timeline_type: "source",
+            timeline_value: "kiosk",
+            moments: moments(says),
         }),
     }
+}
+
+fn moments(says: &[Says]) -> Vec<Moment<'static>> {
+    let each = |Says { time, facets, what }: &Says| {
+        let [channel, source, campaign, device_type, store] = *facets;
+        Moment {
+            occurred_at: Timestamp(*time),
+            message_id: "m",
+            channel,
+            traffic_source: source,
+            campaign,
+            store,
+            device_type,
+            said: match *what {
+                What::Answer(aspect, scale, note, product) => Said::AnswerGiven(AnswerGiven {
+                    question_id: "",
+                    kind: "touchpoint",
+                    aspect,
+                    scale,
+                    value: Some(Amount::from_units(note)),
+                    comment: "",
+                    product,
+                }),
+                What::Lead(qualified) => Said::LeadMade(LeadMade { qualified }),
+                What::Points(points) => Said::PointsMoved(PointsMoved {
+                    points: Amount::from_units(points),
+                }),
+            },
+        }
+    };
+    says.iter().map(each).collect()
 }

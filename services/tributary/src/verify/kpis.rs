@@ -72,6 +72,7 @@ const fn sql(kpi: Kpi) -> &'static str {
         Kpi::MarginCoverage => file!("margin_coverage"),
         Kpi::AverageOrderValue => file!("average_order_value"),
         Kpi::RepurchaseRate => file!("repurchase_rate"),
+        _ => "",
     }
 }
 

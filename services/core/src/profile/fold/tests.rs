@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::super::atom::{Activity, Facets, Passive, Refund, Session};
+use super::super::atom::{Activity, Answer, Facets, Moment, Passive, Refund, Session, Source};
 use super::super::contributions::Difference;
 use super::super::runs::Runs;
 use super::*;
@@ -32,8 +32,27 @@ impl Contributions for Sums {
     }
 }
 
-fn goals() -> Vec<Box<str>> {
-    vec!["purchase".into(), "signup".into()]
+fn definitions() -> Definitions {
+    Definitions {
+        goals: vec!["purchase".into(), "signup".into()],
+        customer_days: 20,
+    }
+}
+
+/// What the fold tells, with all that the caller has to add.
+fn tell<'a>(
+    fold: &mut Fold,
+    atoms: impl Iterator<Item = &'a Atom<'static>>,
+    sums: &mut Sums,
+) {
+    let Some(recognition) = fold.tell(&definitions(), sums) else {
+        return;
+    };
+    for atom in atoms {
+        if let Atom::Session(session) = atom {
+            recognition.contribute(session, sums);
+        }
+    }
 }
 
 fn word(words: &'static [&'static str]) -> impl Strategy<Value = &'static str> {
@@ -75,6 +94,44 @@ fn traits() -> impl Strategy<Value = Vec<Trait<'static>>> {
     )
 }
 
+fn moments() -> impl Strategy<Value = Vec<Moment<'static>>> {
+    let note = prop_oneof![
+        (0..11_u8).prop_map(Note::Nps),
+        (1..11_u8).prop_map(Note::NpsFromOne),
+        any::<bool>().prop_map(Note::Csat),
+        (1..6_u8).prop_map(Note::Ces),
+    ];
+    let answer = (
+        prop::option::weighted(0.9, note),
+        word(&["", "q1"]),
+        word(&["", "p1"]),
+    )
+        .prop_map(|(note, question, product)| {
+            Said::Answer(Answer {
+                question,
+                note,
+                comment: "so so",
+                product,
+            })
+        });
+    let said = prop_oneof![
+        3 => answer,
+        1 => any::<bool>().prop_map(Said::Lead),
+        1 => (-5..5_i64).prop_map(|points| Said::Points(Amount::from_units(points))),
+    ];
+    let moment =
+        (0..4_000_000_000_i64, facets(), said).prop_map(|(time, facets, said)| Moment {
+            occurred_at: Timestamp(time),
+            message_id: if time % 2 == 0 { "m1" } else { "m2" },
+            facets,
+            said,
+        });
+    prop::collection::vec(moment, 0..3).prop_map(|mut moments| {
+        moments.sort_by_key(|moment| (moment.occurred_at, moment.message_id));
+        moments
+    })
+}
+
 fn session() -> impl Strategy<Value = Atom<'static>> {
     let activity = (
         word(&["web", "app"]),
@@ -87,6 +144,10 @@ fn session() -> impl Strategy<Value = Atom<'static>> {
             store,
             device_type: "mobile",
             minutes: Runs::of([(first, length), (first + 50, 2)]),
+            goals: vec![
+                ("download", Runs::of([(first, 1)])),
+                ("purchase", Runs::of([(first, 1), (first + 51, 1)])),
+            ],
         });
     let goals =
         prop::sample::subsequence(vec![("purchase", 1), ("purchase", 3), ("signup", 1)], 0..=2)
@@ -98,7 +159,7 @@ fn session() -> impl Strategy<Value = Atom<'static>> {
         facets(),
         goals,
         prop::collection::vec(activity, 0..3),
-        traits(),
+        (traits(), moments()),
         // A few, so that some sessions go on where they began.
         (
             prop::sample::select(vec![5, 50_000, 70_000, 8_000_000]),
@@ -107,7 +168,7 @@ fn session() -> impl Strategy<Value = Atom<'static>> {
         ),
     )
         .prop_map(
-            |(facets, goals, activity, traits, (start, touchpoints, views))| {
+            |(facets, goals, activity, (traits, moments), (start, touchpoints, views))| {
                 Atom::Session(Session {
                     timeline: ("anonymous_id", "c1"),
                     started_at: Timestamp(start),
@@ -118,15 +179,25 @@ fn session() -> impl Strategy<Value = Atom<'static>> {
                     goals,
                     activity,
                     traits,
+                    moments,
                 })
             },
         )
 }
 
+fn identifier(r#type: &'static str, value: &'static str) -> Atom<'static> {
+    Atom::Identifier(Identifier {
+        r#type,
+        value,
+        is_person: ["email", "user_id"].contains(&r#type),
+    })
+}
+
 fn atom() -> impl Strategy<Value = Atom<'static>> {
     let order = (
         facets(),
-        0..9_000_000_i64,
+        // Within a few of the spells that an order makes a customer for.
+        0..9_000_000_000_i64,
         word(&["EUR", "USD", ""]),
         (0..5_i64, prop::option::of(-1..3_i64)),
         0..2_usize,
@@ -143,25 +214,39 @@ fn atom() -> impl Strategy<Value = Atom<'static>> {
                 margin: margin.map(Amount::from_units),
                 facets,
                 refunds: vec![refund; refunds],
+                message_id: "m1",
+                timeline: ("anonymous_id", if time % 2 == 0 { "c1" } else { "c2" }),
             })
         });
-    let passive = traits().prop_map(|traits| {
+    let passive = (traits(), moments()).prop_map(|(traits, moments)| {
         Atom::Passive(Passive {
             timeline: ("email", "a@b"),
             touchpoints: 2,
+            first_seen: Timestamp(60_000),
             traits,
+            moments,
         })
     });
-    let identifier = (word(&["email", "user_id", "fax"]), word(&["a", "b"]))
-        .prop_map(|(r#type, value)| Atom::Identifier(Identifier { r#type, value }));
-    prop_oneof![3 => session(), 3 => order, 1 => passive, 1 => identifier]
+    let source = moments().prop_map(|moments| {
+        Atom::Source(Source {
+            timeline: ("source", "kiosk"),
+            moments,
+        })
+    });
+    let identifier = (
+        word(&["email", "user_id", "fax", "device_id", "anonymous_id"]),
+        word(&["a", "b"]),
+    )
+        .prop_map(|(r#type, value)| identifier(r#type, value));
+    prop_oneof![3 => session(), 3 => order, 1 => passive, 2 => identifier, 1 => source]
 }
 
 fn folded(atoms: &BTreeMap<usize, Atom<'static>>) -> (Fold, Sums) {
     let (mut fold, mut sums) = (Fold::default(), Sums::default());
     for atom in atoms.values() {
-        fold.replace(None, Some(atom), &goals(), &mut sums);
+        fold.replace(None, Some(atom), &definitions(), &mut sums);
     }
+    tell(&mut fold, atoms.values(), &mut sums);
     (fold, sums)
 }
 
@@ -169,30 +254,23 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
     #[test]
     fn replacing_atoms_in_any_order_leaves_what_a_fold_from_scratch_gives(
-        steps in prop::collection::vec((0..5_usize, prop::option::weighted(0.8, atom())), 1..20),
+        steps in prop::collection::vec(
+            (0..5_usize, prop::option::weighted(0.8, atom()), any::<bool>()), 1..20,
+        ),
     ) {
         let (mut fold, mut sums, mut atoms) = (Fold::default(), Sums::default(), BTreeMap::new());
-        for (id, after) in steps {
-            fold.replace(atoms.get(&id), after.as_ref(), &goals(), &mut sums);
+        for (id, after, tells) in steps {
+            fold.replace(atoms.get(&id), after.as_ref(), &definitions(), &mut sums);
             match after {
                 Some(atom) => atoms.insert(id, atom),
                 None => atoms.remove(&id),
             };
+            if tells {
+                tell(&mut fold, atoms.values(), &mut sums);
+            }
         }
+        tell(&mut fold, atoms.values(), &mut sums);
         prop_assert_eq!((fold, sums), folded(&atoms));
-    }
-
-    #[test]
-    fn other_goals_can_be_counted_afterwards(atoms in prop::collection::vec(atom(), 1..6)) {
-        let before: Vec<Box<str>> = vec!["purchase".into(), "lead".into()];
-        let (mut fold, mut sums) = (Fold::default(), Sums::default());
-        for atom in &atoms {
-            fold.replace(None, Some(atom), &before, &mut sums);
-        }
-        for atom in &atoms {
-            super::super::contribute_goals(atom, &before, &goals(), &mut sums);
-        }
-        prop_assert_eq!(sums, folded(&atoms.into_iter().enumerate().collect()).1);
     }
 }
 
@@ -223,8 +301,10 @@ fn a_profile_tells_what_its_atoms_say() {
                 store: "",
                 device_type: "",
                 minutes: Runs::of([(1, 1)]),
+                goals: Vec::new(),
             }],
             traits,
+            moments: Vec::new(),
         })
     };
     let order = Atom::Order(Order {
@@ -237,27 +317,20 @@ fn a_profile_tells_what_its_atoms_say() {
             refunded_at: Timestamp(9),
             amount: Amount::from_units(4),
         }],
+        message_id: "m",
+        timeline: ("anonymous_id", "c1"),
     });
     let late = session(50_000, vec![stated(9, "m9", "\"Rome\"")]);
     let atoms = [
         &session(10_000, vec![stated(9, "m8", "\"Paris\"")]),
         &late,
         &order,
-        &Atom::Identifier(Identifier {
-            r#type: "anonymous_id",
-            value: "c1",
-        }),
-        &Atom::Identifier(Identifier {
-            r#type: "fax",
-            value: "1",
-        }),
-        &Atom::Identifier(Identifier {
-            r#type: "user_id",
-            value: "ann",
-        }),
+        &identifier("anonymous_id", "c1"),
+        &identifier("fax", "1"),
+        &identifier("user_id", "ann"),
     ];
     for atom in atoms {
-        fold.replace(None, Some(atom), &[], sums);
+        fold.replace(None, Some(atom), &definitions(), sums);
     }
     assert_eq!(fold.traits().collect::<Vec<_>>(), [("city", "\"Rome\"")]);
     assert_eq!(
@@ -275,7 +348,7 @@ fn a_profile_tells_what_its_atoms_say() {
         (fold.first_seen(), fold.last_seen()),
         (Some(Timestamp(10_000)), Some(Timestamp(51_000)))
     );
-    fold.replace(Some(&late), None, &[], sums);
+    fold.replace(Some(&late), None, &definitions(), sums);
     assert_eq!(fold.traits().collect::<Vec<_>>(), [("city", "\"Paris\"")]);
     assert_eq!(
         (fold.sessions(), fold.touchpoints(), fold.orders()),
@@ -300,6 +373,7 @@ fn a_session_says_how_long_and_how_deep_a_visit_was() {
             goals: vec![("purchase", 2)],
             activity: Vec::new(),
             traits: Vec::new(),
+            moments: Vec::new(),
         })
     };
     let whole = |sums: &Sums, kpi| {
@@ -308,18 +382,18 @@ fn a_session_says_how_long_and_how_deep_a_visit_was() {
     };
     let (mut fold, mut sums) = (Fold::default(), Sums::default());
     let first = session("web", 1, 0);
-    fold.replace(None, Some(&first), &goals(), &mut sums);
+    fold.replace(None, Some(&first), &definitions(), &mut sums);
     assert_eq!(whole(&sums, Kpi::BounceRate), Some((1_000_000, 1)));
     assert_eq!(whole(&sums, Kpi::SessionDuration), Some((0, 1)));
     // It goes on.
     fold.replace(
         Some(&first),
         Some(&session("web", 4, 90)),
-        &goals(),
+        &definitions(),
         &mut sums,
     );
     let shop = session("store", 9, 900);
-    fold.replace(None, Some(&shop), &goals(), &mut sums);
+    fold.replace(None, Some(&shop), &definitions(), &mut sums);
     for (kpi, sum) in [
         (Kpi::Sessions, (2_000_000, 0)),
         (Kpi::BounceRate, (0, 1)),
@@ -342,11 +416,13 @@ fn a_margin_counts_where_it_is_stated_and_how_often_that_is() {
             margin: margin.map(Amount::from_units),
             facets: Facets::default(),
             refunds: Vec::new(),
+            message_id: "m",
+            timeline: ("anonymous_id", "c1"),
         })
     };
     let (mut fold, mut sums) = (Fold::default(), Sums::default());
     for atom in [order(Some(3)), order(Some(-1)), order(None)] {
-        fold.replace(None, Some(&atom), &[], &mut sums);
+        fold.replace(None, Some(&atom), &definitions(), &mut sums);
     }
     let sum = |kpi, currency: &str| {
         let place = (
