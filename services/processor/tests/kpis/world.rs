@@ -295,10 +295,14 @@ fn body<'a>(atom_id: &'a str, fact: &Fact) -> AtomBody<'a> {
                 };
                 activity[place].minutes.push(run);
                 if !goal.is_empty() {
-                    activity[place].goals.push(GoalMinutes {
-                        goal,
-                        minutes: vec![minute],
-                    });
+                    let goals = &mut activity[place].goals;
+                    match goals.iter_mut().find(|reached| reached.goal == goal) {
+                        Some(reached) => reached.minutes.push(minute),
+                        None => goals.push(GoalMinutes {
+                            goal,
+                            minutes: vec![minute],
+                        }),
+                    }
                 }
             }
             AtomBody::SessionAtom(SessionAtom {

@@ -7,6 +7,7 @@ use crate::exit::Failure;
 use crate::moment;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use tributary_core::identifier::Kind;
 use tributary_core::kpi::{Kpi, Window};
 use tributary_core::time::{SECOND, Timestamp};
 use tributary_platform::config::Config;
@@ -63,16 +64,34 @@ const fn sql(kpi: Kpi) -> &'static str {
         Kpi::TrafficSource => file!("traffic_source"),
         Kpi::ConversionRate => file!("conversion_rate"),
         Kpi::ConversionsPerVisit => file!("conversions_per_visit"),
+        Kpi::ConversionRateProfiles => file!("conversion_rate_profiles"),
         Kpi::BounceRate => file!("bounce_rate"),
         Kpi::PagesPerSession => file!("pages_per_session"),
         Kpi::SessionDuration => file!("session_duration"),
+        Kpi::RecognitionRate => file!("recognition_rate"),
+        Kpi::DevicesPerCustomer => file!("devices_per_customer"),
+        Kpi::CookiesPerCustomer => file!("cookies_per_customer"),
         Kpi::Orders => file!("orders"),
         Kpi::Revenue => file!("revenue"),
         Kpi::Margin => file!("margin"),
         Kpi::MarginCoverage => file!("margin_coverage"),
         Kpi::AverageOrderValue => file!("average_order_value"),
         Kpi::RepurchaseRate => file!("repurchase_rate"),
-        _ => "",
+        Kpi::LifetimeValue => file!("lifetime_value"),
+        Kpi::LifetimeMargin => file!("lifetime_margin"),
+        Kpi::Customers => file!("customers"),
+        Kpi::NewCustomers => file!("new_customers"),
+        Kpi::Retention => file!("retention"),
+        Kpi::Churn => file!("churn"),
+        Kpi::Lifecycle => file!("lifecycle"),
+        Kpi::LoyaltyQuadrant => file!("loyalty_quadrant"),
+        Kpi::LoyaltyPoints => file!("loyalty_points"),
+        Kpi::Nps => file!("nps"),
+        Kpi::NpsFromOne => file!("nps_1_10"),
+        Kpi::Csat => file!("csat"),
+        Kpi::Ces => file!("ces"),
+        Kpi::Leads => file!("leads"),
+        Kpi::Contacts => file!("contacts"),
     }
 }
 
@@ -153,13 +172,17 @@ pub(super) fn run(options: &Options, config: &Config) -> Result<(), Failure> {
     let at = options.at.as_deref().map(moment::at).transpose()?;
     let spans = spans(now, at.map(jiff::Timestamp::as_millisecond), config)?;
     let clickhouse = ClickHouse::find(config)?;
-    let goals = goals(&config.kpi.goals);
+    let definitions = [
+        ("goals", goals(&config.kpi.goals)),
+        ("customer_days", config.kpi.customer_days.to_string()),
+        ("person_types", person_types(config, workspace)),
+    ];
     let mut report = Report {
         workspace: workspace.to_owned(),
         kpis: Vec::new(),
     };
     for kpi in kpis {
-        let compared = compare(&clickhouse, kpi, workspace, &goals, &spans);
+        let compared = compare(&clickhouse, kpi, workspace, &definitions, &spans);
         report.kpis.push(compared.map_err(Failure::failed)?);
     }
     if options.json {
@@ -200,7 +223,7 @@ fn compare(
     clickhouse: &ClickHouse,
     kpi: Kpi,
     workspace: &str,
-    goals: &str,
+    definitions: &[(&str, String)],
     spans: &[(Window, i64, i64)],
 ) -> Result<Compared, String> {
     type Differing = (
@@ -227,12 +250,13 @@ fn compare(
             format!("('{name}',{length},{step},{first},{last})")
         })
         .collect();
-    let parameters = [
+    let windows = format!("[{}]", windows.join(","));
+    let mut parameters = vec![
         ("workspace", workspace),
         ("kpi", kpi.slug()),
-        ("goals", goals),
-        ("windows", &format!("[{}]", windows.join(","))),
+        ("windows", &*windows),
     ];
+    parameters.extend(definitions.iter().map(|(name, value)| (*name, &**value)));
     let rows: Vec<Row> = clickhouse.rows(&question(kpi), &parameters)?;
     let mut compared = Compared {
         kpi: kpi.slug(),
@@ -269,13 +293,26 @@ fn compare(
     Ok(compared)
 }
 
+/// The types of identifiers that name persons in a workspace, as ClickHouse reads an array.
+fn person_types(config: &Config, workspace: &str) -> String {
+    let mut workspaces = config.workspaces.iter();
+    let of = workspaces.find(|known| known.name == workspace);
+    let types = of.into_iter().flat_map(|known| &known.identity.types);
+    let persons = types.filter(|(_, r#type)| r#type.kind == Kind::Person);
+    let persons: Vec<String> = persons.map(|(name, _)| quoted(name)).collect();
+    format!("[{}]", persons.join(","))
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
 /// The goals as ClickHouse reads a map.
 fn goals(goals: &BTreeMap<String, Vec<String>>) -> String {
-    let quoted = |text: &String| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"));
     let goals: Vec<String> = goals
         .iter()
         .map(|(goal, events)| {
-            let events: Vec<String> = events.iter().map(quoted).collect();
+            let events: Vec<String> = events.iter().map(|event| quoted(event)).collect();
             format!("{}:[{}]", quoted(goal), events.join(","))
         })
         .collect();

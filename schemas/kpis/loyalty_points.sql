@@ -1,0 +1,41 @@
+-- Points earned in the window less those redeemed and expired in it.
+
+WITH
+    sessions AS
+    (
+        SELECT
+            session_id,
+            argMin(traffic_source, (occurred_at, message_id, timeline)) AS source,
+            argMin(campaign, (occurred_at, message_id, timeline)) AS campaign
+        FROM touchpoints_current
+        WHERE workspace = {workspace:String} AND session_id IS NOT NULL
+        GROUP BY session_id
+    ),
+    moved AS
+    (
+        SELECT
+            t.occurred_at AS at,
+            abs(toDecimal128OrZero(toString(t.properties.points), 6)) * if(t.event = 'Loyalty Points Earned', 1, -1) AS points,
+            arrayFilter(d -> d.1 = '' OR d.2 != '',
+                [('', ''), ('channel', t.channel), ('store', t.store), ('device_type', t.device_type),
+                    ('source', if(t.session_id IS NULL, t.traffic_source, s.source)),
+                    ('campaign', if(t.session_id IS NULL, t.campaign, s.campaign))]) AS dimensions
+        FROM touchpoints_current AS t
+        LEFT JOIN sessions AS s ON s.session_id = t.session_id
+        WHERE t.workspace = {workspace:String} AND t.type = 'track' AND t.subject = 'customer' AND t.profile_id IS NOT NULL
+            AND t.event IN ('Loyalty Points Earned', 'Loyalty Points Redeemed', 'Loyalty Points Expired')
+    )
+SELECT
+    '' AS currency, d.1 AS dimension, d.2 AS dimension_value, window, mark,
+    toDecimal128(sum(points), 6) AS numerator, toInt64(1) AS denominator
+FROM
+(
+    SELECT
+        points, arrayJoin(dimensions) AS d,
+        arrayJoin({windows:Array(Tuple(name String, length Int64, step Int64, first Int64, last Int64))}) AS w,
+        w.name AS window,
+        toInt64(ceil(toUnixTimestamp64Milli(at) / w.step)) AS first_mark,
+        arrayJoin(range(greatest(first_mark, w.first), least(first_mark + intDiv(w.length, w.step), w.last + 1))) AS mark
+    FROM moved
+)
+GROUP BY dimension, dimension_value, window, mark

@@ -1,0 +1,51 @@
+-- Profiles whose first order is in the window. By dimension: of which that first order was.
+
+WITH
+    sessions AS
+    (
+        SELECT
+            session_id,
+            argMin(traffic_source, (occurred_at, message_id, timeline)) AS source,
+            argMin(campaign, (occurred_at, message_id, timeline)) AS campaign
+        FROM touchpoints_current
+        WHERE workspace = {workspace:String} AND session_id IS NOT NULL
+        GROUP BY session_id
+    ),
+    orders AS
+    (
+        SELECT
+            t.order_namespace AS order_namespace, t.order_id AS order_id, t.profile_id AS profile_id, t.occurred_at AS at,
+            t.message_id AS message_id, t.timeline AS timeline,
+            -- Marks are whole minutes: at the first after it, it counts.
+            toInt64(ceil(toUnixTimestamp64Milli(at) / 60000)) AS minute,
+            t.currency AS currency, ifNull(t.revenue, 0) AS total, t.margin AS margin,
+            arrayFilter(d -> d.1 = '' OR d.2 != '',
+                [('', ''), ('channel', t.channel), ('store', t.store), ('device_type', t.device_type),
+                    ('source', if(t.session_id IS NULL, t.traffic_source, s.source)),
+                    ('campaign', if(t.session_id IS NULL, t.campaign, s.campaign))]) AS dimensions
+        FROM touchpoints_current AS t
+        LEFT JOIN sessions AS s ON s.session_id = t.session_id
+        WHERE t.workspace = {workspace:String} AND t.order_kind = 'placed' AND t.profile_id IS NOT NULL
+        ORDER BY t.occurred_at, t.message_id, t.timeline
+        LIMIT 1 BY order_namespace, order_id
+    ),
+    firsts AS
+    (
+        SELECT at, dimensions FROM orders
+        ORDER BY at, message_id, timeline
+        LIMIT 1 BY profile_id
+    )
+SELECT
+    '' AS currency, d.1 AS dimension, d.2 AS dimension_value, window, mark,
+    toDecimal128(count(), 6) AS numerator, toInt64(1) AS denominator
+FROM
+(
+    SELECT
+        arrayJoin(dimensions) AS d,
+        arrayJoin({windows:Array(Tuple(name String, length Int64, step Int64, first Int64, last Int64))}) AS w,
+        w.name AS window,
+        toInt64(ceil(toUnixTimestamp64Milli(at) / w.step)) AS first_mark,
+        arrayJoin(range(greatest(first_mark, w.first), least(first_mark + intDiv(w.length, w.step), w.last + 1))) AS mark
+    FROM firsts
+)
+GROUP BY dimension, dimension_value, window, mark
