@@ -117,7 +117,7 @@ WITH
 -- A value at a mark is the sum of all steps up to it; those before the first mark that is asked for stand at that one.
 SELECT
     '' AS currency, dimension, dimension_value, window, mark,
-    toDecimal128(sum(sum(n)) OVER marks, 6) AS numerator, toInt64(toInt64(1)) AS denominator
+    toDecimal128(sum(sum(n)) OVER marks, 6) AS numerator, toInt64(1) AS denominator
 FROM
 (
     SELECT dimension, dimension_value, w.name AS window, n, d,
@@ -126,8 +126,8 @@ FROM
     ARRAY JOIN {windows:Array(Tuple(name String, length Int64, step Int64, first Int64, last Int64))} AS w
     WHERE mark <= w.last
     UNION ALL
-    SELECT DISTINCT dimension, dimension_value, w.name AS window, 0 AS n, 0 AS d, arrayJoin(range(w.first, w.last + 1)) AS mark
-    FROM steps
+    SELECT dimension, dimension_value, w.name AS window, 0 AS n, 0 AS d, arrayJoin(range(w.first, w.last + 1)) AS mark
+    FROM (SELECT DISTINCT dimension, dimension_value FROM steps)
     ARRAY JOIN {windows:Array(Tuple(name String, length Int64, step Int64, first Int64, last Int64))} AS w
 )
 GROUP BY dimension, dimension_value, window, mark

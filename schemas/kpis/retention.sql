@@ -83,8 +83,8 @@ FROM
     ARRAY JOIN {windows:Array(Tuple(name String, length Int64, step Int64, first Int64, last Int64))} AS w
     WHERE mark <= w.last AND steps.window = w.name
     UNION ALL
-    SELECT DISTINCT dimension, dimension_value, w.name AS window, 0 AS n, 0 AS d, arrayJoin(range(w.first, w.last + 1)) AS mark
-    FROM steps
+    SELECT dimension, dimension_value, w.name AS window, 0 AS n, 0 AS d, arrayJoin(range(w.first, w.last + 1)) AS mark
+    FROM (SELECT DISTINCT dimension, dimension_value FROM steps)
     ARRAY JOIN {windows:Array(Tuple(name String, length Int64, step Int64, first Int64, last Int64))} AS w
 )
 GROUP BY dimension, dimension_value, window, mark
