@@ -33,60 +33,52 @@ WITH
     -- From an order until so many days after it one is a customer; orders within that time make one spell.
     spells AS
     (
-        SELECT profile_id, dimension, dimension_value, min(minute) AS since, max(minute) + {customer_days:Int64} * 1440 AS until
-        FROM
-        (
-            SELECT *, sum(begins) OVER (PARTITION BY profile_id, dimension, dimension_value ORDER BY minute ROWS UNBOUNDED PRECEDING) AS number
-            FROM
-            (
-                SELECT *, minute > lagInFrame(minute, 1, -1000000000) OVER
-                    (PARTITION BY profile_id, dimension, dimension_value ORDER BY minute ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)
-                    + {customer_days:Int64} * 1440 AS begins
-                FROM (SELECT profile_id, minute, d.1 AS dimension, d.2 AS dimension_value FROM orders ARRAY JOIN dimensions AS d)
-            )
+        SELECT
+            profile_id, dimension, dimension_value, arraySort(groupArray(minute)) AS minutes, {customer_days:Int64} * 1440 AS length,
+            arrayMap(spell -> (spell[1], spell[-1] + length),
+                arraySplit((minute, gap) -> gap > length, minutes, arrayDifference(minutes))) AS spells
+        FROM (
+            SELECT assumeNotNull(profile_id) AS profile_id, minute, d.1 AS dimension, d.2 AS dimension_value
+            FROM orders
+            ARRAY JOIN dimensions AS d
         )
-        GROUP BY profile_id, dimension, dimension_value, number
+        GROUP BY profile_id, dimension, dimension_value
     ),
     -- Who was a customer at a window's start is asked about at its end, a window's length later.
-    asked AS
-    (
-        SELECT profile_id, dimension, dimension_value, w.name AS window, since + intDiv(w.length, 60000) AS since, until + intDiv(w.length, 60000) AS until
-        FROM spells
-        ARRAY JOIN {windows:Array(Tuple(name String, length Int64, step Int64, first Int64, last Int64))} AS w
-    ),
-    kept AS
-    (
-        SELECT a.dimension AS dimension, a.dimension_value AS dimension_value, a.window AS window,
-            greatest(a.since, s.since) AS since, least(a.until, s.until) AS until
-        FROM asked AS a
-        INNER JOIN spells AS s ON s.profile_id = a.profile_id AND s.dimension = a.dimension AND s.dimension_value = a.dimension_value
-        WHERE since < until
-    ),
     steps AS
     (
-        SELECT dimension, dimension_value, window, since AS minute, 1 AS n, 1 AS d FROM asked
-        UNION ALL
-        SELECT dimension, dimension_value, window, until, -1, -1 FROM asked
-        UNION ALL
-        SELECT dimension, dimension_value, window, since, -1, 0 FROM kept
-        UNION ALL
-        SELECT dimension, dimension_value, window, until, 1, 0 FROM kept
+        SELECT
+            dimension, dimension_value, w.name AS window, intDiv(w.length, 60000) AS later,
+            arrayJoin(arrayMap(spell -> (spell.1 + later, spell.2 + later), spells)) AS asked,
+            arrayFilter(kept -> kept.1 < kept.2,
+                arrayMap(spell -> (greatest(spell.1, asked.1), least(spell.2, asked.2)), spells)) AS kept,
+            arrayJoin(arrayConcat(
+                [(asked.1, 1, 1), (asked.2, -1, -1)],
+                arrayMap(kept -> (kept.1, -1, 0), kept), arrayMap(kept -> (kept.2, 1, 0), kept))) AS step,
+            step.1 AS minute, step.2 AS n, step.3 AS d
+        FROM spells
+        ARRAY JOIN {windows:Array(Tuple(name String, length Int64, step Int64, first Int64, last Int64))} AS w
     )
--- A value at a mark is the sum of all steps up to it; those before the first mark that is asked for stand at that one.
+-- A value at a mark is the sum of all steps up to it, and stands until the next step; steps before the first mark that is
+-- asked for stand at that one.
 SELECT
-    '' AS currency, dimension, dimension_value, window, mark,
-    toDecimal128(sum(sum(n)) OVER marks, 6) AS numerator, toInt64(sum(sum(d)) OVER marks) AS denominator
+    '' AS currency, dimension, dimension_value, window, arrayJoin(range(since, until)) AS mark,
+    toDecimal128(n, 6) AS numerator, toInt64(d) AS denominator
 FROM
 (
-    SELECT dimension, dimension_value, w.name AS window, n, d,
-        greatest(toInt64(ceil(minute * 60000 / w.step)), w.first) AS mark
-    FROM steps
-    ARRAY JOIN {windows:Array(Tuple(name String, length Int64, step Int64, first Int64, last Int64))} AS w
-    WHERE mark <= w.last AND steps.window = w.name
-    UNION ALL
-    SELECT dimension, dimension_value, w.name AS window, 0 AS n, 0 AS d, arrayJoin(range(w.first, w.last + 1)) AS mark
-    FROM (SELECT DISTINCT dimension, dimension_value FROM steps)
-    ARRAY JOIN {windows:Array(Tuple(name String, length Int64, step Int64, first Int64, last Int64))} AS w
+    SELECT
+        dimension, dimension_value, window, mark AS since,
+        sum(sum(n)) OVER (series ROWS UNBOUNDED PRECEDING) AS n, sum(sum(d)) OVER (series ROWS UNBOUNDED PRECEDING) AS d,
+        leadInFrame(mark, 1, any(last) + 1) OVER (series ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING) AS until
+    FROM
+    (
+        SELECT dimension, dimension_value, w.name AS window, w.last AS last, n, d,
+            greatest(toInt64(ceil(minute * 60000 / w.step)), w.first) AS mark
+        FROM steps
+        ARRAY JOIN {windows:Array(Tuple(name String, length Int64, step Int64, first Int64, last Int64))} AS w
+        WHERE mark <= w.last AND steps.window = w.name
+    )
+    GROUP BY dimension, dimension_value, window, mark
+    WINDOW series AS (PARTITION BY dimension, dimension_value, window ORDER BY mark)
 )
-GROUP BY dimension, dimension_value, window, mark
-WINDOW marks AS (PARTITION BY dimension, dimension_value, window ORDER BY mark ROWS UNBOUNDED PRECEDING)
+WHERE n != 0 OR d != 0

@@ -27,7 +27,7 @@ WITH
     )
 SELECT
     '' AS currency, d.1 AS dimension, d.2 AS dimension_value, window, mark,
-    toDecimal128(count(), 6) AS numerator, 1 AS denominator
+    toDecimal128(count(), 6) AS numerator, toInt64(1) AS denominator
 FROM
 (
     SELECT

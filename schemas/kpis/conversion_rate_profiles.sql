@@ -35,7 +35,7 @@ WITH
     )
 SELECT
     '' AS currency, d.1 AS dimension, d.2 AS dimension_value, window, mark,
-    toDecimal128(uniqExactIf(profile_id, reaches), 6) AS numerator, uniqExact(profile_id) AS denominator
+    toDecimal128(uniqExactIf(profile_id, reaches), 6) AS numerator, toInt64(uniqExact(profile_id)) AS denominator
 FROM
 (
     SELECT

@@ -48,19 +48,12 @@ WITH
     -- From an order until so many days after it one is a customer; orders within that time make one spell.
     spells AS
     (
-        SELECT profile_id, min(minute) AS since, max(minute) + {customer_days:Int64} * 1440 AS until
-        FROM
-        (
-            SELECT *, sum(begins) OVER (PARTITION BY profile_id ORDER BY minute ROWS UNBOUNDED PRECEDING) AS number
-            FROM
-            (
-                SELECT *, minute > lagInFrame(minute, 1, -1000000000) OVER
-                    (PARTITION BY profile_id ORDER BY minute ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)
-                    + {customer_days:Int64} * 1440 AS begins
-                FROM orders
-            )
-        )
-        GROUP BY profile_id, number
+        SELECT
+            profile_id, arraySort(groupArray(minute)) AS minutes, {customer_days:Int64} * 1440 AS length,
+            arrayMap(spell -> (spell[1], spell[-1] + length),
+                arraySplit((minute, gap) -> gap > length, minutes, arrayDifference(minutes))) AS spells
+        FROM (SELECT assumeNotNull(profile_id) AS profile_id, minute FROM orders)
+        GROUP BY profile_id
     ),
     known AS
     (
@@ -80,55 +73,52 @@ WITH
     (
         SELECT assumeNotNull(profile_id) AS profile_id, min(at) AS first FROM leads WHERE qualified GROUP BY profile_id
     ),
-    -- One that never came is far beyond the last mark.
-    acquainted AS
+    -- Each status with the minutes from which and up to which it holds; what never comes is far beyond the last mark.
+    statuses AS
     (
         SELECT
-            m.profile_id AS profile_id,
             toInt64(1000000000000) AS never,
             if(m.actions > 0, toInt64(ceil(toUnixTimestamp64Milli(m.active) / 60000)), never) AS visited,
             if(l.profile_id = m.profile_id, toInt64(ceil(toUnixTimestamp64Milli(l.first) / 60000)), never) AS lead,
             least(lead, if(k.has_address, toInt64(ceil(toUnixTimestamp64Milli(m.first) / 60000)), never)) AS prospect,
-            if(o.profile_id = m.profile_id, o.minute, never) AS ordered
+            if(empty(s.spells), never, s.spells[1].1) AS ordered,
+            arrayPushBack(arrayPopFront(arrayMap(spell -> spell.1, s.spells)), never) AS again,
+            arrayJoin(arrayConcat(
+                [('visitor', visited, least(prospect, ordered)), ('prospect', prospect, ordered)],
+                arrayMap((spell, number) -> (if(number = 1, 'customer', 'won_back'), spell.1, spell.2), s.spells, arrayEnumerate(s.spells)),
+                arrayMap((spell, next) -> ('lapsed', spell.2, next), s.spells, arrayResize(again, length(s.spells))))) AS status
         FROM met AS m
         LEFT JOIN led AS l ON l.profile_id = m.profile_id
         LEFT JOIN known AS k ON k.profile_id = m.profile_id
-        LEFT JOIN (SELECT assumeNotNull(profile_id) AS profile_id, min(minute) AS minute FROM orders GROUP BY profile_id) AS o ON o.profile_id = m.profile_id
-    ),
-    statuses AS
-    (
-        SELECT 'visitor' AS status, visited AS since, least(prospect, ordered) AS until FROM acquainted
-        UNION ALL
-        SELECT 'prospect', prospect, ordered FROM acquainted
-        UNION ALL
-        SELECT if(since = min(since) OVER (PARTITION BY profile_id), 'customer', 'won_back'), since, until FROM spells
-        UNION ALL
-        SELECT 'lapsed', until,
-            leadInFrame(since, 1, toInt64(1000000000000)) OVER
-                (PARTITION BY profile_id ORDER BY since ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING)
-        FROM spells
+        LEFT JOIN spells AS s ON s.profile_id = m.profile_id
+        WHERE status.2 < status.3
     ),
     steps AS
     (
-        SELECT 'status' AS dimension, status AS dimension_value, since AS minute, 1 AS n, 0 AS d FROM statuses WHERE since < until
-        UNION ALL
-        SELECT 'status', status, until, -1, 0 FROM statuses WHERE since < until
+        SELECT 'status' AS dimension, status.1 AS dimension_value, arrayJoin([(status.2, 1), (status.3, -1)]) AS step,
+            step.1 AS minute, step.2 AS n, 0 AS d
+        FROM statuses
     )
--- A value at a mark is the sum of all steps up to it; those before the first mark that is asked for stand at that one.
+-- A value at a mark is the sum of all steps up to it, and stands until the next step; steps before the first mark that is
+-- asked for stand at that one.
 SELECT
-    '' AS currency, dimension, dimension_value, window, mark,
-    toDecimal128(sum(sum(n)) OVER marks, 6) AS numerator, toInt64(1) AS denominator
+    '' AS currency, dimension, dimension_value, window, arrayJoin(range(since, until)) AS mark,
+    toDecimal128(n, 6) AS numerator, toInt64(1) AS denominator
 FROM
 (
-    SELECT dimension, dimension_value, w.name AS window, n, d,
-        greatest(toInt64(ceil(minute * 60000 / w.step)), w.first) AS mark
-    FROM steps
-    ARRAY JOIN {windows:Array(Tuple(name String, length Int64, step Int64, first Int64, last Int64))} AS w
-    WHERE mark <= w.last
-    UNION ALL
-    SELECT dimension, dimension_value, w.name AS window, 0 AS n, 0 AS d, arrayJoin(range(w.first, w.last + 1)) AS mark
-    FROM (SELECT DISTINCT dimension, dimension_value FROM steps)
-    ARRAY JOIN {windows:Array(Tuple(name String, length Int64, step Int64, first Int64, last Int64))} AS w
+    SELECT
+        dimension, dimension_value, window, mark AS since,
+        sum(sum(n)) OVER (series ROWS UNBOUNDED PRECEDING) AS n, sum(sum(d)) OVER (series ROWS UNBOUNDED PRECEDING) AS d,
+        leadInFrame(mark, 1, any(last) + 1) OVER (series ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING) AS until
+    FROM
+    (
+        SELECT dimension, dimension_value, w.name AS window, w.last AS last, n, d,
+            greatest(toInt64(ceil(minute * 60000 / w.step)), w.first) AS mark
+        FROM steps
+        ARRAY JOIN {windows:Array(Tuple(name String, length Int64, step Int64, first Int64, last Int64))} AS w
+        WHERE mark <= w.last
+    )
+    GROUP BY dimension, dimension_value, window, mark
+    WINDOW series AS (PARTITION BY dimension, dimension_value, window ORDER BY mark)
 )
-GROUP BY dimension, dimension_value, window, mark
-WINDOW marks AS (PARTITION BY dimension, dimension_value, window ORDER BY mark ROWS UNBOUNDED PRECEDING)
+WHERE n != 0 OR d != 0

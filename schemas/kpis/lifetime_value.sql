@@ -45,64 +45,59 @@ WITH
     ),
     amounts AS
     (
-        SELECT profile_id, currency, d.1 AS dimension, d.2 AS dimension_value, toInt64(ceil(toUnixTimestamp64Milli(at) / 60000)) AS minute, amount
-        FROM
-        (
-            SELECT profile_id, currency, dimensions, at, toDecimal128(total, 6) AS amount FROM orders
-            UNION ALL
-            SELECT profile_id, currency, dimensions, at, toDecimal128(least(most, until - wanted) - least(most, until), 6) FROM asked
-        )
-        ARRAY JOIN dimensions AS d
+        SELECT profile_id, currency, dimensions, minute, true AS placed, toDecimal128(total, 6) AS amount FROM orders
+        UNION ALL
+        SELECT profile_id, currency, dimensions, toInt64(ceil(toUnixTimestamp64Milli(at) / 60000)), false,
+            toDecimal128(least(most, until - wanted) - least(most, until), 6)
+        FROM asked
     ),
-    -- From an order until so many days after it one is a customer; orders within that time make one spell.
-    spells AS
+    -- By currency and value: the minutes of orders, which make spells of so many days as in customers.sql, and the amounts.
+    histories AS
     (
-        SELECT profile_id, currency, dimension, dimension_value, min(minute) AS since, max(minute) + {customer_days:Int64} * 1440 AS until
-        FROM
-        (
-            SELECT *, sum(begins) OVER (PARTITION BY profile_id, currency, dimension, dimension_value ORDER BY minute ROWS UNBOUNDED PRECEDING) AS number
-            FROM
-            (
-                SELECT *, minute > lagInFrame(minute, 1, -1000000000) OVER
-                    (PARTITION BY profile_id, currency, dimension, dimension_value ORDER BY minute ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)
-                    + {customer_days:Int64} * 1440 AS begins
-                FROM (SELECT profile_id, currency, minute, d.1 AS dimension, d.2 AS dimension_value FROM orders ARRAY JOIN dimensions AS d WHERE currency != '')
-            )
-        )
-        GROUP BY profile_id, currency, dimension, dimension_value, number
+        SELECT
+            profile_id, currency, d.1 AS dimension, d.2 AS dimension_value,
+            arraySort(groupArrayIf(minute, placed)) AS minutes, groupArray((minute, amount)) AS amounts,
+            {customer_days:Int64} * 1440 AS length,
+            arrayMap(spell -> (spell[1], spell[-1] + length),
+                arraySplit((minute, gap) -> gap > length, minutes, arrayDifference(minutes))) AS spells
+        FROM amounts
+        ARRAY JOIN dimensions AS d
+        WHERE currency != ''
+        GROUP BY profile_id, currency, dimension, dimension_value
     ),
+    -- A spell has all amounts up to its end.
     steps AS
     (
-        SELECT s.currency AS currency, s.dimension AS dimension, s.dimension_value AS dimension_value,
-            greatest(a.minute, s.since) AS minute, toDecimal128(a.amount, 6) AS n, 0 AS d
-        FROM spells AS s
-        INNER JOIN amounts AS a ON a.profile_id = s.profile_id AND a.currency = s.currency AND a.dimension = s.dimension AND a.dimension_value = s.dimension_value
-        WHERE a.minute < s.until
-        UNION ALL
-        SELECT s.currency, s.dimension, s.dimension_value, s.until, -toDecimal128(a.amount, 6), 0
-        FROM spells AS s
-        INNER JOIN amounts AS a ON a.profile_id = s.profile_id AND a.currency = s.currency AND a.dimension = s.dimension AND a.dimension_value = s.dimension_value
-        WHERE a.minute < s.until
-        UNION ALL
-        SELECT currency, dimension, dimension_value, since, toDecimal128(0, 6), 1 FROM spells
-        UNION ALL
-        SELECT currency, dimension, dimension_value, until, toDecimal128(0, 6), -1 FROM spells
+        SELECT
+            currency, dimension, dimension_value, arrayJoin(spells) AS spell,
+            arrayFilter(a -> a.1 < spell.2, amounts) AS due,
+            arrayJoin(arrayConcat(
+                [(spell.1, toDecimal128(0, 6), 1), (spell.2, toDecimal128(0, 6), -1)],
+                arrayMap(a -> (greatest(a.1, spell.1), toDecimal128(a.2, 6), 0), due),
+                arrayMap(a -> (spell.2, toDecimal128(-a.2, 6), 0), due))) AS step,
+            step.1 AS minute, step.2 AS n, step.3 AS d
+        FROM histories
     )
--- A value at a mark is the sum of all steps up to it; those before the first mark that is asked for stand at that one.
+-- A value at a mark is the sum of all steps up to it, and stands until the next step; steps before the first mark that is
+-- asked for stand at that one.
 SELECT
-    currency, dimension, dimension_value, window, mark,
-    toDecimal128(sum(sum(n)) OVER marks, 6) AS numerator, toInt64(sum(sum(d)) OVER marks) AS denominator
+    currency, dimension, dimension_value, window, arrayJoin(range(since, until)) AS mark,
+    toDecimal128(n, 6) AS numerator, toInt64(d) AS denominator
 FROM
 (
-    SELECT currency, dimension, dimension_value, w.name AS window, n, d,
-        greatest(toInt64(ceil(minute * 60000 / w.step)), w.first) AS mark
-    FROM steps
-    ARRAY JOIN {windows:Array(Tuple(name String, length Int64, step Int64, first Int64, last Int64))} AS w
-    WHERE mark <= w.last
-    UNION ALL
-    SELECT currency, dimension, dimension_value, w.name AS window, 0 AS n, 0 AS d, arrayJoin(range(w.first, w.last + 1)) AS mark
-    FROM (SELECT DISTINCT currency, dimension, dimension_value FROM steps)
-    ARRAY JOIN {windows:Array(Tuple(name String, length Int64, step Int64, first Int64, last Int64))} AS w
+    SELECT
+        currency, dimension, dimension_value, window, mark AS since,
+        sum(sum(n)) OVER (series ROWS UNBOUNDED PRECEDING) AS n, sum(sum(d)) OVER (series ROWS UNBOUNDED PRECEDING) AS d,
+        leadInFrame(mark, 1, any(last) + 1) OVER (series ROWS BETWEEN CURRENT ROW AND 1 FOLLOWING) AS until
+    FROM
+    (
+        SELECT currency, dimension, dimension_value, w.name AS window, w.last AS last, n, d,
+            greatest(toInt64(ceil(minute * 60000 / w.step)), w.first) AS mark
+        FROM steps
+        ARRAY JOIN {windows:Array(Tuple(name String, length Int64, step Int64, first Int64, last Int64))} AS w
+        WHERE mark <= w.last
+    )
+    GROUP BY currency, dimension, dimension_value, window, mark
+    WINDOW series AS (PARTITION BY currency, dimension, dimension_value, window ORDER BY mark)
 )
-GROUP BY currency, dimension, dimension_value, window, mark
-WINDOW marks AS (PARTITION BY currency, dimension, dimension_value, window ORDER BY mark ROWS UNBOUNDED PRECEDING)
+WHERE n != 0 OR d != 0

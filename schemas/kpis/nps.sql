@@ -30,7 +30,7 @@ WITH
     )
 SELECT
     '' AS currency, d.1 AS dimension, d.2 AS dimension_value, window, mark,
-    toDecimal128(100 * (countIf(note >= 9) - countIf(note <= 6)), 6) AS numerator, count() AS denominator
+    toDecimal128(100 * (countIf(note >= 9) - countIf(note <= 6)), 6) AS numerator, toInt64(count()) AS denominator
 FROM
 (
     SELECT

@@ -24,7 +24,7 @@ WITH
     )
 SELECT
     '' AS currency, d.1 AS dimension, d.2 AS dimension_value, window, mark,
-    toDecimal128(countIf(recognised), 6) AS numerator, count() AS denominator
+    toDecimal128(countIf(recognised), 6) AS numerator, toInt64(count()) AS denominator
 FROM
 (
     SELECT

@@ -4,6 +4,7 @@
 mod bad_input;
 mod customers;
 mod files;
+mod kpis;
 mod operations;
 mod sdk;
 mod shop;
@@ -19,6 +20,9 @@ fn main() -> ExitCode {
         customers::an_order_sent_by_two_systems_counts_once_and_a_refund_is_taken_off,
         customers::kpis_are_what_sql_says_over_all_events,
         customers::a_kpi_that_is_not_what_sql_says_is_told,
+        kpis::answers_leads_and_points_follow_their_customer,
+        kpis::a_customer_is_worth_all_orders_ever_whatever_profiles_they_were_of,
+        kpis::who_stays_and_who_leaves_is_told_at_every_mark,
         customers::explain_tells_why_a_customer_is_one,
         operations::what_is_entered_changes_the_past_and_what_is_taken_back_restores_it,
         operations::entries_that_cannot_be_are_refused_with_what_to_write,

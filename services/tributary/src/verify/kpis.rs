@@ -257,7 +257,9 @@ fn compare(
         ("windows", &*windows),
     ];
     parameters.extend(definitions.iter().map(|(name, value)| (*name, &**value)));
-    let rows: Vec<Row> = clickhouse.rows(&question(kpi), &parameters)?;
+    let rows: Vec<Row> = clickhouse
+        .rows(&question(kpi), &parameters)
+        .map_err(|error| format!("{}: {error}", kpi.slug()))?;
     let mut compared = Compared {
         kpi: kpi.slug(),
         ..Compared::default()

@@ -1,0 +1,210 @@
+//! KPIs of customers: what they say, what they are worth, whether they stay. After each scenario the runner verifies every
+//! KPI against SQL; here stand the numbers that KPIS.md gives, and what merges and cuts do to them.
+
+use crate::shop::{event, login, minutes_ago, order, page};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use tributary_tests::Tenant;
+
+/// The values of a KPI at the last mark of the window of 24 hours, by dimension value.
+fn last(tenant: &Tenant<'_>, kpi: &str, dimension: &str) -> Vec<(String, f64)> {
+    let rows = tenant.query(&format!(
+        "SELECT dimension_value, value FROM kpis_current WHERE workspace = {{w:String}} AND kpi = '{kpi}' AND dimension = '{dimension}' \
+         AND window = '24h' AND window_end = (SELECT max(window_end) FROM kpis_current WHERE workspace = {{w:String}} AND kpi = 'lifecycle' AND window = '24h') \
+         ORDER BY dimension_value"
+    ));
+    let value = |row: &Value| {
+        let name = row["dimension_value"].as_str().unwrap_or_default();
+        let value = row["value"].as_f64().expect("a number");
+        (name.to_owned(), value)
+    };
+    rows.iter().map(value).collect()
+}
+
+fn whole(tenant: &Tenant<'_>, kpi: &str) -> Option<f64> {
+    last(tenant, kpi, "").first().map(|(_, value)| *value)
+}
+
+fn close(value: Option<f64>, expected: f64) -> bool {
+    value.is_some_and(|value| (value - expected).abs() < 0.005)
+}
+
+fn answer(id: &str, device: &str, answer: Value, at: Timestamp) -> Value {
+    let mut given = event(id, "track", device, at);
+    given["event"] = json!("Survey Answered");
+    given["properties"] = answer;
+    given
+}
+
+pub(crate) fn answers_leads_and_points_follow_their_customer(tenant: &Tenant<'_>) {
+    let at = |minute: i64| minutes_ago(600 - minute);
+    let mut events = Vec::new();
+    for note in 0..=10 {
+        let device = format!("d{note}");
+        let nps = json!({"question_id": "q1", "aspect": "nps", "value": note, "comment": "so it was"});
+        events.push(answer(&format!("n{note}"), &device, nps, at(note)));
+        if note > 0 {
+            let nps = json!({"aspect": "nps", "scale": "1-10", "value": note});
+            events.push(answer(&format!("o{note}"), &device, nps, at(20 + note)));
+        }
+    }
+    for number in 0..100 {
+        let csat = if number % 2 == 0 {
+            json!({"aspect": "csat", "value": if number < 90 { 5 } else { 3 }, "product": "p1"})
+        } else {
+            json!({"aspect": "csat", "scale": "yes-no", "value": if number < 90 { "yes" } else { "no" }})
+        };
+        events.push(answer(&format!("c{number}"), "d1", csat, at(40 + number)));
+    }
+    for effort in [1, 2, 5] {
+        let ces = json!({"aspect": "ces", "value": effort});
+        events.push(answer(&format!("e{effort}"), "d2", ces, at(150 + effort)));
+    }
+    for (id, device, properties) in [
+        ("l1", "d1", json!({})),
+        ("l2", "d1", json!({"qualified": true})),
+        ("l3", "d2", json!({"qualified": true})),
+        ("l4", "d3", json!({"qualified": false})),
+    ] {
+        let mut lead = event(id, "track", device, at(160));
+        lead["event"] = json!("Lead Submitted");
+        lead["properties"] = properties;
+        events.push(lead);
+    }
+    for (id, name, points) in [
+        ("p1", "Loyalty Points Earned", json!(120)),
+        ("p2", "Loyalty Points Redeemed", json!("50.5")),
+        ("p3", "Loyalty Points Expired", json!(9)),
+    ] {
+        let mut moved = event(id, "track", "d1", at(170));
+        moved["event"] = json!(name);
+        moved["properties"] = json!({"points": points});
+        events.push(moved);
+    }
+    tenant.send("web", &events);
+    // A smiley terminal: nobody's answer, and no visitor.
+    let smiley = json!({
+        "messageId": "s1", "type": "track", "event": "Survey Answered", "timestamp": at(180).to_string(),
+        "properties": {"aspect": "ces", "value": 4, "question_id": "smiley"},
+        "context": {"subject": "source", "store": {"id": "berlin"}},
+    });
+    tenant.send("till", &[smiley]);
+    tenant.settled();
+    for (kpi, expected) in [
+        ("nps", -45.4545),
+        ("nps_1_10", -40.0),
+        ("csat", 0.9),
+        ("ces", 3.0),
+        ("contacts", 4.0),
+        ("leads", 2.0),
+        ("loyalty_points", 60.5),
+        ("visitors", 11.0),
+    ] {
+        let value = whole(tenant, kpi);
+        assert!(close(value, expected), "{kpi} is {value:?}, not {expected}");
+    }
+    assert_eq!(last(tenant, "ces", "question"), [("smiley".to_owned(), 4.0)]);
+    assert_eq!(last(tenant, "csat", "product"), [("p1".to_owned(), 0.9)]);
+    assert_eq!(
+        last(tenant, "lifecycle", "status"),
+        [("prospect".to_owned(), 2.0), ("visitor".to_owned(), 9.0)]
+    );
+    assert_eq!(tenant.count("profiles_current"), 11, "the terminal is no customer");
+
+    // The two leads turn out to be one.
+    let joined = [
+        login("j1", "d1", "ada", at(200)),
+        login("j2", "d2", "ada", at(201)),
+        order("j3", "d1", "ada", "o1", 20.0, at(202)),
+    ];
+    tenant.send("web", &joined);
+    tenant.settled();
+    assert!(close(whole(tenant, "leads"), 1.0));
+    assert!(close(whole(tenant, "contacts"), 4.0), "events are as many as they were");
+    assert!(close(whole(tenant, "visitors"), 10.0));
+    assert_eq!(
+        last(tenant, "lifecycle", "status"),
+        [("customer".to_owned(), 1.0), ("visitor".to_owned(), 9.0)]
+    );
+    assert!(close(whole(tenant, "cookies_per_customer"), 2.0));
+}
+
+pub(crate) fn a_customer_is_worth_all_orders_ever_whatever_profiles_they_were_of(tenant: &Tenant<'_>) {
+    let years_ago = |years: i64| minutes_ago(60) - SignedDuration::from_hours(24 * 365 * years);
+    let mut orders = Vec::new();
+    for year in 0..5 {
+        // Two years on the old telephone, three on the new one.
+        let device = if year >= 3 { "old" } else { "new" };
+        let mut placed = order(&format!("m{year}"), device, "", &format!("o{year}"), 200.0, years_ago(year));
+        placed.as_object_mut().expect("an object").remove("userId");
+        orders.push(placed);
+    }
+    tenant.send("history", &orders);
+    tenant.settled();
+    // Who has not ordered for a year is no customer: the old telephone's has lapsed.
+    assert!(close(whole(tenant, "lifetime_value"), 600.0));
+    assert!(close(whole(tenant, "customers"), 1.0));
+    assert_eq!(
+        last(tenant, "lifecycle", "status"),
+        [("customer".to_owned(), 1.0), ("lapsed".to_owned(), 1.0)]
+    );
+    tenant.send("web", &[login("a", "old", "ann", minutes_ago(30)), login("b", "new", "ann", minutes_ago(29))]);
+    tenant.settled();
+    assert!(close(whole(tenant, "lifetime_value"), 1000.0), "{:?}", whole(tenant, "lifetime_value"));
+    tenant.verify_kpis(&[]);
+
+    // A refund of long ago, and what is cut is two again.
+    let mut refund = event("r", "track", "new", years_ago(1) + SignedDuration::from_hours(1));
+    refund["event"] = json!("Order Refunded");
+    refund["properties"] = json!({"order_id": "o0", "total": 50.0, "currency": "EUR"});
+    tenant.send("history", &[refund]);
+    tenant.settled();
+    assert!(close(whole(tenant, "lifetime_value"), 950.0));
+    let workspace = tenant.workspace();
+    let cut = tenant.system.job(&[
+        "identity", "cut", "anonymous_id:old", "user_id:ann", "--workspace", &workspace, "--reason", "two people",
+    ]);
+    assert!(cut.status.success(), "{}", String::from_utf8_lossy(&cut.stderr));
+    tenant.settled();
+    assert!(close(whole(tenant, "lifetime_value"), 550.0));
+}
+
+pub(crate) fn who_stays_and_who_leaves_is_told_at_every_mark(tenant: &Tenant<'_>) {
+    // Ten customers a year ago and a day; nine ordered again within the year, three came new.
+    let ago = |days: i64, number: i64| minutes_ago(days * 1440 + number);
+    let placed = |id: &str, device: &str, at: Timestamp| {
+        let mut placed = order(id, device, "", id, 10.0, at);
+        placed.as_object_mut().expect("an object").remove("userId");
+        placed
+    };
+    let mut orders = Vec::new();
+    for number in 0..10 {
+        let device = format!("d{number}");
+        orders.push(placed(&format!("first{number}"), &device, ago(380, number)));
+        if number > 0 {
+            orders.push(placed(&format!("again{number}"), &device, ago(100 + number, 0)));
+        }
+    }
+    for number in 0..3 {
+        let id = format!("new{number}");
+        orders.push(placed(&id, &id, ago(5, number)));
+    }
+    tenant.send("history", &orders);
+    tenant.send("web", &[page("p", "nobody", minutes_ago(90))]);
+    tenant.settled();
+    let of_year = |kpi: &str| {
+        let row = tenant.row(&format!(
+            "SELECT argMax((toInt64(numerator), denominator), window_end) AS value FROM kpis_current WHERE workspace = {{w:String}} AND kpi = '{kpi}' \
+             AND dimension = '' AND window = '365d'"
+        ));
+        row["value"].clone()
+    };
+    assert_eq!(of_year("retention"), json!([9, 10]));
+    assert_eq!(of_year("churn"), json!([1, 10]));
+    assert_eq!(of_year("customers"), json!([12, 1]));
+    assert_eq!(of_year("new_customers"), json!([3, 1]));
+    assert_eq!(
+        last(tenant, "lifecycle", "status"),
+        [("customer", 12.0), ("lapsed", 1.0), ("visitor", 1.0)].map(|(name, value)| (name.to_owned(), value))
+    );
+}
