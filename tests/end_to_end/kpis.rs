@@ -41,7 +41,8 @@ pub(crate) fn answers_leads_and_points_follow_their_customer(tenant: &Tenant<'_>
     let mut events = Vec::new();
     for note in 0..=10 {
         let device = format!("d{note}");
-        let nps = json!({"question_id": "q1", "aspect": "nps", "value": note, "comment": "so it was"});
+        let nps =
+            json!({"question_id": "q1", "aspect": "nps", "value": note, "comment": "so it was"});
         events.push(answer(&format!("n{note}"), &device, nps, at(note)));
         if note > 0 {
             let nps = json!({"aspect": "nps", "scale": "1-10", "value": note});
@@ -103,13 +104,20 @@ pub(crate) fn answers_leads_and_points_follow_their_customer(tenant: &Tenant<'_>
         let value = whole(tenant, kpi);
         assert!(close(value, expected), "{kpi} is {value:?}, not {expected}");
     }
-    assert_eq!(last(tenant, "ces", "question"), [("smiley".to_owned(), 4.0)]);
+    assert_eq!(
+        last(tenant, "ces", "question"),
+        [("smiley".to_owned(), 4.0)]
+    );
     assert_eq!(last(tenant, "csat", "product"), [("p1".to_owned(), 0.9)]);
     assert_eq!(
         last(tenant, "lifecycle", "status"),
         [("prospect".to_owned(), 2.0), ("visitor".to_owned(), 9.0)]
     );
-    assert_eq!(tenant.count("profiles_current"), 11, "the terminal is no customer");
+    assert_eq!(
+        tenant.count("profiles_current"),
+        11,
+        "the terminal is no customer"
+    );
 
     // The two leads turn out to be one.
     let joined = [
@@ -120,7 +128,10 @@ pub(crate) fn answers_leads_and_points_follow_their_customer(tenant: &Tenant<'_>
     tenant.send("web", &joined);
     tenant.settled();
     assert!(close(whole(tenant, "leads"), 1.0));
-    assert!(close(whole(tenant, "contacts"), 4.0), "events are as many as they were");
+    assert!(
+        close(whole(tenant, "contacts"), 4.0),
+        "events are as many as they were"
+    );
     assert!(close(whole(tenant, "visitors"), 10.0));
     assert_eq!(
         last(tenant, "lifecycle", "status"),
@@ -129,13 +140,22 @@ pub(crate) fn answers_leads_and_points_follow_their_customer(tenant: &Tenant<'_>
     assert!(close(whole(tenant, "cookies_per_customer"), 2.0));
 }
 
-pub(crate) fn a_customer_is_worth_all_orders_ever_whatever_profiles_they_were_of(tenant: &Tenant<'_>) {
+pub(crate) fn a_customer_is_worth_all_orders_ever_whatever_profiles_they_were_of(
+    tenant: &Tenant<'_>,
+) {
     let years_ago = |years: i64| minutes_ago(60) - SignedDuration::from_hours(24 * 365 * years);
     let mut orders = Vec::new();
     for year in 0..5 {
         // Two years on the old telephone, three on the new one.
         let device = if year >= 3 { "old" } else { "new" };
-        let mut placed = order(&format!("m{year}"), device, "", &format!("o{year}"), 200.0, years_ago(year));
+        let mut placed = order(
+            &format!("m{year}"),
+            device,
+            "",
+            &format!("o{year}"),
+            200.0,
+            years_ago(year),
+        );
         placed.as_object_mut().expect("an object").remove("userId");
         orders.push(placed);
     }
@@ -148,13 +168,28 @@ pub(crate) fn a_customer_is_worth_all_orders_ever_whatever_profiles_they_were_of
         last(tenant, "lifecycle", "status"),
         [("customer".to_owned(), 1.0), ("lapsed".to_owned(), 1.0)]
     );
-    tenant.send("web", &[login("a", "old", "ann", minutes_ago(30)), login("b", "new", "ann", minutes_ago(29))]);
+    tenant.send(
+        "web",
+        &[
+            login("a", "old", "ann", minutes_ago(30)),
+            login("b", "new", "ann", minutes_ago(29)),
+        ],
+    );
     tenant.settled();
-    assert!(close(whole(tenant, "lifetime_value"), 1000.0), "{:?}", whole(tenant, "lifetime_value"));
+    assert!(
+        close(whole(tenant, "lifetime_value"), 1000.0),
+        "{:?}",
+        whole(tenant, "lifetime_value")
+    );
     tenant.verify_kpis(&[]);
 
     // A refund of long ago, and what is cut is two again.
-    let mut refund = event("r", "track", "new", years_ago(1) + SignedDuration::from_hours(1));
+    let mut refund = event(
+        "r",
+        "track",
+        "new",
+        years_ago(1) + SignedDuration::from_hours(1),
+    );
     refund["event"] = json!("Order Refunded");
     refund["properties"] = json!({"order_id": "o0", "total": 50.0, "currency": "EUR"});
     tenant.send("history", &[refund]);
@@ -162,9 +197,20 @@ pub(crate) fn a_customer_is_worth_all_orders_ever_whatever_profiles_they_were_of
     assert!(close(whole(tenant, "lifetime_value"), 950.0));
     let workspace = tenant.workspace();
     let cut = tenant.system.job(&[
-        "identity", "cut", "anonymous_id:old", "user_id:ann", "--workspace", &workspace, "--reason", "two people",
+        "identity",
+        "cut",
+        "anonymous_id:old",
+        "user_id:ann",
+        "--workspace",
+        &workspace,
+        "--why",
+        "two people",
     ]);
-    assert!(cut.status.success(), "{}", String::from_utf8_lossy(&cut.stderr));
+    assert!(
+        cut.status.success(),
+        "{}",
+        String::from_utf8_lossy(&cut.stderr)
+    );
     tenant.settled();
     assert!(close(whole(tenant, "lifetime_value"), 550.0));
 }
@@ -182,7 +228,11 @@ pub(crate) fn who_stays_and_who_leaves_is_told_at_every_mark(tenant: &Tenant<'_>
         let device = format!("d{number}");
         orders.push(placed(&format!("first{number}"), &device, ago(380, number)));
         if number > 0 {
-            orders.push(placed(&format!("again{number}"), &device, ago(100 + number, 0)));
+            orders.push(placed(
+                &format!("again{number}"),
+                &device,
+                ago(100 + number, 0),
+            ));
         }
     }
     for number in 0..3 {
@@ -205,6 +255,7 @@ pub(crate) fn who_stays_and_who_leaves_is_told_at_every_mark(tenant: &Tenant<'_>
     assert_eq!(of_year("new_customers"), json!([3, 1]));
     assert_eq!(
         last(tenant, "lifecycle", "status"),
-        [("customer", 12.0), ("lapsed", 1.0), ("visitor", 1.0)].map(|(name, value)| (name.to_owned(), value))
+        [("customer", 12.0), ("lapsed", 1.0), ("visitor", 1.0)]
+            .map(|(name, value)| (name.to_owned(), value))
     );
 }

@@ -85,7 +85,12 @@ impl ProfileId {
     /// The id under which what a source says of itself is folded. It is no customer's.
     #[must_use]
     pub fn source(workspace: &str, source: &str) -> Self {
-        Self(make(&[workspace, crate::identifier::SOURCE, source, "source"]))
+        Self(make(&[
+            workspace,
+            crate::identifier::SOURCE,
+            source,
+            "source",
+        ]))
     }
 
     /// The id of the profile of a session alone, by the message that the session begins with.

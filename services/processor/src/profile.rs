@@ -107,7 +107,12 @@ impl Stage {
         let mut changed = false;
         for (atom_id, message) in taken.atoms {
             let contributions = &mut self.sums.of(&taken.workspace);
-            if !hot.apply(&atom_id, message.as_deref(), &self.definitions, contributions)? {
+            if !hot.apply(
+                &atom_id,
+                message.as_deref(),
+                &self.definitions,
+                contributions,
+            )? {
                 continue;
             }
             changed = true;

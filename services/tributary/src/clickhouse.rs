@@ -4,8 +4,12 @@ use crate::exit::Failure;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use std::fmt::Write as _;
+use std::time::Duration;
 use tributary_platform::config::{self, Config};
 use tributary_platform::endpoints::Endpoints;
+
+/// Who waits long for an answer need not wait long for a connection.
+const CONNECTED_WITHIN: Duration = Duration::from_secs(10);
 
 /// Asks questions.
 #[derive(Debug)]
@@ -31,6 +35,16 @@ impl ClickHouse {
     /// For questions of few rows, several at once: each costs more on several threads.
     pub(crate) fn on_one_thread(mut self) -> Self {
         self.url += "&max_threads=1";
+        self
+    }
+
+    /// For questions over all rows: `clickhouse.timeout` is for those that a person waits for.
+    pub(crate) fn patient(mut self) -> Self {
+        self.agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_connect(Some(CONNECTED_WITHIN))
+            .build()
+            .into();
         self
     }
 

@@ -115,7 +115,11 @@ impl Occurrences {
             let mut to = reach(from);
             if to <= from {
                 // A fact alone, where it takes two.
-                next = self.minutes.range(from + 1..).next().map(|(minute, _)| *minute);
+                next = self
+                    .minutes
+                    .range(from + 1..)
+                    .next()
+                    .map(|(minute, _)| *minute);
                 continue;
             }
             while reach(to) > to {

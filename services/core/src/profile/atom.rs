@@ -23,9 +23,7 @@ pub enum Atom<'a> {
 }
 
 /// What is said in an atom, in order of time, and the timeline it is filed under.
-pub(super) fn said<'m, 'a>(
-    atom: Option<&'m Atom<'a>>,
-) -> (&'m [Moment<'a>], (&'a str, &'a str)) {
+pub(super) fn said<'m, 'a>(atom: Option<&'m Atom<'a>>) -> (&'m [Moment<'a>], (&'a str, &'a str)) {
     match atom {
         Some(Atom::Session(session)) => (&session.moments, session.timeline),
         Some(Atom::Passive(passive)) => (&passive.moments, passive.timeline),

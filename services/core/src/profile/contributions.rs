@@ -152,7 +152,9 @@ pub(super) fn each_changed<'m, 'a>(
             (Some((one, rest)), Some((other, others))) if one == other => {
                 (before, after) = (rest, others);
             }
-            (Some((one, rest)), other) if other.is_none_or(|(other, _)| place(one) <= place(other)) => {
+            (Some((one, rest)), other)
+                if other.is_none_or(|(other, _)| place(one) <= place(other)) =>
+            {
                 visit(one, Sign::Retract);
                 before = rest;
             }

@@ -210,8 +210,13 @@ impl Standing {
         let life = life(acquaintance, spells);
         let place = |status: Status| (Dimension::Status, status.name());
         replace_ranges(Kpi::Lifecycle, place, &self.told.life, &life, contributions);
-        let repeats = whole.map_or_else(Vec::new, |whole| whole.ordered.spells(AtLeast::Two, length));
-        let quadrants = quadrants(whole.and_then(|whole| whole.ordered.first()), &repeats, attitudes);
+        let repeats =
+            whole.map_or_else(Vec::new, |whole| whole.ordered.spells(AtLeast::Two, length));
+        let quadrants = quadrants(
+            whole.and_then(|whole| whole.ordered.first()),
+            &repeats,
+            attitudes,
+        );
         let place = |quadrant: Quadrant| (Dimension::Quadrant, quadrant.name());
         let told = &self.told.quadrants;
         replace_ranges(Kpi::LoyaltyQuadrant, place, told, &quadrants, contributions);
@@ -392,7 +397,9 @@ fn besides(one: &[(i64, i64)], other: &[(i64, i64)]) -> Spells {
 fn common(one: &[(i64, i64)], other: &[(i64, i64)]) -> Spells {
     let mut common = Vec::new();
     for (from, to) in one {
-        let meeting = other.iter().map(|(begin, end)| (*begin.max(from), *end.min(to)));
+        let meeting = other
+            .iter()
+            .map(|(begin, end)| (*begin.max(from), *end.min(to)));
         common.extend(meeting.filter(|(from, to)| from < to));
     }
     common
@@ -485,7 +492,9 @@ fn earliest(one: Option<i64>, other: Option<i64>) -> Option<i64> {
 fn ended<T: Copy>(begins: &[(T, i64)]) -> Vec<(T, i64, Option<i64>)> {
     let ends = begins.iter().skip(1).map(|(_, begin)| Some(*begin));
     let begins = begins.iter().zip(ends.chain([None]));
-    begins.map(|((what, begin), end)| (*what, *begin, end)).collect()
+    begins
+        .map(|((what, begin), end)| (*what, *begin, end))
+        .collect()
 }
 
 /// What a customer thinks of the brand.
@@ -535,8 +544,15 @@ fn replace_ranges<T: Copy + PartialEq>(
     after: &[(T, i64, Option<i64>)],
     contributions: &mut impl Contributions,
 ) {
-    let kept = before.iter().zip(after).take_while(|(one, other)| one == other).count();
-    for (ranges, sign) in [(&before[kept..], Sign::Retract), (&after[kept..], Sign::Add)] {
+    let kept = before
+        .iter()
+        .zip(after)
+        .take_while(|(one, other)| one == other)
+        .count();
+    for (ranges, sign) in [
+        (&before[kept..], Sign::Retract),
+        (&after[kept..], Sign::Add),
+    ] {
         for (what, from, to) in ranges {
             let mut steps = vec![(*from, sign.of(Sum::ONE))];
             steps.extend(to.map(|to| (to, sign.of(-Sum::ONE))));

@@ -113,7 +113,12 @@ fn fold(
 ) -> Result<(), Broken> {
     let mut hot = Hot::default();
     for (number, message) in messages.iter().enumerate() {
-        hot.apply(&number.to_string(), Some(message), definitions, contributions)?;
+        hot.apply(
+            &number.to_string(),
+            Some(message),
+            definitions,
+            contributions,
+        )?;
     }
     hot.tell(definitions, contributions)
 }

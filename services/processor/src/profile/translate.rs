@@ -109,7 +109,11 @@ fn activity<'a>(activity: &wire::ChannelActivity<'a>) -> Result<Activity<'a>, Ou
             .goals
             .iter()
             .map(|reached| {
-                if !reached.minutes.iter().all(|minute| (0..=latest).contains(minute)) {
+                if !reached
+                    .minutes
+                    .iter()
+                    .all(|minute| (0..=latest).contains(minute))
+                {
                     return Err(OutOfRange("goals"));
                 }
                 let minutes = reached.minutes.iter().map(|minute| (*minute, 1));

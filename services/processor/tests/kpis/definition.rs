@@ -74,7 +74,11 @@ impl Tables {
                     (kpi, (100 * promotes * ONE, 1))
                 }
                 What::Answer("csat", scale, note, _) => {
-                    let satisfied = if *scale == "1-5" { *note >= 4 } else { *note == 1 };
+                    let satisfied = if *scale == "1-5" {
+                        *note >= 4
+                    } else {
+                        *note == 1
+                    };
                     ("csat", (i128::from(satisfied) * ONE, 1))
                 }
                 What::Answer("ces", _, note, _) => ("ces", (i128::from(*note) * ONE, 1)),
@@ -125,7 +129,10 @@ impl Tables {
                     self.add("new_customers", "", row, first.time, (ONE, 0));
                 }
             }
-            let values: BTreeSet<_> = orders.iter().flat_map(|order| rows(&order.facets)).collect();
+            let values: BTreeSet<_> = orders
+                .iter()
+                .flat_map(|order| rows(&order.facets))
+                .collect();
             for &mark in &marks {
                 for row in &values {
                     let of_row: Vec<&Ordered> = orders
@@ -157,7 +164,9 @@ impl Tables {
                 }
                 let attitude = attitude(&own, mark);
                 if ordered(mark).next().is_some() || attitude.is_some() {
-                    let again = ordered(mark).filter(|order| order.time > mark - customer).count();
+                    let again = ordered(mark)
+                        .filter(|order| order.time > mark - customer)
+                        .count();
                     let quadrant = match (attitude.flatten(), again >= 2) {
                         (Some(true), true) => "true",
                         (Some(true), false) => "latent",
@@ -172,7 +181,9 @@ impl Tables {
         }
         let identifiers = |profile: u8, of: &str| {
             let values = facts.iter().filter_map(|(owner, fact)| match fact {
-                Fact::Identifier(r#type, value) if *owner == profile && *r#type == of => Some(*value),
+                Fact::Identifier(r#type, value) if *owner == profile && *r#type == of => {
+                    Some(*value)
+                }
                 _ => None,
             });
             values.collect::<BTreeSet<_>>().len() as i128
@@ -217,8 +228,17 @@ impl Tables {
                 continue;
             }
             for (kpi, amounts) in [
-                ("lifetime_value", orders.iter().flat_map(|order| &order.amounts).collect()),
-                ("lifetime_margin", orders.iter().flat_map(|order| &order.margin).collect::<Vec<_>>()),
+                (
+                    "lifetime_value",
+                    orders.iter().flat_map(|order| &order.amounts).collect(),
+                ),
+                (
+                    "lifetime_margin",
+                    orders
+                        .iter()
+                        .flat_map(|order| &order.margin)
+                        .collect::<Vec<_>>(),
+                ),
             ] {
                 let until = amounts.iter().filter(|(time, _)| *time <= mark);
                 let sum: i128 = until.map(|(_, amount)| *amount).sum();
@@ -227,7 +247,12 @@ impl Tables {
         }
     }
 
-    fn at(&mut self, (kpi, currency, row): (&str, &str, (&str, &str)), mark: i64, value: (i128, i64)) {
+    fn at(
+        &mut self,
+        (kpi, currency, row): (&str, &str, (&str, &str)),
+        mark: i64,
+        value: (i128, i64),
+    ) {
         let sum = self.series(kpi, currency, row).entry(mark).or_default();
         *sum = (sum.0 + value.0, sum.1 + value.1);
     }
@@ -337,7 +362,10 @@ impl Tables {
         }
         // Of all visitors in the dimension's value; of a goal of all.
         let mut visited = self.active.clone();
-        let all = visited.get(&(String::new(), String::new())).cloned().unwrap_or_default();
+        let all = visited
+            .get(&(String::new(), String::new()))
+            .cloned()
+            .unwrap_or_default();
         for goal in ["purchase", "signup"] {
             visited.insert(("goal".to_owned(), goal.to_owned()), all.clone());
         }
@@ -347,7 +375,10 @@ impl Tables {
             let values = self.series("conversion_rate_profiles", "", (&row.0, &row.1));
             values.extend(marks.into_iter().map(|(mark, profiles)| {
                 let reached = reached.and_then(|marks| Some(marks.get(&mark)?.len()));
-                (mark, (reached.unwrap_or(0) as i128 * ONE, profiles.len() as i64))
+                (
+                    mark,
+                    (reached.unwrap_or(0) as i128 * ONE, profiles.len() as i64),
+                )
             }));
         }
         for ((dimension, value), marks) in std::mem::take(&mut self.active) {
@@ -412,7 +443,10 @@ impl Ordered {
             currency,
             facets: *facets,
             amounts: refunds.chain([(*time, i128::from(*units))]).collect(),
-            margin: margin.iter().map(|margin| (*time, i128::from(*margin))).collect(),
+            margin: margin
+                .iter()
+                .map(|margin| (*time, i128::from(*margin)))
+                .collect(),
         })
     }
 }
@@ -439,7 +473,8 @@ impl Met {
                 _ => {}
             }
         }
-        met.lead = said(facts).any(|says| says.time <= mark && matches!(says.what, What::Lead(true)));
+        met.lead =
+            said(facts).any(|says| says.time <= mark && matches!(says.what, What::Lead(true)));
         met
     }
 }

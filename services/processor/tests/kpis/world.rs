@@ -129,7 +129,8 @@ fn says() -> impl Strategy<Value = Vec<Says>> {
         1 => any::<bool>().prop_map(What::Lead),
         1 => (-3..4_i64).prop_map(What::Points),
     ];
-    let says = (time(), facets(), what).prop_map(|(time, facets, what)| Says { time, facets, what });
+    let says =
+        (time(), facets(), what).prop_map(|(time, facets, what)| Says { time, facets, what });
     prop::collection::vec(says, 0..3).prop_map(|mut says| {
         says.sort_by_key(|says| says.time);
         // The attitude of two answers in one millisecond would be a matter of how they are written.
@@ -153,21 +154,19 @@ fn fact() -> impl Strategy<Value = Fact> {
         0..5_i64,
         says(),
     )
-        .prop_map(
-            |(start, mut touches, facets, views, says)| {
-                touches[0].0 = 0;
-                touches
-                    .iter_mut()
-                    .for_each(|touch| touch.0 = touch.0.min(NOW.0 - start));
-                Fact::Session {
-                    start,
-                    touches,
-                    facets,
-                    views,
-                    says,
-                }
-            },
-        );
+        .prop_map(|(start, mut touches, facets, views, says)| {
+            touches[0].0 = 0;
+            touches
+                .iter_mut()
+                .for_each(|touch| touch.0 = touch.0.min(NOW.0 - start));
+            Fact::Session {
+                start,
+                touches,
+                facets,
+                views,
+                says,
+            }
+        });
     let order = (
         time(),
         word(&["EUR", "USD"]),

@@ -171,7 +171,7 @@ pub(super) fn run(options: &Options, config: &Config) -> Result<(), Failure> {
     let now = jiff::Timestamp::now().as_millisecond();
     let at = options.at.as_deref().map(moment::at).transpose()?;
     let spans = spans(now, at.map(jiff::Timestamp::as_millisecond), config)?;
-    let clickhouse = ClickHouse::find(config)?;
+    let clickhouse = ClickHouse::find(config)?.patient();
     let definitions = [
         ("goals", goals(&config.kpi.goals)),
         ("customer_days", config.kpi.customer_days.to_string()),

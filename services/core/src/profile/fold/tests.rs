@@ -40,11 +40,7 @@ fn definitions() -> Definitions {
 }
 
 /// What the fold tells, with all that the caller has to add.
-fn tell<'a>(
-    fold: &mut Fold,
-    atoms: impl Iterator<Item = &'a Atom<'static>>,
-    sums: &mut Sums,
-) {
+fn tell<'a>(fold: &mut Fold, atoms: impl Iterator<Item = &'a Atom<'static>>, sums: &mut Sums) {
     let Some(recognition) = fold.tell(&definitions(), sums) else {
         return;
     };
@@ -119,13 +115,12 @@ fn moments() -> impl Strategy<Value = Vec<Moment<'static>>> {
         1 => any::<bool>().prop_map(Said::Lead),
         1 => (-5..5_i64).prop_map(|points| Said::Points(Amount::from_units(points))),
     ];
-    let moment =
-        (0..4_000_000_000_i64, facets(), said).prop_map(|(time, facets, said)| Moment {
-            occurred_at: Timestamp(time),
-            message_id: if time % 2 == 0 { "m1" } else { "m2" },
-            facets,
-            said,
-        });
+    let moment = (0..4_000_000_000_i64, facets(), said).prop_map(|(time, facets, said)| Moment {
+        occurred_at: Timestamp(time),
+        message_id: if time % 2 == 0 { "m1" } else { "m2" },
+        facets,
+        said,
+    });
     prop::collection::vec(moment, 0..3).prop_map(|mut moments| {
         moments.sort_by_key(|moment| (moment.occurred_at, moment.message_id));
         moments
