@@ -26,7 +26,7 @@ fn what_comes_out_of_the_purchase_history_is_what_the_file_says() {
     let mut system = System::start(Settings::new(
         env!("CARGO_BIN_EXE_tributary"),
         1,
-        "[kpi]\nkeep = \"40y\"\n",
+        "[kpi]\nkeep = { \"1h\" = \"8d\", \"24h\" = \"40y\", others = \"40y\" }\n",
     ));
     let checked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         let tenant = Tenant {
@@ -41,6 +41,8 @@ fn what_comes_out_of_the_purchase_history_is_what_the_file_says() {
         check_totals(&tenant, &purchases);
         check_customers(&tenant, &purchases);
         check_kpis(&tenant, &purchases);
+        check_cohorts(&tenant, &purchases);
+        check_quintiles(&tenant, &purchases);
         for at in ["1997-03-08T10:07:00Z", "1998-01-01", "1998-06-30T23:59:59Z"] {
             tenant.verify_kpis(&["--at", at]);
         }
@@ -249,6 +251,81 @@ fn check_kpis(tenant: &Tenant<'_>, purchases: &[Purchase]) {
             }
         }
     }
+}
+
+/// The cohorts by month: customers, those active in the months after, their orders and what these brought.
+fn check_cohorts(tenant: &Tenant<'_>, purchases: &[Purchase]) {
+    let rows = tenant.query(
+        "SELECT toString(cohort) AS cohort, month, customers, active, orders, toString(revenue['USD']) AS revenue FROM cohorts_current \
+         WHERE workspace = {w:String} ORDER BY cohort, month",
+    );
+    let expected: Vec<Value> = cdnow::cohorts(purchases)
+        .into_iter()
+        .map(|((cohort, month), (customers, totals))| {
+            json!({
+                "cohort": cohort, "month": month, "customers": customers, "active": totals.customers, "orders": totals.orders,
+                "revenue": dollars(totals.cents),
+            })
+        })
+        .collect();
+    assert!(expected.len() > 20, "three cohorts of a year and a half");
+    assert_eq!(rows, expected);
+}
+
+/// RFM quintiles by the view's own SQL, as it would have been asked on 1 July 1998: nobody in the file has bought since.
+fn check_quintiles(tenant: &Tenant<'_>, purchases: &[Purchase]) {
+    const UNTIL: i64 = 899_251_200;
+    assert_eq!(tenant.count("rfm_current"), 0);
+    let view = tenant.row(
+        "SELECT as_select AS sql FROM system.tables WHERE name = 'rfm_current' AND database = currentDatabase() AND {w:String} != ''",
+    );
+    let sql = view["sql"].as_str().expect("a view");
+    assert!(sql.contains("now('UTC')"), "{sql}");
+    let then = sql.replace("now('UTC')", "toDateTime('1998-07-01 12:00:00', 'UTC')");
+    let rows = tenant.query(&format!(
+        "SELECT toString(profile_id) AS id, r, f, m, frequency, toString(monetary) AS monetary FROM ({then}) WHERE workspace = {{w:String}} ORDER BY id"
+    ));
+    let ids = tenant.query(
+        "SELECT toString(profile_id) AS id, identifiers[1].2 AS customer FROM profiles_current WHERE workspace = {w:String}",
+    );
+    let ids: BTreeMap<&str, &str> = ids
+        .iter()
+        .filter_map(|row| Some((row["customer"].as_str()?, row["id"].as_str()?)))
+        .collect();
+    let from = purchases.partition_point(|purchase| purchase.second <= UNTIL - 365 * DAY);
+    let mut customers: BTreeMap<&str, (i64, i64, i64)> = BTreeMap::new();
+    for purchase in &purchases[from..] {
+        let (last, orders, cents) = customers.entry(ids[&*purchase.customer]).or_default();
+        *last = purchase.second.max(*last);
+        *orders += 1;
+        *cents += purchase.cents;
+    }
+    let quintiles = |by: fn(&(i64, i64, i64)) -> i64| -> BTreeMap<&str, usize> {
+        let mut ranked: Vec<(i64, &str)> =
+            customers.iter().map(|(id, is)| (-by(is), *id)).collect();
+        ranked.sort_unstable();
+        let ranks = ranked.iter().enumerate();
+        ranks
+            .map(|(rank, (_, id))| (*id, 5 - 5 * rank / ranked.len()))
+            .collect()
+    };
+    let (r, f, m) = (
+        quintiles(|is| is.0),
+        quintiles(|is| is.1),
+        quintiles(|is| is.2),
+    );
+    let expected: Vec<Value> = customers
+        .iter()
+        .map(|(id, (_, orders, cents))| {
+            json!({"id": id, "r": r[id], "f": f[id], "m": m[id], "frequency": orders, "monetary": dollars(*cents)})
+        })
+        .collect();
+    assert!(
+        expected.len() > 3_000,
+        "customers of the last year: {}",
+        expected.len()
+    );
+    assert_eq!(rows, expected);
 }
 
 /// Numerator and denominator; none where there is no row.

@@ -121,6 +121,44 @@ pub fn by_customer(purchases: &[Purchase]) -> BTreeMap<String, Totals> {
         .collect()
 }
 
+/// By the month of the first purchase (its first day) and the months since: the customers of the cohort, and what those
+/// months come to.
+pub fn cohorts(purchases: &[Purchase]) -> BTreeMap<(String, i64), (i64, Totals)> {
+    let month = |second: i64| {
+        let moment = jiff::Timestamp::from_second(second).expect("within range");
+        let date = moment.to_zoned(TimeZone::UTC).date();
+        i64::from(date.year()) * 12 + i64::from(date.month()) - 1
+    };
+    let mut firsts: HashMap<&str, i64> = HashMap::new();
+    for purchase in purchases {
+        let first = firsts.entry(&purchase.customer).or_insert(purchase.second);
+        *first = (*first).min(purchase.second);
+    }
+    let mut cells: BTreeMap<(i64, i64), Vec<Purchase>> = BTreeMap::new();
+    for purchase in purchases {
+        let cohort = month(firsts[&*purchase.customer]);
+        let cell = cells.entry((cohort, month(purchase.second) - cohort));
+        cell.or_default().push(purchase.clone());
+    }
+    let customers = |cohort: i64| {
+        firsts
+            .values()
+            .filter(|first| month(**first) == cohort)
+            .count()
+    };
+    let named = |cohort: i64| format!("{:04}-{:02}-01", cohort / 12, cohort % 12 + 1);
+    let sizes: HashMap<i64, i64> = cells
+        .keys()
+        .map(|(cohort, _)| (*cohort, i64::try_from(customers(*cohort)).expect("few")))
+        .collect();
+    cells
+        .into_iter()
+        .map(|((cohort, month), purchases)| {
+            ((named(cohort), month), (sizes[&cohort], totals(&purchases)))
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,6 +7,7 @@ pub(crate) mod answers;
 pub(crate) mod consents;
 pub(crate) mod context;
 pub(crate) mod order;
+mod points;
 mod strict;
 #[cfg(test)]
 mod tests;
@@ -140,6 +141,9 @@ pub(crate) fn message<'a>(event: &Event<'a>, given: &Given<'a>) -> Result<Messag
     let context: Context<'a> = parse_object(context_json, "context")?;
     let visit = visit::visit(call, given.source, &context, properties_json)?;
     let name = name(call, event, visit.name)?;
+    if call == Call::Track {
+        points::check(&name, properties_json)?;
+    }
     let answers = if call == Call::Track {
         answers::answers(&name, properties_json)?
     } else {

@@ -48,6 +48,7 @@ pub const ALL: &[Migration] = migrations![
     12 "0012_lookups",
     13 "0013_lookups_by_customer",
     14 "0014_strangers",
+    15 "0015_segments",
 ];
 
 /// Why the database cannot be brought up to date.

@@ -10,6 +10,10 @@ use super::series::Series;
 /// How long a series that was published waits to be published again.
 const PAUSE: i64 = SECOND;
 
+/// Where many blocks were published, the wait is longer, so that a backfill does not publish all of a long past anew each
+/// second: so many blocks for a millisecond. With marks kept as by default a series has under 200 blocks in a window.
+const BLOCKS_PER_MILLISECOND: usize = 2;
+
 /// Series with dirty blocks, by the time they may be published, then by the time they queued up.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
@@ -38,7 +42,7 @@ impl Queue {
             .map(|(_, _, tally, window)| (tally, window))
     }
 
-    /// Puts a series back after its turn: at the end of those ready if it has more, else to rest.
+    /// Puts a series back after its turn: at the end of those ready if its round goes on, else to rest.
     pub(super) fn after_turn(
         &mut self,
         tally: usize,
@@ -47,10 +51,12 @@ impl Queue {
         now: Timestamp,
     ) {
         series.queued = false;
-        if series.dirty.is_empty() {
-            series.not_before = now.0 + PAUSE;
-        } else {
-            series.not_before = now.0;
+        series.not_before = now.0;
+        if let Some(blocks) = series.round_over() {
+            let wait = i64::try_from(blocks / BLOCKS_PER_MILLISECOND).unwrap_or(i64::MAX);
+            series.not_before += wait.max(PAUSE);
+        }
+        if !series.dirty.is_empty() {
             self.add(tally, window, series);
         }
     }

@@ -30,6 +30,8 @@ pub(super) struct Series {
     pub(super) queued: bool,
     /// When it may be published again.
     pub(super) not_before: i64,
+    /// The round of publishing that it is in: the first block that is yet to come, and how many went.
+    round: Option<(i64, usize)>,
     /// Whether it may have values at marks that the clock has yet to pass.
     pub(super) live: bool,
 }
@@ -44,14 +46,33 @@ impl Series {
         base
     }
 
-    /// The blocks that a turn of publishing takes: the newest, which people look at, then the oldest.
-    pub(super) fn turn(&self, most: usize) -> BTreeSet<i64> {
-        let newest = self.dirty.iter().next_back();
-        newest
-            .into_iter()
-            .chain(self.dirty.iter().take(most.saturating_sub(1)))
+    /// The blocks that a turn of publishing takes: the newest, which people look at, then the oldest that had none yet in
+    /// this round. What becomes dirty behind them waits for the next.
+    pub(super) fn turn(&mut self, most: usize) -> BTreeSet<i64> {
+        let (next, went) = self.round.unwrap_or((i64::MIN, 0));
+        let oldest: Vec<i64> = self
+            .dirty
+            .range(next..)
+            .take(most.saturating_sub(1))
             .copied()
-            .collect()
+            .collect();
+        let next = oldest.last().map_or(i64::MAX, |last| last + 1);
+        let turn: BTreeSet<i64> = oldest
+            .into_iter()
+            .chain(self.dirty.last().copied())
+            .collect();
+        self.round = Some((next, went + turn.len()));
+        turn
+    }
+
+    /// Whether the round is over, and of how many blocks it was. Then the next one begins.
+    pub(super) fn round_over(&mut self) -> Option<usize> {
+        let (next, went) = self.round?;
+        if self.dirty.range(next..).next().is_some() {
+            return None;
+        }
+        self.round = None;
+        Some(went)
     }
 
     /// Whether a value may stand after a mark of a block, of which the sum at the mark is known.
@@ -136,11 +157,18 @@ mod tests {
 
     #[test]
     fn a_turn_takes_the_newest_block_and_the_oldest() {
-        let series = Series {
+        let mut series = Series {
             dirty: (0..9).collect(),
             ..Series::default()
         };
         assert_eq!(series.turn(3).into_iter().collect::<Vec<_>>(), [0, 1, 8]);
+        assert_eq!(series.round_over(), None, "some had no turn yet");
+        series.dirty.insert(0);
+        assert_eq!(
+            series.turn(20).into_iter().collect::<Vec<_>>(),
+            [2, 3, 4, 5, 6, 7, 8]
+        );
+        assert_eq!(series.round_over(), Some(10), "what is dirty again waits");
         assert_eq!(series.turn(20).len(), 9);
     }
 }
