@@ -11,9 +11,9 @@ mod touchpoint;
 pub use kpi::{Change, Contribution, KpiBlock};
 pub use order::{Claim, ClaimKind, OrderState};
 pub use profile::{
-    AnswerGiven, Atom, AtomBody, ChannelActivity, GoalMinutes, IdentifierAtom, LeadMade, MinuteRun,
-    Moment, OrderAtom, PassiveAtom, PointsMoved, Profile, ProfileIdentifier, Refund, Said,
-    SessionAtom, SourceAtom, Trait,
+    AnswerGiven, Atom, AtomBody, ChannelActivity, GoalMinutes, IdentifierAtom, LastAnswer,
+    LeadMade, MinuteRun, Moment, OrderAtom, PassiveAtom, PointsMoved, Profile, ProfileIdentifier,
+    Refund, Said, SessionAtom, SourceAtom, Spending, Trait,
 };
 pub use state::State;
 pub use stitching::{

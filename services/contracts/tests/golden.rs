@@ -451,6 +451,22 @@ fn every_record_of_orders_profiles_and_kpis_is_written_and_read_as_its_golden_by
         channels: vec!["web"],
         revision: 6,
         gone: false,
+        spending: vec![Spending {
+            currency: "EUR",
+            orders: 1,
+            total: amount("8"),
+            margin: amount("2.5"),
+        }],
+        first_order: Some(AT),
+        last_order: Some(AT),
+        loyalty_points: amount("120"),
+        last_answers: vec![LastAnswer {
+            aspect: "nps",
+            scale: "0-10",
+            value: 9,
+            occurred_at: AT,
+            comment: "quick",
+        }],
     });
     check(&DeadLetter {
         workspace: "default",

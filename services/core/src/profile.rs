@@ -21,5 +21,5 @@ pub use atom::{
     Session, Source, Trait,
 };
 pub use contributions::{Contributions, Definitions, Difference, follow};
-pub use fold::{Fold, Recognition};
+pub use fold::{Fold, Recognition, Spending};
 pub use runs::Runs;

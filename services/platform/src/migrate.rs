@@ -49,6 +49,8 @@ pub const ALL: &[Migration] = migrations![
     13 "0013_lookups_by_customer",
     14 "0014_strangers",
     15 "0015_segments",
+    16 "0016_computed_traits",
+    17 "0017_kpi_history",
 ];
 
 /// Why the database cannot be brought up to date.

@@ -189,6 +189,7 @@ impl Observe {
         if std::mem::take(&mut self.replaying) {
             self.workspaces.settle();
             self.workspaces.take_rules_changed();
+            self.workspaces.take_kinds_changed();
             for workspace in self.workspaces.unruled() {
                 self.is_unruled |= self.known.contains(&workspace)
                     || self.workspaces.graph(&workspace).identifiers() > 0;
@@ -573,6 +574,8 @@ impl Observe {
         if self.workspaces.take_rules_changed() {
             self.sweep();
         }
+        // Which identifiers are persons' is told with each of them.
+        self.left_behind |= self.workspaces.take_kinds_changed();
         if std::mem::take(&mut self.left_behind) {
             changes.extend(self.workspaces.everything());
         }

@@ -93,7 +93,8 @@ pub(crate) static PROFILES: Table = Table {
     name: "profiles",
     keeps: Keeps::OneRowAKey,
     columns: "workspace, profile_id, identifiers, traits, first_seen, last_seen, sessions, touchpoints, orders, revenue, \
-              channels, revision, gone, kafka_partition, kafka_offset",
+              channels, spending, first_order, last_order, loyalty_points, last_answers, revision, gone, kafka_partition, \
+              kafka_offset",
 };
 
 pub(crate) static SESSIONS: Table = Table {

@@ -320,6 +320,49 @@ pub struct Profile<'a> {
     pub revision: i64,
     /// No longer a profile: all it held is another's.
     pub gone: bool,
+    /// Orders by currency.
+    #[serde(borrow, default)]
+    pub spending: Vec<Spending<'a>>,
+    /// Time of the first order.
+    #[serde(default)]
+    pub first_order: Option<Timestamp>,
+    /// Time of the last order.
+    #[serde(default)]
+    pub last_order: Option<Timestamp>,
+    /// Points earned less those redeemed and expired.
+    #[serde(default)]
+    pub loyalty_points: Amount,
+    /// The last note of each aspect.
+    #[serde(borrow, default)]
+    pub last_answers: Vec<LastAnswer<'a>>,
+}
+
+/// Orders in one currency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spending<'a> {
+    /// ISO 4217.
+    pub currency: &'a str,
+    /// How many.
+    pub orders: i64,
+    /// Their totals before refunds.
+    pub total: Amount,
+    /// The margins that they state.
+    pub margin: Amount,
+}
+
+/// The last note of an aspect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastAnswer<'a> {
+    /// Nps, csat or ces.
+    pub aspect: &'a str,
+    /// Of nps 0-10 or 1-10; of csat satisfied, 1 or 0; of ces 1-5.
+    pub scale: &'a str,
+    /// The note.
+    pub value: i32,
+    /// When it was given.
+    pub occurred_at: Timestamp,
+    /// What was said with it.
+    pub comment: &'a str,
 }
 
 /// An identifier.

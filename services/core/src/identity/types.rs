@@ -148,6 +148,13 @@ impl Types {
             .is_some_and(|rule| rule.kind == Kind::Person)
     }
 
+    /// Whether every type that these or those rules name is a person's in both or in neither.
+    #[must_use]
+    pub fn name_the_same(&self, other: &Self) -> bool {
+        let mut all = self.by_priority.iter().chain(&other.by_priority);
+        all.all(|rule| self.is_person(rule.r#type) == other.is_person(rule.r#type))
+    }
+
     /// The same rules with another limit of the type, if there is one of it.
     #[must_use]
     pub fn with_limit(mut self, r#type: IdentifierType, limit: u32) -> Self {

@@ -32,8 +32,8 @@ pub struct Fold {
     sessions: i64,
     touchpoints: i64,
     orders: i64,
-    /// Orders, and what they brought less refunds, by currency.
-    revenue: BTreeMap<Box<str>, (i64, Amount)>,
+    /// By currency.
+    spending: BTreeMap<Box<str>, Spending>,
     /// Rank, type, value, whether it names a person.
     identifiers: Counted<(u8, Box<str>, Box<str>, bool)>,
     traits: BTreeMap<Box<str>, Counted<Stated>>,
@@ -46,6 +46,19 @@ struct Stated {
     message_id: Box<str>,
     timeline: (Box<str>, Box<str>),
     value: Box<str>,
+}
+
+/// Orders in one currency.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spending {
+    /// How many.
+    pub orders: i64,
+    /// Their totals before refunds.
+    pub total: Amount,
+    /// Their totals less refunds.
+    pub revenue: Amount,
+    /// The margins that they state.
+    pub margin: Amount,
 }
 
 /// An answer with a note; the greatest is the latest.
@@ -238,11 +251,23 @@ impl Fold {
         self.orders
     }
 
-    /// Order totals less refunds, by currency.
-    pub fn revenue(&self) -> impl Iterator<Item = (&str, Amount)> {
-        self.revenue
+    /// What its orders come to, by currency.
+    pub fn spending(&self) -> impl Iterator<Item = (&str, Spending)> {
+        self.spending
             .iter()
-            .map(|(currency, (_, amount))| (&**currency, *amount))
+            .map(|(currency, spending)| (&**currency, *spending))
+    }
+
+    /// Time of the first order.
+    #[must_use]
+    pub fn first_order(&self) -> Option<Timestamp> {
+        self.standing.first_order()
+    }
+
+    /// Time of the last order.
+    #[must_use]
+    pub fn last_order(&self) -> Option<Timestamp> {
+        self.standing.last_order()
     }
 
     /// Channels of active touchpoints, sorted.
@@ -295,12 +320,15 @@ impl Fold {
         if order.currency.is_empty() {
             return;
         }
-        let amount = order.total - order.refunds.iter().map(|refund| refund.amount).sum();
-        let (orders, revenue) = self.revenue.entry(order.currency.into()).or_default();
-        *orders += sign;
-        *revenue += if sign > 0 { amount } else { -amount };
-        if *orders == 0 {
-            self.revenue.remove(order.currency);
+        let signed = |amount: Amount| if sign > 0 { amount } else { -amount };
+        let refunded: Amount = order.refunds.iter().map(|refund| refund.amount).sum();
+        let spending = self.spending.entry(order.currency.into()).or_default();
+        spending.orders += sign;
+        spending.total += signed(order.total);
+        spending.revenue += signed(order.total - refunded);
+        spending.margin += signed(order.margin.unwrap_or(Amount::ZERO));
+        if spending.orders == 0 {
+            self.spending.remove(order.currency);
         }
     }
 

@@ -224,6 +224,16 @@ impl Standing {
         self.told.quadrants = quadrants;
     }
 
+    /// Time of the first order.
+    pub(super) fn first_order(&self) -> Option<Timestamp> {
+        self.placed.first().map(|placed| placed.ordered_at)
+    }
+
+    /// Time of the last order.
+    pub(super) fn last_order(&self) -> Option<Timestamp> {
+        self.placed.last().map(|placed| placed.ordered_at)
+    }
+
     /// About how many entries it holds: what it costs in memory.
     pub(super) fn weight(&self) -> usize {
         3 * self.placed.len() + self.orders.len()

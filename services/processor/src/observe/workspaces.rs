@@ -13,6 +13,8 @@ pub(super) struct Workspaces {
     configured: BTreeMap<String, Rules>,
     all: BTreeMap<String, Workspace>,
     rules_changed: bool,
+    /// Among the changes was what a type of identifiers names.
+    kinds_changed: bool,
 }
 
 #[derive(Debug)]
@@ -40,6 +42,7 @@ impl Workspaces {
             configured,
             all: BTreeMap::new(),
             rules_changed: false,
+            kinds_changed: false,
         }
     }
 
@@ -96,7 +99,9 @@ impl Workspaces {
             if let Some(newest) = workspace.versions.last()
                 && workspace.graph.rules() != newest
             {
-                self.rules_changed |= !workspace.graph.rules().say_the_same(newest);
+                let before = workspace.graph.rules();
+                self.rules_changed |= !before.say_the_same(newest);
+                self.kinds_changed |= !before.types.name_the_same(&newest.types);
                 workspace.graph.obey(newest.clone());
             }
         }
@@ -164,6 +169,11 @@ impl Workspaces {
     /// Whether a workspace came under other rules since the last call.
     pub(super) fn take_rules_changed(&mut self) -> bool {
         std::mem::take(&mut self.rules_changed)
+    }
+
+    /// Whether some type names persons now that named devices, or the other way round; asked once.
+    pub(super) fn take_kinds_changed(&mut self) -> bool {
+        std::mem::take(&mut self.kinds_changed)
     }
 
     /// All that the graphs know, as if it had changed.

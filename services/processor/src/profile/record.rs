@@ -2,9 +2,9 @@
 
 use tributary_contracts::framing::Encoder;
 use tributary_contracts::keys;
-use tributary_contracts::wire::{Profile, ProfileIdentifier};
+use tributary_contracts::wire::{LastAnswer, Profile, ProfileIdentifier, Spending};
 use tributary_core::ids::ProfileId;
-use tributary_core::profile::Fold;
+use tributary_core::profile::{Fold, Note};
 
 use crate::runtime::stage::{Broken, Outputs};
 
@@ -53,10 +53,18 @@ impl Records {
             sessions: fold.sessions(),
             touchpoints: fold.touchpoints(),
             orders: fold.orders(),
-            revenue: fold.revenue().collect(),
+            revenue: fold
+                .spending()
+                .map(|(currency, spending)| (currency, spending.revenue))
+                .collect(),
             channels: fold.channels().collect(),
             revision,
             gone,
+            spending: fold.spending().map(spending).collect(),
+            first_order: fold.first_order(),
+            last_order: fold.last_order(),
+            loyalty_points: fold.points(),
+            last_answers: last_answers(fold),
         };
         self.buffer.clear();
         self.encoder
@@ -70,6 +78,41 @@ impl Records {
             &self.buffer,
         )
     }
+}
+
+fn spending((currency, spending): (&str, tributary_core::profile::Spending)) -> Spending<'_> {
+    Spending {
+        currency,
+        orders: spending.orders,
+        total: spending.total,
+        margin: spending.margin,
+    }
+}
+
+/// The last note of each aspect, where there is one.
+fn last_answers(fold: &Fold) -> Vec<LastAnswer<'_>> {
+    let of: [fn(Note) -> bool; 3] = [
+        |note| matches!(note, Note::Nps(_) | Note::NpsFromOne(_)),
+        |note| matches!(note, Note::Csat(_)),
+        |note| matches!(note, Note::Ces(_)),
+    ];
+    let last = of.into_iter().filter_map(|of| fold.last_note(of));
+    last.map(|(occurred_at, note, comment)| {
+        let (aspect, scale, value) = match note {
+            Note::Nps(note) => ("nps", "0-10", note),
+            Note::NpsFromOne(note) => ("nps", "1-10", note),
+            Note::Csat(satisfied) => ("csat", "satisfied", u8::from(satisfied)),
+            Note::Ces(effort) => ("ces", "1-5", effort),
+        };
+        LastAnswer {
+            aspect,
+            scale,
+            value: i32::from(value),
+            occurred_at,
+            comment,
+        }
+    })
+    .collect()
 }
 
 /// A JSON object, by name.

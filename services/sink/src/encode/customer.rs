@@ -30,6 +30,22 @@ pub(super) fn profile(
             .array(profile.channels.iter(), |row, channel| {
                 row.text(channel);
             })
+            .array(profile.spending.iter(), |row, spending| {
+                row.text(spending.currency)
+                    .long(spending.orders)
+                    .amount(spending.total)
+                    .amount(spending.margin);
+            })
+            .optional_time(profile.first_order)
+            .optional_time(profile.last_order)
+            .amount(profile.loyalty_points)
+            .array(profile.last_answers.iter(), |row, answer| {
+                row.text(answer.aspect)
+                    .text(answer.scale)
+                    .integer(answer.value)
+                    .time(answer.occurred_at)
+                    .text(answer.comment);
+            })
             .long(profile.revision)
             .flag(profile.gone);
         position.append(row);

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tributary_contracts::framing;
 use tributary_contracts::wire::{
-    Campaign, Consent, DeadLetter, IdentifierTypeRule, Identity, KpiBlock, Link, Operation,
-    OperationKind, OrderState, Override, OverrideMessage, OverrideRange, Profile,
-    ProfileIdentifier, Refusal, Rules, Session, SharedDevices, Span, Strangers,
+    Campaign, Consent, DeadLetter, IdentifierTypeRule, Identity, KpiBlock, LastAnswer, Link,
+    Operation, OperationKind, OrderState, Override, OverrideMessage, OverrideRange, Profile,
+    ProfileIdentifier, Refusal, Rules, Session, SharedDevices, Span, Spending, Strangers,
 };
 use tributary_core::identifier::Kind;
 use tributary_core::identity::Normalisation;
@@ -316,6 +316,22 @@ async fn state_of_every_topic_reads_back_newest_first_and_gone_is_gone() {
             channels: vec!["web", "store"],
             revision,
             gone,
+            spending: vec![Spending {
+                currency: "EUR",
+                orders: 2,
+                total: "25".parse().expect("an amount"),
+                margin: "6.5".parse().expect("an amount"),
+            }],
+            first_order: Some(Timestamp(START)),
+            last_order: Some(Timestamp(START + 36 * 3_600_000)),
+            loyalty_points: "60.5".parse().expect("an amount"),
+            last_answers: vec![LastAnswer {
+                aspect: "nps",
+                scale: "0-10",
+                value: 9,
+                occurred_at: Timestamp(START),
+                comment: "quick",
+            }],
         })
     };
     put(
@@ -329,6 +345,11 @@ async fn state_of_every_topic_reads_back_newest_first_and_gone_is_gone() {
     assert_eq!(
         shown,
         "00000000-0000-0000-0000-0000f11e0001\t[('user_id','u1')]\tgold\t2026-01-01 00:00:00.000\t\\N\t2\t{'EUR':12.34,'USD':-3}\t['web','store']"
+    );
+    let computed = text(&client, "SELECT margin, average_basket, first_order, days_between_orders, loyalty_points, last_nps, last_csat, last_answers[1].5 FROM {db}.profiles_current").await;
+    assert_eq!(
+        computed,
+        "{'EUR':6.5}\t{'EUR':12.5}\t2026-01-01 00:00:00.000\t1.5\t60.5\t9\t\\N\tquick"
     );
     put(&client, "profiles", 2, &[person(3, true)]).await;
     assert_eq!(
@@ -639,14 +660,28 @@ async fn kpi_blocks_are_replaced_whole_and_dead_letters_sent_twice_are_one() {
             revision,
         })
     };
-    put(&client, "kpis", 0, &[block(1, vec![0, 1, 2])]).await;
-    put(&client, "kpis", 1, &[block(2, vec![0, 95])]).await;
+    // A revision is the time at which it was published.
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .expect("after 1970");
+    let now = i64::try_from(now.as_millis()).expect("small");
+    put(&client, "kpis", 0, &[block(now, vec![0, 1, 2])]).await;
+    put(&client, "kpis", 1, &[block(now + 1_500, vec![0, 95])]).await;
     let shown = text(&client, "SELECT kpi, window, window_end, value, numerator, denominator FROM {db}.kpis_current ORDER BY window_end").await;
     assert_eq!(
         shown,
         "revenue\t24h\t2026-01-01 00:00:00.000\t0.5\t1\t2\nrevenue\t24h\t2026-01-01 23:45:00.000\t48\t96\t2"
     );
-    put(&client, "kpis", 2, &[block(3, Vec::new())]).await;
+    put(&client, "kpis", 2, &[block(now + 9_000, Vec::new())]).await;
+    let believed = format!(
+        "SELECT toUnixTimestamp64Milli(believed_from) - {now}, toUnixTimestamp64Milli(believed_until) - {now}, numerator FROM {{db}}.kpi_history \
+         WHERE window_end = toDateTime64('2026-01-01 00:15:00', 3, 'UTC') OR window_end = toDateTime64('2026-01-01 23:45:00', 3, 'UTC') ORDER BY window_end"
+    );
+    assert_eq!(
+        text(&client, &believed).await,
+        "0\t1500\t2\n1500\t9000\t96",
+        "what was once believed, and no longer is"
+    );
     assert_eq!(
         text(&client, "SELECT count() FROM {db}.kpis_current").await,
         "0"

@@ -335,8 +335,10 @@ fn a_profile_tells_what_its_atoms_say() {
         ["ann", "c1", "1"]
     );
     assert_eq!(
-        fold.revenue().collect::<Vec<_>>(),
-        [("EUR", Amount::from_units(6))]
+        fold.spending()
+            .map(|(currency, spending)| (currency, spending.orders, spending.revenue))
+            .collect::<Vec<_>>(),
+        [("EUR", 1, Amount::from_units(6))]
     );
     assert_eq!(fold.channels().collect::<Vec<_>>(), ["web"]);
     assert_eq!(
