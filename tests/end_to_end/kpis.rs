@@ -259,3 +259,146 @@ pub(crate) fn who_stays_and_who_leaves_is_told_at_every_mark(tenant: &Tenant<'_>
             .map(|(name, value)| (name.to_owned(), value))
     );
 }
+
+pub(crate) fn what_goes_wrong_with_orders_answers_and_times_has_its_outcome(tenant: &Tenant<'_>) {
+    let at = |minute: i64| minutes_ago(600 - minute);
+    let stated = |id: &str, event_name: &str, properties: Value, at: Timestamp| {
+        let mut stated = event(id, "track", "shopper", at);
+        stated["event"] = json!(event_name);
+        stated["properties"] = properties;
+        stated
+    };
+    // Refused alone, with the field and the fix, and kept as dead letters.
+    let euros =
+        |order: &str, total: Value| json!({"order_id": order, "total": total, "currency": "EUR"});
+    for (number, (name, properties, field, reason)) in [
+        (
+            "Order Completed",
+            euros("n", json!(-5)),
+            "properties.total",
+            "invalid_amount",
+        ),
+        (
+            "Order Completed",
+            euros("n", json!(1e30)),
+            "properties.total",
+            "invalid_amount",
+        ),
+        (
+            "Order Completed",
+            json!({"order_id": "n", "total": 5, "currency": "euros"}),
+            "properties.currency",
+            "invalid_field",
+        ),
+        (
+            "Order Refunded",
+            json!({"total": 5}),
+            "properties.order_id",
+            "missing_field",
+        ),
+        (
+            "Survey Answered",
+            json!({"aspect": "nps", "value": 11}),
+            "properties.value",
+            "invalid_answer",
+        ),
+        (
+            "Survey Answered",
+            json!({"aspect": "csat", "scale": "1-10", "value": 0}),
+            "properties.value",
+            "invalid_answer",
+        ),
+        (
+            "Loyalty Points Earned",
+            json!({}),
+            "properties.points",
+            "missing_field",
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = format!("bad{number}");
+        let body = json!({"batch": [stated(&id, name, properties, at(0))]});
+        let answer = tenant
+            .system
+            .ingest(
+                "/v1/batch?verbose=1",
+                &tenant.key("web"),
+                body.to_string().as_bytes(),
+            )
+            .expect("an answer");
+        let told = &answer.json()["events"][0];
+        assert_eq!(told["field"], field, "{told}");
+        tenant.settled();
+        let letters = tenant.row(&format!(
+            "SELECT count() AS letters FROM dead_letters WHERE workspace = {{w:String}} AND message_id = '{id}' AND reason = '{reason}'"
+        ));
+        assert_eq!(letters, json!({"letters": 1}), "{id}");
+    }
+    assert_eq!(tenant.count("touchpoints"), 0);
+
+    // A refund that comes before its order waits for it; one of an order that nobody knows goes on waiting.
+    let early = stated("r1", "Order Refunded", euros("late", json!(30)), at(10));
+    let unknown = stated("r2", "Order Refunded", euros("never", json!(10)), at(10));
+    tenant.send("web", &[early, unknown]);
+    tenant.settled();
+    assert_eq!(
+        (tenant.count("touchpoints"), tenant.count("orders_current")),
+        (2, 0)
+    );
+    let placed = stated("o1", "Order Completed", euros("late", json!(100)), at(5));
+    // Sent again by another system with other amounts: the first by event time counts.
+    let again = stated("o2", "Order Completed", euros("late", json!(999)), at(6));
+    tenant.send("web", &[again]);
+    tenant.send("web", &[placed]);
+    tenant.settled();
+    let order = tenant.row(
+        "SELECT toString(total) AS total, toString(revenue) AS revenue, claims FROM orders_current WHERE workspace = {w:String}",
+    );
+    assert_eq!(order, json!({"total": "100", "revenue": "70", "claims": 3}));
+
+    // A visitor who never pauses for a week is one session; what a device sends from the end to the beginning is the same.
+    let week = 7 * 1440 / 25;
+    let mut pages: Vec<Value> = (0..=week)
+        .map(|number| {
+            page(
+                &format!("w{number}"),
+                "tireless",
+                minutes_ago(9 * 1440 - 25 * number),
+            )
+        })
+        .collect();
+    pages.extend(
+        (0..365).map(|day| page(&format!("y{day}"), "daily", minutes_ago(day * 1440 + 60))),
+    );
+    pages.reverse();
+    for part in pages.chunks(100) {
+        tenant.send("history", part);
+        tenant.settled();
+    }
+    let session = tenant.row(
+        "SELECT count() AS sessions, max(touchpoints) AS touchpoints, max(dateDiff('minute', started_at, ended_at)) AS minutes \
+         FROM sessions_current WHERE workspace = {w:String} AND timeline = 'anonymous_id:tireless'",
+    );
+    assert_eq!(
+        session,
+        json!({"sessions": 1, "touchpoints": week + 1, "minutes": 25 * week})
+    );
+    let sessions = tenant.row("SELECT count() AS sessions FROM sessions_current WHERE workspace = {w:String} AND timeline = 'anonymous_id:daily'");
+    assert_eq!(sessions, json!({"sessions": 365}));
+
+    // Two time zones: times with an offset are moments, wherever they were written.
+    let minute = minutes_ago(300);
+    let berlin = minute.strftime("%Y-%m-%dT%H:%M:%S").to_string();
+    let mut one = page("z1", "zones", minute);
+    one["timestamp"] = json!(format!("{berlin}+02:00"));
+    let mut other = page("z2", "zones", minute);
+    other["timestamp"] = json!(format!("{berlin}-05:00"));
+    tenant.send("history", &[one, other]);
+    tenant.settled();
+    let apart = tenant.row(
+        "SELECT dateDiff('hour', min(occurred_at), max(occurred_at)) AS hours FROM touchpoints WHERE workspace = {w:String} AND anonymous_id = 'zones'",
+    );
+    assert_eq!(apart, json!({"hours": 7}));
+}

@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         kpis::answers_leads_and_points_follow_their_customer,
         kpis::a_customer_is_worth_all_orders_ever_whatever_profiles_they_were_of,
         kpis::who_stays_and_who_leaves_is_told_at_every_mark,
+        kpis::what_goes_wrong_with_orders_answers_and_times_has_its_outcome,
         customers::explain_tells_why_a_customer_is_one,
         operations::what_is_entered_changes_the_past_and_what_is_taken_back_restores_it,
         operations::entries_that_cannot_be_are_refused_with_what_to_write,
