@@ -7,6 +7,7 @@ use crate::exit::Failure;
 use crate::moment;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tributary_core::identifier::Kind;
 use tributary_core::kpi::{Kpi, Window};
 use tributary_core::time::{SECOND, Timestamp};
@@ -181,10 +182,10 @@ pub(super) fn run(options: &Options, config: &Config) -> Result<(), Failure> {
         workspace: workspace.to_owned(),
         kpis: Vec::new(),
     };
-    for kpi in kpis {
-        let compared = compare(&clickhouse, kpi, workspace, &definitions, &spans);
-        report.kpis.push(compared.map_err(Failure::failed)?);
-    }
+    report.kpis = each_at_once(&kpis, |kpi| {
+        compare(&clickhouse, kpi, workspace, &definitions, &spans)
+    })
+    .map_err(Failure::failed)?;
     if options.json {
         let json = serde_json::to_string_pretty(&report).map_err(Failure::failed)?;
         println!("{json}");
@@ -195,6 +196,34 @@ pub(super) fn run(options: &Options, config: &Config) -> Result<(), Failure> {
         0 => Ok(()),
         differing => Err(Failure::wrong(format!("{differing} values differ"))),
     }
+}
+
+/// What is asked of each KPI, in their order, as many at once as there are cores, and at most four: the engine plans such a
+/// question on one.
+fn each_at_once<T: Send>(
+    kpis: &[Kpi],
+    ask: impl Fn(Kpi) -> Result<T, String> + Sync,
+) -> Result<Vec<T>, String> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut answers = Vec::new();
+        while let Some(kpi) = kpis.get(next.fetch_add(1, Ordering::Relaxed)) {
+            answers.push((*kpi, ask(*kpi)?));
+        }
+        Ok(answers)
+    };
+    let mut answers = Vec::new();
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..cores.min(4)).map(|_| scope.spawn(work)).collect();
+        for worker in workers {
+            let worked: Result<Vec<_>, String> = worker.join().expect("no question panics");
+            answers.extend(worked?);
+        }
+        Ok::<(), String>(())
+    })?;
+    answers.sort_by_key(|(kpi, _)| *kpi);
+    Ok(answers.into_iter().map(|(_, answer)| answer).collect())
 }
 
 /// The first and last mark of each window that are compared.
