@@ -79,6 +79,32 @@ impl Fixture {
         ))
     }
 
+    /// All contributions by key, window and mark, none of them nothing.
+    fn sums(&self) -> BTreeMap<(String, i32, i64), (i64, i64)> {
+        let mut sums = BTreeMap::<_, (i64, i64)>::new();
+        for sent in &self.outputs.sent {
+            if sent.topic != "contributions" {
+                continue;
+            }
+            let contribution: Contribution<'_> = framing::decode(&sent.value).expect("decodes");
+            let key = format!(
+                "{} {} {} {}",
+                contribution.kpi,
+                contribution.currency,
+                contribution.dimension,
+                contribution.dimension_value
+            );
+            for change in contribution.changes {
+                let sum = sums
+                    .entry((key.clone(), change.window, change.mark))
+                    .or_default();
+                *sum = (sum.0 + change.numerator, sum.1 + change.denominator);
+            }
+        }
+        sums.retain(|_, sum| *sum != (0, 0));
+        sums
+    }
+
     /// All contributions since the last call to a KPI and value, summed.
     fn sum(&self, kpi: &str, value: &str) -> (i64, i64) {
         let mut sum = (0, 0);
@@ -219,6 +245,57 @@ fn goals_that_are_configured_later_count_for_sessions_of_before() {
     assert_eq!(fixture.sum("conversion_rate", "lead"), (1_000_000, 1));
     fixture.restart(&["lead"]);
     assert!(!fixture.stage.due(Timestamp(0)), "only once");
+}
+
+#[test]
+fn other_definitions_and_new_kpis_count_for_all_the_past() {
+    let fill = |fixture: &mut Fixture| {
+        fixture.take("o1", Some(order()));
+        fixture.take("s1", Some(session(&["signup", "lead"], 3)));
+        fixture.take(
+            "i1",
+            Some(AtomBody::IdentifierAtom(IdentifierAtom {
+                r#type: "email",
+                value: "a@b",
+                person: Some(true),
+            })),
+        );
+        fixture.flush();
+    };
+    let mut fresh = Fixture::new(&["lead"]);
+    fresh.flush();
+    fill(&mut fresh);
+
+    let mut grown = Fixture::new(&["signup"]);
+    grown.flush();
+    fill(&mut grown);
+    let other_days = |days| {
+        let mut stage = stage(&["signup"]);
+        stage.definitions.customer_days = days;
+        stage
+    };
+    grown.stage = other_days(7);
+    grown
+        .stage
+        .assigned(&[0], &grown.outputs)
+        .expect("assigned");
+    grown.flush();
+    grown.restart(&["lead"]);
+    grown.flush();
+    assert_eq!(grown.sums(), fresh.sums());
+
+    // A store that a version without KPIs has written: it says nothing of what it contributed to.
+    let mut older = Fixture::new(&["lead"]);
+    older.flush();
+    fill(&mut older);
+    older.outputs.take_sent();
+    older
+        .outputs
+        .put(0, b"g", None)
+        .expect("taken out of the store");
+    older.restart(&["lead"]);
+    older.flush();
+    assert_eq!(older.sums(), fresh.sums());
 }
 
 #[test]

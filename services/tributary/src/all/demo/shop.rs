@@ -111,6 +111,14 @@ impl Person {
             events.push(event);
             time += self.pause();
         }
+        if self.dice.chance(6) {
+            let mut lead = self.event("track", time, &device, &context);
+            lead["event"] = json!("Lead Submitted");
+            lead["properties"] =
+                json!({ "qualified": self.dice.chance(70), "interest": "delivery to offices" });
+            events.push(lead);
+            time += self.pause();
+        }
         if !self.dice.chance(45) {
             return;
         }
@@ -133,6 +141,17 @@ impl Person {
             order["userId"] = json!(self.user_id());
             order["properties"] = self.order(&format!("demo-{}-{visit}", self.number));
             events.push(order);
+            if self.dice.chance(40) {
+                time += self.pause();
+                let mut answer = self.event("track", time, &device, &context);
+                answer["event"] = json!("Survey Answered");
+                answer["userId"] = json!(self.user_id());
+                answer["properties"] = json!({ "answers": [
+                    { "question_id": "checkout", "wording": "How easy was it to order?", "aspect": "ces", "value": 1 + self.dice.below(4) },
+                    { "question_id": "satisfied", "wording": "How satisfied are you?", "aspect": "csat", "value": 2 + self.dice.below(4) },
+                ] });
+                events.push(answer);
+            }
         }
     }
 
@@ -151,6 +170,11 @@ impl Person {
         });
         event["properties"] = self.order(&format!("demo-receipt-{}", self.number));
         event["properties"]["store_id"] = json!(city);
+        let mut points = event.clone();
+        points["messageId"] = json!(format!("demo-{}-points", self.number));
+        points["event"] = json!("Loyalty Points Earned");
+        points["properties"] = json!({ "points": 10 + self.dice.below(90), "store_id": city });
+        events.push(points);
         if self.dice.chance(60) {
             let answer = self.answers(&event, time + 10 * MINUTE, city);
             events.push(event);
