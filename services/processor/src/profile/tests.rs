@@ -269,12 +269,8 @@ fn other_definitions_and_new_kpis_count_for_all_the_past() {
     let mut grown = Fixture::new(&["signup"]);
     grown.flush();
     fill(&mut grown);
-    let other_days = |days| {
-        let mut stage = stage(&["signup"]);
-        stage.definitions.customer_days = days;
-        stage
-    };
-    grown.stage = other_days(7);
+    grown.stage = stage(&["signup"]);
+    grown.stage.definitions.customer_days = 7;
     grown
         .stage
         .assigned(&[0], &grown.outputs)
