@@ -89,7 +89,12 @@ pub(crate) fn answers_leads_and_points_follow_their_customer(tenant: &Tenant<'_>
         "properties": {"aspect": "ces", "value": 4, "question_id": "smiley"},
         "context": {"subject": "source", "store": {"id": "berlin"}},
     });
-    tenant.send("till", &[smiley]);
+    let spend = json!({
+        "messageId": "s2", "type": "track", "event": "Spend Reported", "timestamp": at(181).to_string(),
+        "properties": {"amount": 100, "currency": "eur"},
+        "context": {"subject": "source", "campaign": {"name": "spring"}},
+    });
+    tenant.send("till", &[smiley, spend]);
     tenant.settled();
     for (kpi, expected) in [
         ("nps", -45.4545),
@@ -99,6 +104,9 @@ pub(crate) fn answers_leads_and_points_follow_their_customer(tenant: &Tenant<'_>
         ("contacts", 4.0),
         ("leads", 2.0),
         ("loyalty_points", 60.5),
+        ("spend", 100.0),
+        ("cost_per_lead", 50.0),
+        ("cost_per_contact", 25.0),
         ("visitors", 11.0),
     ] {
         let value = whole(tenant, kpi);
@@ -128,6 +136,16 @@ pub(crate) fn answers_leads_and_points_follow_their_customer(tenant: &Tenant<'_>
     tenant.send("web", &joined);
     tenant.settled();
     assert!(close(whole(tenant, "leads"), 1.0));
+    assert!(close(whole(tenant, "cost_per_lead"), 100.0));
+    assert_eq!(
+        last(tenant, "spend", "campaign"),
+        [("spring".to_owned(), 100.0)]
+    );
+    assert_eq!(
+        last(tenant, "cost_per_lead", "campaign"),
+        [],
+        "no lead came by it"
+    );
     assert!(
         close(whole(tenant, "contacts"), 4.0),
         "events are as many as they were"
@@ -307,6 +325,12 @@ pub(crate) fn what_goes_wrong_with_orders_answers_and_times_has_its_outcome(tena
             json!({"aspect": "csat", "scale": "1-10", "value": 0}),
             "properties.value",
             "invalid_answer",
+        ),
+        (
+            "Spend Reported",
+            json!({"amount": 5, "currency": "EUR"}),
+            "context.subject",
+            "invalid_field",
         ),
         (
             "Loyalty Points Earned",

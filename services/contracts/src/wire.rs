@@ -13,7 +13,7 @@ pub use order::{Claim, ClaimKind, OrderState};
 pub use profile::{
     AnswerGiven, Atom, AtomBody, ChannelActivity, GoalMinutes, IdentifierAtom, LastAnswer,
     LeadMade, MinuteRun, Moment, OrderAtom, PassiveAtom, PointsMoved, Profile, ProfileIdentifier,
-    Refund, Said, SessionAtom, SourceAtom, Spending, Trait,
+    Refund, Said, SessionAtom, SourceAtom, SpendReported, Spending, Trait,
 };
 pub use state::State;
 pub use stitching::{

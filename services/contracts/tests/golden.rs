@@ -603,6 +603,13 @@ fn atoms_of_every_kind_come_back_as_they_went() {
                 }),
                 ..moment()
             },
+            Moment {
+                said: Said::SpendReported(SpendReported {
+                    amount: amount("99.5"),
+                    currency: "EUR",
+                }),
+                ..moment()
+            },
         ],
     }));
     for atom in [identifier, passive, source] {

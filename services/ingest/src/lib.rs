@@ -27,7 +27,7 @@
 //! What the payload says beyond Segment's specification: `context.subject = "source"` (spend, followers: the event
 //! speaks of its source and needs no identifier; its timeline is the type `source` and the source's name),
 //! `context.store` (an id, or an object with one), `context.device.type = "till"`, and answers (`Survey Answered`:
-//! see `validate::answers`), and loyalty points (`validate::points`). A batch's own `context` is that of each event that has none.
+//! see `validate::answers`), loyalty points (`validate::points`) and spend (`validate::spend`). A batch's own `context` is that of each event that has none.
 
 mod accept;
 mod answer;

@@ -8,6 +8,7 @@ pub(crate) mod consents;
 pub(crate) mod context;
 pub(crate) mod order;
 mod points;
+mod spend;
 mod strict;
 #[cfg(test)]
 mod tests;
@@ -141,8 +142,13 @@ pub(crate) fn message<'a>(event: &Event<'a>, given: &Given<'a>) -> Result<Messag
     let context: Context<'a> = parse_object(context_json, "context")?;
     let visit = visit::visit(call, given.source, &context, properties_json)?;
     let name = name(call, event, visit.name)?;
+    let subject = match &*context.subject {
+        "source" => Subject::Source,
+        _ => Subject::Customer,
+    };
     if call == Call::Track {
         points::check(&name, properties_json)?;
+        spend::check(&name, subject, properties_json)?;
     }
     let answers = if call == Call::Track {
         answers::answers(&name, properties_json)?
@@ -166,11 +172,7 @@ pub(crate) fn message<'a>(event: &Event<'a>, given: &Given<'a>) -> Result<Messag
         consents: consents::consents(context.consent)?,
         order,
         answers,
-        subject: if &*context.subject == "source" {
-            Subject::Source
-        } else {
-            Subject::Customer
-        },
+        subject,
         store: visit.store,
         url: visit.url,
         referrer: visit.referrer,

@@ -45,6 +45,8 @@ pub struct Options {
     pub goals: Vec<String>,
     /// For how many days an order makes a customer.
     pub customer_days: u32,
+    /// By workspace: the currency in which leads and contacts have a cost.
+    pub currencies: BTreeMap<String, String>,
 }
 
 /// The profile stage.
@@ -82,6 +84,11 @@ impl Stage {
             definitions: Definitions {
                 goals,
                 customer_days: i64::from(options.customer_days),
+                currencies: options
+                    .currencies
+                    .into_iter()
+                    .map(|(workspace, currency)| (workspace.into(), currency.into()))
+                    .collect(),
             },
             taken: BTreeMap::new(),
             hot: Recent::new(options.cached_profiles * AVERAGE_WEIGHT),

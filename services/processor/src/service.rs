@@ -84,6 +84,11 @@ fn factories(config: &Config, metrics: &Metrics) -> [(&'static str, Factory); 4]
         cached_profiles: config.processor.cached_profiles,
         goals: config.kpi.goals.keys().cloned().collect(),
         customer_days: config.kpi.customer_days,
+        currencies: config
+            .workspaces
+            .iter()
+            .map(|workspace| (workspace.name.clone(), workspace.currency.clone()))
+            .collect(),
     };
     let kpis = kpi::Options {
         keep: Window::ALL.map(|window| {

@@ -145,6 +145,9 @@ pub enum Said<'a> {
     /// Loyalty points.
     #[serde(alias = "tributary.v1.PointsMoved")]
     PointsMoved(PointsMoved),
+    /// Money spent on advertising.
+    #[serde(borrow, alias = "tributary.v1.SpendReported")]
+    SpendReported(SpendReported<'a>),
 }
 
 /// An answer to a question.
@@ -178,6 +181,15 @@ pub struct LeadMade {
 pub struct PointsMoved {
     /// More than 0 where they were earned, less where they were redeemed or expired.
     pub points: Amount,
+}
+
+/// Money spent on advertising.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpendReported<'a> {
+    /// How much.
+    pub amount: Amount,
+    /// ISO 4217.
+    pub currency: &'a str,
 }
 
 /// Consecutive active minutes.

@@ -70,6 +70,9 @@ kpis! {
     Ces "ces" Ratio "Mean effort, from 1 (low) to 5."
     Leads "leads" Sum "Distinct profiles with a lead event that is qualified."
     Contacts "contacts" Sum "Lead events."
+    Spend "spend" Sum "Money spent on advertising."
+    CostPerLead "cost_per_lead" Ratio "Spend by lead."
+    CostPerContact "cost_per_contact" Ratio "Spend by contact."
 }
 
 impl Kpi {

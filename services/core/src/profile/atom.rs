@@ -162,6 +162,8 @@ pub enum Said<'a> {
     Lead(bool),
     /// Loyalty points earned, or with less than 0 redeemed or expired.
     Points(Amount),
+    /// Money spent on advertising, and its currency.
+    Spend(Amount, &'a str),
 }
 
 /// An answer to a question.

@@ -1,5 +1,7 @@
 //! What atoms contribute to KPIs.
 
+use std::collections::BTreeMap;
+
 use crate::kpi::{Dimension, Key, Kpi, Sum, Window, minute_of};
 use crate::money::Amount;
 
@@ -29,10 +31,14 @@ pub struct Definitions {
     pub goals: Vec<Box<str>>,
     /// For how many days an order makes a customer.
     pub customer_days: i64,
+    /// By workspace: the currency in which leads and contacts have a cost.
+    pub currencies: BTreeMap<Box<str>, Box<str>>,
 }
 
-/// What a change to the sums of a key changes in those of others: their denominators are its count.
+/// What a change to the sums of a workspace's key changes in those of others: their denominators are its count, or their
+/// numerators its amount.
 pub fn follow(
+    workspace: &str,
     key: &Key<'_>,
     definitions: &Definitions,
     mut visit: impl FnMut(&Key<'_>, fn(Sum) -> Sum),
@@ -43,7 +49,28 @@ pub fn follow(
             denominator: (sum.numerator / MILLION) as i64,
         }
     }
+    // Costs are of all, and by campaign: money is not spent by a lead's channel or device.
+    let has_cost = matches!(key.dimension, Dimension::Whole | Dimension::Campaign);
+    let currency = definitions.currencies.get(workspace);
     match key.kpi {
+        Kpi::Spend if has_cost => {
+            for kpi in [Kpi::CostPerLead, Kpi::CostPerContact] {
+                visit(&Key { kpi, ..*key }, |amount| amount);
+            }
+        }
+        Kpi::Leads | Kpi::Contacts if has_cost => {
+            let Some(currency) = currency else { return };
+            let kpi = match key.kpi {
+                Kpi::Leads => Kpi::CostPerLead,
+                _ => Kpi::CostPerContact,
+            };
+            let cost = Key {
+                kpi,
+                currency,
+                ..*key
+            };
+            visit(&cost, counted);
+        }
         Kpi::Visitors => {
             let kpi = Kpi::ConversionRateProfiles;
             visit(&Key { kpi, ..*key }, counted);
@@ -146,55 +173,64 @@ pub(super) fn each_changed<'m, 'a>(
     mut visit: impl FnMut(&'m Moment<'a>, Sign),
 ) {
     let place = |moment: &Moment<'a>| (moment.occurred_at, moment.message_id);
-    loop {
-        match (before.split_first(), after.split_first()) {
-            (None, None) => return,
-            (Some((one, rest)), Some((other, others))) if one == other => {
-                (before, after) = (rest, others);
-            }
-            (Some((one, rest)), other)
-                if other.is_none_or(|(other, _)| place(one) <= place(other)) =>
-            {
-                visit(one, Sign::Retract);
-                before = rest;
-            }
-            (_, Some((other, others))) => {
-                visit(other, Sign::Add);
-                after = others;
-            }
-            (Some(_), None) => unreachable!("is taken by the arm before the last"),
+    while let (Some((one, rest)), Some((other, others))) =
+        (before.split_first(), after.split_first())
+    {
+        if one == other {
+            (before, after) = (rest, others);
+        } else if place(one) <= place(other) {
+            visit(one, Sign::Retract);
+            before = rest;
+        } else {
+            visit(other, Sign::Add);
+            after = others;
         }
     }
+    before.iter().for_each(|one| visit(one, Sign::Retract));
+    after.iter().for_each(|other| visit(other, Sign::Add));
 }
 
 /// Counts a session among those of who is known, or no longer.
 pub(super) fn recognise(session: &Session<'_>, sign: Sign, contributions: &mut impl Contributions) {
     let once = [at(minute_of(session.started_at), sign.of(Sum::ONE))];
-    for (dimension, value) in session.facets.rows() {
+    let rows = session.facets.rows();
+    add_to_rows((Kpi::RecognitionRate, ""), rows, &once, contributions);
+}
+
+/// Adds differences to the sums of each row of a KPI in a currency.
+pub(super) fn add_to_rows<'a>(
+    (kpi, currency): (Kpi, &str),
+    rows: impl Iterator<Item = (Dimension, &'a str)>,
+    differences: &[Difference],
+    contributions: &mut impl Contributions,
+) {
+    for (dimension, value) in rows {
         let key = Key {
-            kpi: Kpi::RecognitionRate,
-            currency: "",
+            kpi,
+            currency,
             dimension,
             value,
         };
-        contributions.add(&key, &once);
+        contributions.add(&key, differences);
     }
 }
 
 fn moment_amounts(moment: &Moment<'_>, sign: Sign, contributions: &mut impl Contributions) {
-    let (kpi, sum) = match &moment.said {
+    let amount = |amount: Amount| Sum {
+        numerator: amount.millionths(),
+        denominator: 0,
+    };
+    let (kpi, currency, sum) = match &moment.said {
         Said::Answer(Answer {
             note: Some(note), ..
-        }) => noted(*note),
+        }) => {
+            let (kpi, sum) = noted(*note);
+            (kpi, "", sum)
+        }
         Said::Answer(_) => return,
-        Said::Lead(_) => (Kpi::Contacts, Sum::ONE),
-        Said::Points(points) => (
-            Kpi::LoyaltyPoints,
-            Sum {
-                numerator: points.millionths(),
-                denominator: 0,
-            },
-        ),
+        Said::Lead(_) => (Kpi::Contacts, "", Sum::ONE),
+        Said::Points(points) => (Kpi::LoyaltyPoints, "", amount(*points)),
+        Said::Spend(spent, currency) => (Kpi::Spend, *currency, amount(*spent)),
     };
     let once = [at(minute_of(moment.occurred_at), sign.of(sum))];
     let asked = match &moment.said {
@@ -205,15 +241,8 @@ fn moment_amounts(moment: &Moment<'_>, sign: Sign, contributions: &mut impl Cont
         _ => [(Dimension::Product, ""), (Dimension::Question, "")],
     };
     let asked = asked.into_iter().filter(|(_, value)| !value.is_empty());
-    for (dimension, value) in moment.facets.rows().chain(asked) {
-        let key = Key {
-            kpi,
-            currency: "",
-            dimension,
-            value,
-        };
-        contributions.add(&key, &once);
-    }
+    let rows = moment.facets.rows().chain(asked);
+    add_to_rows((kpi, currency), rows, &once, contributions);
 }
 
 /// What a note adds to its KPI: KPIS.md, "Satisfaction".

@@ -360,7 +360,7 @@ impl Fold {
                 let points = Amount::from_millionths(sign.of_amount(points.millionths()));
                 self.points += points;
             }
-            Said::Lead(_) => {}
+            Said::Lead(_) | Said::Spend(..) => {}
         }
     }
 

@@ -12,7 +12,7 @@ use crate::money::Amount;
 use crate::time::{DAY, MINUTE, Timestamp};
 
 use super::atom::{Atom, Facets, Order};
-use super::contributions::{Contributions, Definitions, Difference, Sign, at};
+use super::contributions::{Contributions, Definitions, Difference, Sign, add_to_rows, at};
 use super::distinct::range;
 
 /// Ranges of minutes, the end not included, ascending and apart.
@@ -193,15 +193,8 @@ impl Standing {
             for (placed, sign) in [(&self.told.first, Sign::Retract), (&first, Sign::Add)] {
                 let Some(placed) = placed else { continue };
                 let once = [at(minute_of(placed.ordered_at), sign.of(Sum::ONE))];
-                for (dimension, value) in placed.facets().rows() {
-                    let key = Key {
-                        kpi: Kpi::NewCustomers,
-                        currency: "",
-                        dimension,
-                        value,
-                    };
-                    contributions.add(&key, &once);
-                }
+                let rows = placed.facets().rows();
+                add_to_rows((Kpi::NewCustomers, ""), rows, &once, contributions);
             }
             self.told.first = first;
         }

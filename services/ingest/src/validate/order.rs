@@ -151,7 +151,7 @@ fn order_id(kind: OrderKind, id: Cow<'_, str>) -> Result<Cow<'_, str>, Refusal> 
     }
 }
 
-fn currency(code: Cow<'_, str>) -> Result<Cow<'_, str>, Refusal> {
+pub(super) fn currency(code: Cow<'_, str>) -> Result<Cow<'_, str>, Refusal> {
     let trimmed = code.trim();
     if trimmed.is_empty() {
         return Ok(Cow::Borrowed(""));
@@ -171,10 +171,13 @@ fn currency(code: Cow<'_, str>) -> Result<Cow<'_, str>, Refusal> {
     })
 }
 
-fn not_negative(amount: Option<Amount>, field: &'static str) -> Result<Option<Amount>, Refusal> {
+pub(super) fn not_negative(
+    amount: Option<Amount>,
+    field: &'static str,
+) -> Result<Option<Amount>, Refusal> {
     match amount {
         Some(amount) if amount < Amount::ZERO => {
-            let message = "must not be negative: send a refund as the event Order Refunded";
+            let message = "must not be negative: send what comes back as an event of its own, an order's as Order Refunded";
             Err(Refusal::new(Reason::InvalidAmount, field, message))
         }
         amount => Ok(amount),

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use tributary_contracts::wire::{
-    AnswerGiven, LeadMade, Moment, PointsMoved, Said, Subject, Touchpoint,
+    AnswerGiven, LeadMade, Moment, PointsMoved, Said, SpendReported, Subject, Touchpoint,
 };
 use tributary_core::money::Amount;
 
@@ -18,6 +18,9 @@ const POINTS: [(&str, i128); 3] = [
     ("Loyalty Points Redeemed", -1),
     ("Loyalty Points Expired", -1),
 ];
+
+/// The event with which a source says what it has spent on advertising.
+const SPEND: &str = "Spend Reported";
 
 /// What the touchpoint says: nothing where a bot sent it.
 pub(super) fn of(touchpoint: &Touchpoint<'_>, goals: &Goals) -> Vec<Says> {
@@ -42,6 +45,9 @@ pub(super) fn of(touchpoint: &Touchpoint<'_>, goals: &Goals) -> Vec<Says> {
         let moved = points.and_then(|(_, sign)| Some(sign * points_of(touchpoint.properties)?));
         says.extend(moved.map(Says::Points));
     }
+    if touchpoint.subject == Subject::Source && touchpoint.event == SPEND {
+        says.extend(spend_of(touchpoint.properties));
+    }
     says
 }
 
@@ -65,6 +71,20 @@ fn points_of(properties: &str) -> Option<i128> {
     let stated: Stated<'_> = serde_json::from_str(properties).ok()?;
     let points: Amount = stated.points.get().trim_matches('"').parse().ok()?;
     Some(points.millionths().abs())
+}
+
+/// What was spent, as ingest let it pass.
+fn spend_of(properties: &str) -> Option<Says> {
+    #[derive(Deserialize)]
+    struct Stated<'a> {
+        #[serde(borrow)]
+        amount: &'a serde_json::value::RawValue,
+        currency: String,
+    }
+    let stated: Stated<'_> = serde_json::from_str(properties).ok()?;
+    let amount: Amount = stated.amount.get().trim_matches('"').parse().ok()?;
+    let currency = stated.currency.trim().to_ascii_uppercase();
+    Some(Says::Spend(amount.millionths(), currency))
 }
 
 /// The moments of these events; source and campaign are those of `begun`, where there is one.
@@ -112,6 +132,10 @@ fn said(says: &Says) -> Said<'_> {
         }),
         Says::Lead(qualified) => Said::LeadMade(LeadMade {
             qualified: *qualified,
+        }),
+        Says::Spend(amount, currency) => Said::SpendReported(SpendReported {
+            amount: Amount::from_millionths(*amount),
+            currency,
         }),
         Says::Points(points) => Said::PointsMoved(PointsMoved {
             points: Amount::from_millionths(*points),

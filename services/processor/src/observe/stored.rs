@@ -215,6 +215,8 @@ pub(super) enum Says {
     Lead(bool),
     /// Loyalty points, in millionths.
     Points(i128),
+    /// Money spent on advertising, in millionths, and its currency.
+    Spend(i128, String),
 }
 
 /// Passive touchpoints of a page that belong to one profile, as last sent.

@@ -1,6 +1,8 @@
 //! When KPIs are defined otherwise than before: other goals, another time that makes a customer, or KPIs that an older
 //! version did not know. What every profile contributed is taken back, and contributed anew.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use tributary_contracts::framing;
 use tributary_contracts::wire;
@@ -20,6 +22,7 @@ const CONTRIBUTED: &[u8] = b"g";
 pub(super) struct Contributed {
     goals: Vec<Box<str>>,
     customer_days: i64,
+    currencies: BTreeMap<Box<str>, Box<str>>,
     /// Slugs.
     kpis: Vec<String>,
 }
@@ -30,6 +33,7 @@ impl Contributed {
         Self {
             goals: definitions.goals.clone(),
             customer_days: definitions.customer_days,
+            currencies: definitions.currencies.clone(),
             kpis: Kpi::ALL.map(|kpi| kpi.slug().to_owned()).into(),
         }
     }
@@ -47,6 +51,7 @@ impl Contributed {
         Definitions {
             goals: self.goals.clone(),
             customer_days: self.customer_days,
+            currencies: self.currencies.clone(),
         }
     }
 }
@@ -97,6 +102,7 @@ fn refold(
         let definitions = by.definitions();
         let mut contributions = Redefined {
             sums: &mut sums.of(atom.workspace),
+            workspace: atom.workspace,
             definitions: &definitions,
             kpis: &by.kpis,
             is_taken_back,

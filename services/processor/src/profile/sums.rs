@@ -63,7 +63,11 @@ impl Sums {
     pub(super) fn follow(&mut self, definitions: &Definitions) -> Result<(), Broken> {
         for place in 0..self.sums.len() {
             let OfKey { kpi, dimension, .. } = self.sums[place];
-            if !matches!(kpi, Kpi::Visitors | Kpi::Sessions) {
+            let is_followed = matches!(
+                kpi,
+                Kpi::Visitors | Kpi::Sessions | Kpi::Leads | Kpi::Contacts | Kpi::Spend
+            );
+            if !is_followed {
                 continue;
             }
             let OfKey { key, sums, .. } = &self.sums[place];
@@ -78,7 +82,7 @@ impl Sums {
                 dimension,
                 value,
             };
-            follow(&key, definitions, |follower, of| {
+            follow(workspace, &key, definitions, |follower, of| {
                 let follower = self.place(workspace, follower);
                 for (place, sum) in &sums {
                     *self.sums[follower].sums.entry(*place).or_default() += of(*sum);
@@ -169,6 +173,7 @@ impl Contributions for Nowhere {
 /// Contributions of what was defined otherwise: taken back, or added anew, with what follows from them.
 pub(super) struct Redefined<'a, C> {
     pub(super) sums: &'a mut C,
+    pub(super) workspace: &'a str,
     pub(super) definitions: &'a Definitions,
     /// Slugs of the KPIs that are contributed to.
     pub(super) kpis: &'a [String],
@@ -194,7 +199,9 @@ impl<C: Contributions> Contributions for Redefined<'_, C> {
             self.sums.add(key, &differences);
         };
         add(key, &|sum| sum);
-        follow(key, self.definitions, |follower, of| add(follower, &of));
+        follow(self.workspace, key, self.definitions, |follower, of| {
+            add(follower, &of);
+        });
     }
 }
 

@@ -153,6 +153,7 @@ fn said<'a>(said: &wire::Said<'a>) -> Said<'a> {
         }),
         wire::Said::LeadMade(lead) => Said::Lead(lead.qualified),
         wire::Said::PointsMoved(moved) => Said::Points(moved.points),
+        wire::Said::SpendReported(spend) => Said::Spend(spend.amount, value(spend.currency)),
     }
 }
 

@@ -84,6 +84,17 @@ impl Tables {
                 What::Answer("ces", _, note, _) => ("ces", (i128::from(*note) * ONE, 1)),
                 What::Answer(..) => continue,
                 What::Lead(_) => ("contacts", (ONE, 0)),
+                What::Spend(units, currency) => {
+                    for row in rows(facets) {
+                        let spent = i128::from(*units) * ONE;
+                        self.add("spend", currency, row, *time, (spent, 0));
+                        if ["", "campaign"].contains(&row.0) {
+                            self.add("cost_per_lead", currency, row, *time, (spent, 0));
+                            self.add("cost_per_contact", currency, row, *time, (spent, 0));
+                        }
+                    }
+                    continue;
+                }
                 What::Points(points) => ("loyalty_points", (i128::from(*points) * ONE, 0)),
             };
             let mut rows = rows(facets);
@@ -100,6 +111,10 @@ impl Tables {
             }
             for row in rows {
                 self.add(kpi, "", row, *time, value);
+                // The workspace's currency.
+                if kpi == "contacts" && ["", "campaign"].contains(&row.0) {
+                    self.add("cost_per_contact", "EUR", row, *time, (0, 1));
+                }
             }
         }
     }
@@ -353,6 +368,12 @@ impl Tables {
 
     fn count(&mut self) {
         for ((dimension, value), marks) in std::mem::take(&mut self.leads) {
+            if ["", "campaign"].contains(&&*dimension) {
+                for (mark, profiles) in &marks {
+                    let place = ("cost_per_lead", "EUR", (&*dimension, &*value));
+                    self.at(place, *mark, (0, profiles.len() as i64));
+                }
+            }
             let values = self.series("leads", "", (&dimension, &value));
             values.extend(
                 marks
@@ -549,6 +570,7 @@ pub(crate) fn values(
         "margin",
         "leads",
         "contacts",
+        "spend",
         "loyalty_points",
         "customers",
         "new_customers",

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use tributary_contracts::framing;
 use tributary_contracts::wire::{
     AnswerGiven, Atom, AtomBody, ChannelActivity, GoalMinutes, IdentifierAtom, LeadMade, MinuteRun,
-    Moment, OrderAtom, PassiveAtom, PointsMoved, Refund, Said, SessionAtom, SourceAtom, Trait,
+    Moment, OrderAtom, PassiveAtom, PointsMoved, Refund, Said, SessionAtom, SourceAtom,
+    SpendReported, Trait,
 };
 use tributary_core::identifier::{Identifier, IdentifierType};
 use tributary_core::ids::ProfileId;
@@ -62,6 +63,7 @@ pub(crate) enum What {
     /// Whether it is qualified.
     Lead(bool),
     Points(i64),
+    Spend(i64, &'static str),
 }
 
 /// Events of each goal in a session.
@@ -128,6 +130,7 @@ fn says() -> impl Strategy<Value = Vec<Says>> {
         }),
         1 => any::<bool>().prop_map(What::Lead),
         1 => (-3..4_i64).prop_map(What::Points),
+        1 => (1..4_i64, word(&["EUR", "EUR", "USD"])).prop_map(|(units, currency)| What::Spend(units, currency)),
     ];
     let says =
         (time(), facets(), what).prop_map(|(time, facets, what)| Says { time, facets, what });
@@ -402,6 +405,10 @@ fn moments(says: &[Says]) -> Vec<Moment<'static>> {
                     value: Some(Amount::from_units(note)),
                     comment: "",
                     product,
+                }),
+                What::Spend(units, currency) => Said::SpendReported(SpendReported {
+                    amount: Amount::from_units(units),
+                    currency,
                 }),
                 What::Lead(qualified) => Said::LeadMade(LeadMade { qualified }),
                 What::Points(points) => Said::PointsMoved(PointsMoved {

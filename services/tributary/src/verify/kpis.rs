@@ -93,6 +93,9 @@ const fn sql(kpi: Kpi) -> &'static str {
         Kpi::Ces => file!("ces"),
         Kpi::Leads => file!("leads"),
         Kpi::Contacts => file!("contacts"),
+        Kpi::Spend => file!("spend"),
+        Kpi::CostPerLead => file!("cost_per_lead"),
+        Kpi::CostPerContact => file!("cost_per_contact"),
     }
 }
 
@@ -177,6 +180,7 @@ pub(super) fn run(options: &Options, config: &Config) -> Result<(), Failure> {
         ("goals", goals(&config.kpi.goals)),
         ("customer_days", config.kpi.customer_days.to_string()),
         ("person_types", person_types(config, workspace)),
+        ("currency", currency(config, workspace)),
     ];
     let mut report = Report {
         workspace: workspace.to_owned(),
@@ -332,6 +336,13 @@ fn person_types(config: &Config, workspace: &str) -> String {
     let persons = types.filter(|(_, r#type)| r#type.kind == Kind::Person);
     let persons: Vec<String> = persons.map(|(name, _)| quoted(name)).collect();
     format!("[{}]", persons.join(","))
+}
+
+/// The workspace's currency.
+fn currency(config: &Config, workspace: &str) -> String {
+    let mut workspaces = config.workspaces.iter();
+    let of = workspaces.find(|known| known.name == workspace);
+    of.map_or_else(String::new, |known| known.currency.clone())
 }
 
 fn quoted(text: &str) -> String {

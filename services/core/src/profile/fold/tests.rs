@@ -36,6 +36,7 @@ fn definitions() -> Definitions {
     Definitions {
         goals: vec!["purchase".into(), "signup".into()],
         customer_days: 20,
+        currencies: BTreeMap::new(),
     }
 }
 
@@ -114,6 +115,7 @@ fn moments() -> impl Strategy<Value = Vec<Moment<'static>>> {
         3 => answer,
         1 => any::<bool>().prop_map(Said::Lead),
         1 => (-5..5_i64).prop_map(|points| Said::Points(Amount::from_units(points))),
+        1 => (1..5_i64).prop_map(|spent| Said::Spend(Amount::from_units(spent), "EUR")),
     ];
     let moment = (0..4_000_000_000_i64, facets(), said).prop_map(|(time, facets, said)| Moment {
         occurred_at: Timestamp(time),
