@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tributary_core::identifier::Kind;
 use tributary_core::kpi::{Kpi, Window};
-use tributary_core::time::{SECOND, Timestamp};
+use tributary_core::time::{MINUTE, SECOND, Timestamp};
 use tributary_platform::config::Config;
 
 /// What the command line says.
@@ -39,11 +39,14 @@ Examples:
 Every mark of every window, whole and by dimension, is computed from touchpoints_current by the SQL of schemas/kpis and
 compared with kpis_current, both ways: what stands there and should not is a difference, too. What every mark costs grows
 with the touchpoints and the marks; with many millions of touchpoints take --at. What came within the last seconds may not
-be in both yet: wait until /settled says 200.
+be in both yet: wait until /settled says 200. Marks that `kpi.keep` lets go within ten minutes are left out.
 Exit codes: 0 all agree, 1 ClickHouse does not answer, 2 wrong usage, 3 there are differences.";
 
 /// Marks that the clock has only just passed may not be published yet.
 const YOUNGEST: i64 = 10 * SECOND;
+
+/// Marks that grow too old while they are asked for may be gone from one of the two.
+const LEAVING: i64 = 10 * MINUTE;
 
 /// The parameter that says which windows and marks.
 const WINDOWS: &str =
@@ -172,9 +175,14 @@ pub(super) fn run(options: &Options, config: &Config) -> Result<(), Failure> {
     };
     let name = options.workspace.as_deref();
     let workspace = name.unwrap_or(&config.workspaces[0].name);
-    let now = jiff::Timestamp::now().as_millisecond();
     let at = options.at.as_deref().map(moment::at).transpose()?;
-    let spans = spans(now, at.map(jiff::Timestamp::as_millisecond), config)?;
+    let at = at.map(jiff::Timestamp::as_millisecond);
+    let now = || jiff::Timestamp::now().as_millisecond();
+    if spans(now(), at, config).is_empty() {
+        return Err(Failure::usage(
+            "--at: no mark of that time is kept, or it is yet to come: `kpi.keep` says for how long",
+        ));
+    }
     let clickhouse = ClickHouse::find(config)?.patient();
     let definitions = [
         ("goals", goals(&config.kpi.goals)),
@@ -187,6 +195,7 @@ pub(super) fn run(options: &Options, config: &Config) -> Result<(), Failure> {
         kpis: Vec::new(),
     };
     report.kpis = each_at_once(&kpis, |kpi| {
+        let spans = spans(now(), at, config);
         compare(&clickhouse, kpi, workspace, &definitions, &spans)
     })
     .map_err(Failure::failed)?;
@@ -231,12 +240,12 @@ fn each_at_once<T: Send>(
 }
 
 /// The first and last mark of each window that are compared.
-fn spans(now: i64, at: Option<i64>, config: &Config) -> Result<Vec<(Window, i64, i64)>, Failure> {
+fn spans(now: i64, at: Option<i64>, config: &Config) -> Vec<(Window, i64, i64)> {
     let mut spans = Vec::new();
     for window in Window::ALL {
         let keep = config.kpi.keep.window(window.name()).as_millis();
         let keep = i64::try_from(keep).unwrap_or(i64::MAX);
-        let oldest = window.passed(Timestamp(now.saturating_sub(keep))) + 1;
+        let oldest = window.passed(Timestamp(now.saturating_sub(keep) + LEAVING)) + 1;
         let youngest = window.passed(Timestamp(now - YOUNGEST));
         match at.map(|at| window.passed(Timestamp(at))) {
             None => spans.push((window, oldest, youngest)),
@@ -244,12 +253,7 @@ fn spans(now: i64, at: Option<i64>, config: &Config) -> Result<Vec<(Window, i64,
             Some(_) => {}
         }
     }
-    if spans.is_empty() {
-        return Err(Failure::usage(
-            "--at: no mark of that time is kept, or it is yet to come: `kpi.keep` says for how long",
-        ));
-    }
-    Ok(spans)
+    spans
 }
 
 fn compare(
@@ -411,17 +415,19 @@ mod tests {
     fn marks_are_compared_from_the_oldest_that_is_kept_to_the_last_that_has_passed() {
         let config = Config::default();
         let now = 1_793_000_000_000;
-        let all = spans(now, None, &config).expect("all windows");
+        let all = spans(now, None, &config);
         assert_eq!(all.len(), 6);
         let (window, first, last) = all[0];
         assert_eq!(window, Window::Hour);
         assert_eq!(last, (now - YOUNGEST) / 60_000);
-        assert_eq!(last - first, 8 * 24 * 60 - 1, "8 days, less the seconds");
+        let about_to_leave = 10;
+        let marks = 8 * 24 * 60 - about_to_leave;
+        assert_eq!(last - first, marks - 1, "8 days, less the seconds");
         // Half a year ago only the marks of long windows are kept.
-        let then = spans(now, Some(now - 180 * 86_400_000), &config).expect("long windows");
+        let then = spans(now, Some(now - 180 * 86_400_000), &config);
         let windows: Vec<Window> = then.iter().map(|(window, ..)| *window).collect();
         assert_eq!(windows, Window::ALL[2..]);
         assert!(then.iter().all(|(_, first, last)| first == last));
-        assert!(spans(now, Some(now + 86_400_000), &config).is_err());
+        assert!(spans(now, Some(now + 86_400_000), &config).is_empty());
     }
 }
