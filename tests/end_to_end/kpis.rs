@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tributary_tests::Tenant;
 
 /// The values of a KPI at the last mark of the window of 24 hours, by dimension value.
-fn last(tenant: &Tenant<'_>, kpi: &str, dimension: &str) -> Vec<(String, f64)> {
+pub(crate) fn last(tenant: &Tenant<'_>, kpi: &str, dimension: &str) -> Vec<(String, f64)> {
     let rows = tenant.query(&format!(
         "SELECT dimension_value, value FROM kpis_current WHERE workspace = {{w:String}} AND kpi = '{kpi}' AND dimension = '{dimension}' \
          AND window = '24h' AND window_end = (SELECT max(window_end) FROM kpis_current WHERE workspace = {{w:String}} AND kpi = 'lifecycle' AND window = '24h') \
@@ -21,11 +21,11 @@ fn last(tenant: &Tenant<'_>, kpi: &str, dimension: &str) -> Vec<(String, f64)> {
     rows.iter().map(value).collect()
 }
 
-fn whole(tenant: &Tenant<'_>, kpi: &str) -> Option<f64> {
+pub(crate) fn whole(tenant: &Tenant<'_>, kpi: &str) -> Option<f64> {
     last(tenant, kpi, "").first().map(|(_, value)| *value)
 }
 
-fn close(value: Option<f64>, expected: f64) -> bool {
+pub(crate) fn close(value: Option<f64>, expected: f64) -> bool {
     value.is_some_and(|value| (value - expected).abs() < 0.005)
 }
 

@@ -6,6 +6,7 @@ mod customers;
 mod files;
 mod kpis;
 mod operations;
+mod outreach;
 mod sdk;
 mod shop;
 
@@ -24,6 +25,8 @@ fn main() -> ExitCode {
         kpis::a_customer_is_worth_all_orders_ever_whatever_profiles_they_were_of,
         kpis::who_stays_and_who_leaves_is_told_at_every_mark,
         kpis::what_goes_wrong_with_orders_answers_and_times_has_its_outcome,
+        outreach::an_email_counts_when_it_was_sent_and_once_however_often_it_is_opened,
+        outreach::of_a_social_network_the_last_report_counts_and_every_mention,
         customers::explain_tells_why_a_customer_is_one,
         operations::what_is_entered_changes_the_past_and_what_is_taken_back_restores_it,
         operations::entries_that_cannot_be_are_refused_with_what_to_write,

@@ -35,8 +35,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// A system with `workspaces` workspaces called w0, w1 ..., each with the sources `web` and `till` and the
-    /// historic source `history`, whose write keys are `w0-web` and so on; and with these further lines of TOML.
+    /// A system with `workspaces` workspaces called w0, w1 ..., each with the sources `web`, `till` and
+    /// `mailer` and the historic source `history`, whose write keys are `w0-web` and so on; and with these further lines of TOML.
     pub fn new(binary: &str, workspaces: usize, lines: &str) -> Self {
         let mut config = format!("{lines}\n");
         for workspace in 0..workspaces {
@@ -44,6 +44,7 @@ impl Settings {
             for (source, rest) in [
                 ("web", ""),
                 ("till", "channel = \"store\""),
+                ("mailer", "channel = \"email\""),
                 ("history", "channel = \"store\"\nhistoric = true"),
             ] {
                 config += &format!(

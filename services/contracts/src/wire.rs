@@ -9,11 +9,12 @@ mod stitching;
 mod touchpoint;
 
 pub use kpi::{Change, Contribution, KpiBlock};
-pub use order::{Claim, ClaimKind, OrderState};
+pub use order::{Claim, ClaimKind, EmailClaim, EmailClaimKind, OrderState};
 pub use profile::{
-    AnswerGiven, Atom, AtomBody, ChannelActivity, GoalMinutes, IdentifierAtom, LastAnswer,
-    LeadMade, MinuteRun, Moment, OrderAtom, PassiveAtom, PointsMoved, Profile, ProfileIdentifier,
-    Refund, Said, SessionAtom, SourceAtom, SpendReported, Spending, Trait,
+    AnswerGiven, Atom, AtomBody, BrandMentioned, ChannelActivity, EmailAtom, Emails, GoalMinutes,
+    IdentifierAtom, LastAnswer, LeadMade, MinuteRun, Moment, OrderAtom, PassiveAtom, PointsMoved,
+    Profile, ProfileIdentifier, Refund, Said, SessionAtom, SocialReported, SourceAtom,
+    SpendReported, Spending, Trait,
 };
 pub use state::State;
 pub use stitching::{

@@ -346,6 +346,20 @@ fn every_record_of_orders_profiles_and_kpis_is_written_and_read_as_its_golden_by
         profile_id: Some(PROFILE),
         gone: false,
     });
+    check(&EmailClaim {
+        workspace: "default",
+        email_id: "mail-1",
+        recipient_type: "email",
+        recipient_value: "ann@example.com",
+        kind: EmailClaimKind::Clicked,
+        message_id: "m-1",
+        timeline_type: "anonymous_id",
+        timeline_value: "c1",
+        occurred_at: AT,
+        campaign: "spring",
+        profile_id: Some(PROFILE),
+        gone: false,
+    });
     check(&OrderState {
         workspace: "default",
         order_namespace: "online",
@@ -467,6 +481,14 @@ fn every_record_of_orders_profiles_and_kpis_is_written_and_read_as_its_golden_by
             occurred_at: AT,
             comment: "quick",
         }],
+        emails: Some(Emails {
+            sent: 5,
+            delivered: 4,
+            opened: 3,
+            clicked: 2,
+            unsubscribed: 1,
+        }),
+        mentions: 6,
     });
     check(&DeadLetter {
         workspace: "default",
@@ -610,9 +632,36 @@ fn atoms_of_every_kind_come_back_as_they_went() {
                 }),
                 ..moment()
             },
+            Moment {
+                said: Said::SocialReported(SocialReported {
+                    network: "chirper",
+                    influencer: "ann",
+                    followers: Some(120),
+                    ..SocialReported::default()
+                }),
+                ..moment()
+            },
+            Moment {
+                said: Said::BrandMentioned(BrandMentioned {
+                    network: "chirper",
+                    post: "p1",
+                    influencer: "",
+                    sentiment: "negative",
+                }),
+                ..moment()
+            },
         ],
     }));
-    for atom in [identifier, passive, source] {
+    let email = atom(AtomBody::EmailAtom(EmailAtom {
+        sent_at: AT,
+        campaign: "spring",
+        delivered: true,
+        opened: true,
+        prefetched: false,
+        clicked: true,
+        unsubscribed: false,
+    }));
+    for atom in [identifier, passive, source, email] {
         let framed = framing::encode(&atom).expect("an atom");
         let read: Atom<'_> = framing::decode(&framed).expect("an atom");
         assert_eq!(read, atom);

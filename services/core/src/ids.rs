@@ -93,6 +93,18 @@ impl ProfileId {
         ]))
     }
 
+    /// The id under which what is reported of a thing is folded, whichever source reports it: of an account of a social
+    /// network, of a post. It is no customer's.
+    #[must_use]
+    pub fn reported(workspace: &str, thing: &[&str]) -> Self {
+        let parts = [
+            &[workspace, crate::identifier::SOURCE],
+            thing,
+            &["reported"],
+        ];
+        Self(make(&parts.concat()))
+    }
+
     /// The id of the profile of a session alone, by the message that the session begins with.
     #[must_use]
     pub fn stranger(workspace: &str, timeline: &Identifier, first_message: &str) -> Self {

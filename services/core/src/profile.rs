@@ -13,13 +13,14 @@ mod atom;
 mod contributions;
 mod distinct;
 mod fold;
+mod reports;
 mod runs;
 mod standing;
 
 pub use atom::{
-    Activity, Answer, Atom, Facets, Identifier, Moment, Note, Order, Passive, Refund, Said,
-    Session, Source, Trait,
+    Activity, Answer, Atom, Email, Facets, Identifier, Mention, Moment, Note, Order, Passive,
+    Refund, Report, Said, Session, Social, Source, Trait,
 };
 pub use contributions::{Contributions, Definitions, Difference, follow};
-pub use fold::{Fold, Recognition, Spending};
+pub use fold::{Emails, Fold, Recognition, Spending};
 pub use runs::Runs;

@@ -75,7 +75,7 @@ pub(crate) fn message<'a>(
     Classified {
         channel,
         activity: activity::of(&message.event, source.sync),
-        bot: agent.bot,
+        bot: agent.bot && !activity::fetches_images(&message.event),
         device_type,
         campaign,
         traffic_source,

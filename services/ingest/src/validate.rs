@@ -6,8 +6,10 @@
 pub(crate) mod answers;
 pub(crate) mod consents;
 pub(crate) mod context;
+mod email;
 pub(crate) mod order;
 mod points;
+mod social;
 mod spend;
 mod strict;
 #[cfg(test)]
@@ -149,6 +151,8 @@ pub(crate) fn message<'a>(event: &Event<'a>, given: &Given<'a>) -> Result<Messag
     if call == Call::Track {
         points::check(&name, properties_json)?;
         spend::check(&name, subject, properties_json)?;
+        email::check(&name, properties_json)?;
+        social::check(&name, subject, properties_json)?;
     }
     let answers = if call == Call::Track {
         answers::answers(&name, properties_json)?

@@ -51,6 +51,7 @@ pub const ALL: &[Migration] = migrations![
     15 "0015_segments",
     16 "0016_computed_traits",
     17 "0017_kpi_history",
+    18 "0018_engagement",
 ];
 
 /// Why the database cannot be brought up to date.

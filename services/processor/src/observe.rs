@@ -19,6 +19,7 @@ mod deciding;
 mod goals;
 mod identities;
 mod links;
+mod mail;
 mod reading;
 mod replay;
 mod saying;
@@ -509,6 +510,7 @@ impl Observe {
             order: set
                 .and(touchpoint.order.as_ref())
                 .map(|order| StoredOrder::of(order, touchpoint.order_namespace)),
+            email: set.and_then(|_| mail::of(touchpoint)),
             says: saying::of(touchpoint, &self.goals),
             sent: None,
         };

@@ -1,7 +1,8 @@
-//! The once stage: however many events claim an order, it is one order, of one profile.
+//! The once stage: however many events claim an order, it is one order, of one profile; and however often an e-mail is
+//! opened, it is one e-mail to one recipient.
 //!
 //! ```text
-//! claims ──take──> the last word of each event ──flush──> tributary_core::order::decide over all claims of the order
+//! claims ──take──> the last word of each event ──flush──> tributary_core::{order, email}::decide over all claims of it
 //!                                                   ├──> orders, where it is otherwise than last emitted
 //!                                                   ├──> atoms: gone from the profile that had it, new to the one that has
 //!                                                   └──> claims and what was emitted ──> once_state
@@ -15,8 +16,11 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use tributary_contracts::wire::{Claim, ClaimKind};
+use serde::Deserialize;
+use tributary_contracts::framing::Message as _;
+use tributary_contracts::wire::{Claim, ClaimKind, EmailClaim, EmailClaimKind};
 use tributary_contracts::{framing, keys};
+use tributary_core::email;
 use tributary_core::order::{self, Kind};
 use tributary_core::time::Timestamp;
 
@@ -25,17 +29,36 @@ use crate::state_record::{self, StateEncoder};
 
 use self::emitted::{Emitted, Encoders};
 
-/// The first byte of a state key: claims of an order, under the order's key and then the event.
-const CLAIM: u8 = b'c';
+/// What is claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Thing {
+    Order,
+    Email,
+}
 
-/// What was last emitted of an order, under the order's key. It exists wherever there is a claim.
-const ORDER: u8 = b'o';
+impl Thing {
+    /// The first byte of the state key of its claims, which stand under its key and then the event's.
+    const fn claim(self) -> u8 {
+        match self {
+            Self::Order => b'c',
+            Self::Email => b'm',
+        }
+    }
+
+    /// The first byte of the state key of what was last emitted of it. It exists wherever there is a claim.
+    const fn emitted(self) -> u8 {
+        match self {
+            Self::Order => b'o',
+            Self::Email => b'e',
+        }
+    }
+}
 
 /// The once stage.
 #[derive(Debug)]
 pub struct Stage {
-    /// What was claimed of each order since the last flush, by partition and order.
-    taken: BTreeMap<(i32, Vec<u8>), Changes>,
+    /// What was claimed of each thing since the last flush, by partition and the thing's key.
+    taken: BTreeMap<(i32, Thing, Vec<u8>), Changes>,
     state: StateEncoder,
     encoders: Encoders,
 }
@@ -56,19 +79,22 @@ impl Stage {
 
     fn decide(
         &mut self,
-        partition: i32,
-        order_key: &[u8],
+        (partition, thing, thing_key): (i32, Thing, &[u8]),
         changes: Changes,
         outputs: &mut dyn Outputs,
     ) -> Result<(), Broken> {
-        let emitted_key = state_key(ORDER, order_key);
+        let emitted_key = state_key(thing.emitted(), thing_key);
         let stored = outputs.get(partition, &emitted_key)?;
         let mut claims: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
         if stored.is_some() {
-            outputs.scan(partition, &claims_prefix(order_key), &mut |key, record| {
-                claims.insert(key.to_vec(), state_record::decode(record)?.body.to_vec());
-                Ok(())
-            })?;
+            outputs.scan(
+                partition,
+                &claims_prefix(thing, thing_key),
+                &mut |key, record| {
+                    claims.insert(key.to_vec(), state_record::decode(record)?.body.to_vec());
+                    Ok(())
+                },
+            )?;
         }
         for (key, (offset, claim)) in changes {
             match claim {
@@ -82,17 +108,16 @@ impl Stage {
             }
         }
 
-        let claims: Vec<Claim<'_>> = claims
-            .values()
-            .map(|claim| read(claim))
-            .collect::<Result<_, _>>()?;
         let before = stored
             .as_deref()
             .map(Emitted::read)
             .transpose()?
             .unwrap_or_default();
-        let order = order::decide(&claims.iter().map(core_claim).collect::<Vec<_>>());
-        let now = self.encoders.emitted(&claims, order.as_ref(), &before)?;
+        let now = match thing {
+            Thing::Order => self.order(claims.values())?,
+            Thing::Email => self.email(claims.values())?,
+        };
+        let now = now.after(&before);
         if now != before {
             self.encoders.send_changes(&before, &now, outputs)?;
         }
@@ -105,6 +130,23 @@ impl Stage {
             )?;
         }
         Ok(())
+    }
+
+    fn order<'a>(&mut self, claims: impl Iterator<Item = &'a Vec<u8>>) -> Result<Emitted, Broken> {
+        let claims: Vec<Claim<'_>> = claims.map(|claim| read(claim)).collect::<Result<_, _>>()?;
+        match order::decide(&claims.iter().map(core_claim).collect::<Vec<_>>()) {
+            Some(order) => self.encoders.of_order(&claims, &order),
+            None => Ok(Emitted::default()),
+        }
+    }
+
+    fn email<'a>(&mut self, claims: impl Iterator<Item = &'a Vec<u8>>) -> Result<Emitted, Broken> {
+        let claims: Vec<EmailClaim<'_>> =
+            claims.map(|claim| read(claim)).collect::<Result<_, _>>()?;
+        match email::decide(&claims.iter().map(core_email_claim).collect::<Vec<_>>()) {
+            Some(email) => self.encoders.of_email(&claims[email.sent], email.outcome),
+            None => Ok(Emitted::default()),
+        }
     }
 }
 
@@ -140,17 +182,36 @@ impl stage::Stage for Stage {
         let record = input
             .value
             .ok_or_else(|| malformed("a claim is empty".to_owned()))?;
-        let claim: Claim<'_> =
-            framing::decode(record).map_err(|error| malformed(format!("a claim {error}")))?;
-        let order_key = keys::joined(&[claim.workspace, claim.order_namespace, claim.order_id]);
-        let mut key = claims_prefix(&order_key);
-        key.extend(keys::joined(&[
-            claim.message_id,
-            claim.timeline_type,
-            claim.timeline_value,
-        ]));
-        let last_word = (!claim.gone).then(|| record.to_vec());
-        let changes = self.taken.entry((input.partition, order_key)).or_default();
+        let (thing, thing_key, event, gone) = match framing::decode::<EmailClaim<'_>>(record) {
+            Ok(claim) => {
+                let key = keys::joined(&[
+                    claim.workspace,
+                    claim.email_id,
+                    claim.recipient_type,
+                    claim.recipient_value,
+                ]);
+                let event = [claim.message_id, claim.timeline_type, claim.timeline_value];
+                (Thing::Email, key, keys::joined(&event), claim.gone)
+            }
+            Err(framing::Error::WrongSchema {
+                found: Claim::SCHEMA,
+                ..
+            }) => {
+                let claim: Claim<'_> = framing::decode(record)
+                    .map_err(|error| malformed(format!("a claim {error}")))?;
+                let key = keys::joined(&[claim.workspace, claim.order_namespace, claim.order_id]);
+                let event = [claim.message_id, claim.timeline_type, claim.timeline_value];
+                (Thing::Order, key, keys::joined(&event), claim.gone)
+            }
+            Err(error) => return Err(malformed(format!("a claim {error}"))),
+        };
+        let mut key = claims_prefix(thing, &thing_key);
+        key.extend(event);
+        let last_word = (!gone).then(|| record.to_vec());
+        let changes = self
+            .taken
+            .entry((input.partition, thing, thing_key))
+            .or_default();
         changes.insert(key, (input.offset, last_word));
         Ok(())
     }
@@ -160,28 +221,28 @@ impl stage::Stage for Stage {
     }
 
     fn flush(&mut self, _now: Timestamp, outputs: &mut dyn Outputs) -> Result<bool, Broken> {
-        for ((partition, order_key), changes) in std::mem::take(&mut self.taken) {
-            self.decide(partition, &order_key, changes, outputs)?;
+        for ((partition, thing, key), changes) in std::mem::take(&mut self.taken) {
+            self.decide((partition, thing, &key), changes, outputs)?;
         }
         Ok(false)
     }
 }
 
-fn state_key(kind: u8, order_key: &[u8]) -> Vec<u8> {
-    let mut key = Vec::with_capacity(1 + order_key.len());
+fn state_key(kind: u8, thing_key: &[u8]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(1 + thing_key.len());
     key.push(kind);
-    key.extend_from_slice(order_key);
+    key.extend_from_slice(thing_key);
     key
 }
 
-/// Ends with a NUL, so that no order's claims are among those of an order whose id goes on.
-fn claims_prefix(order_key: &[u8]) -> Vec<u8> {
-    let mut prefix = state_key(CLAIM, order_key);
+/// Ends with a NUL, so that no thing's claims are among those of one whose key goes on.
+fn claims_prefix(thing: Thing, thing_key: &[u8]) -> Vec<u8> {
+    let mut prefix = state_key(thing.claim(), thing_key);
     prefix.push(0);
     prefix
 }
 
-fn read(claim: &[u8]) -> Result<Claim<'_>, Broken> {
+fn read<'a, T: framing::Message + Deserialize<'a>>(claim: &'a [u8]) -> Result<T, Broken> {
     framing::decode(claim).map_err(|error| Broken(format!("a stored claim {error}")))
 }
 
@@ -197,5 +258,22 @@ fn core_claim<'a>(claim: &Claim<'a>) -> order::Claim<'a> {
         timeline: (claim.timeline_type, claim.timeline_value),
         amount: claim.total,
         owned: claim.profile_id.is_some(),
+    }
+}
+
+fn core_email_claim<'a>(claim: &EmailClaim<'a>) -> email::Claim<'a> {
+    email::Claim {
+        kind: match claim.kind {
+            EmailClaimKind::Sent => email::Kind::Sent,
+            EmailClaimKind::Delivered => email::Kind::Delivered,
+            EmailClaimKind::Bounced => email::Kind::Bounced,
+            EmailClaimKind::Opened => email::Kind::Opened,
+            EmailClaimKind::Prefetched => email::Kind::Prefetched,
+            EmailClaimKind::Clicked => email::Kind::Clicked,
+            EmailClaimKind::Unsubscribed => email::Kind::Unsubscribed,
+        },
+        occurred_at: claim.occurred_at,
+        message_id: claim.message_id,
+        timeline: (claim.timeline_type, claim.timeline_value),
     }
 }

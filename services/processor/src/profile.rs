@@ -47,6 +47,8 @@ pub struct Options {
     pub customer_days: u32,
     /// By workspace: the currency in which leads and contacts have a cost.
     pub currencies: BTreeMap<String, String>,
+    /// Whether an e-mail that only a mail client has opened counts as opened.
+    pub prefetched_opens: bool,
 }
 
 /// The profile stage.
@@ -89,6 +91,7 @@ impl Stage {
                     .into_iter()
                     .map(|(workspace, currency)| (workspace.into(), currency.into()))
                     .collect(),
+                prefetched_opens: options.prefetched_opens,
             },
             taken: BTreeMap::new(),
             hot: Recent::new(options.cached_profiles * AVERAGE_WEIGHT),

@@ -84,6 +84,7 @@ fn factories(config: &Config, metrics: &Metrics) -> [(&'static str, Factory); 4]
         cached_profiles: config.processor.cached_profiles,
         goals: config.kpi.goals.keys().cloned().collect(),
         customer_days: config.kpi.customer_days,
+        prefetched_opens: config.kpi.prefetched_opens,
         currencies: config
             .workspaces
             .iter()

@@ -93,7 +93,8 @@ pub(crate) static PROFILES: Table = Table {
     name: "profiles",
     keeps: Keeps::OneRowAKey,
     columns: "workspace, profile_id, identifiers, traits, first_seen, last_seen, sessions, touchpoints, orders, revenue, \
-              channels, spending, first_order, last_order, loyalty_points, last_answers, revision, gone, kafka_partition, \
+              channels, spending, first_order, last_order, loyalty_points, last_answers, emails_sent, emails_delivered, \
+              emails_opened, emails_clicked, emails_unsubscribed, mentions, revision, gone, kafka_partition, \
               kafka_offset",
 };
 

@@ -1,11 +1,15 @@
-//! Orders, and the claims that events lay on them.
+//! Orders and e-mails, and the claims that events lay on them.
 
 use serde::{Deserialize, Serialize};
 use tributary_core::ids::{ProfileId, SessionId};
 use tributary_core::money::Amount;
 use tributary_core::time::Timestamp;
 
-super::message!(Claim = "claim", OrderState = "order");
+super::message!(
+    Claim = "claim",
+    EmailClaim = "email_claim",
+    OrderState = "order"
+);
 
 /// An order as known now, counted once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,4 +118,53 @@ pub enum ClaimKind {
     Refunded,
     /// `cancelled`.
     Cancelled,
+}
+
+/// One event's word on an e-mail to one recipient, under its present owner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmailClaim<'a> {
+    /// The tenant.
+    pub workspace: &'a str,
+    /// The message that was sent.
+    pub email_id: &'a str,
+    /// Type of the identifier that it was sent to.
+    pub recipient_type: &'a str,
+    /// Its normalised value.
+    pub recipient_value: &'a str,
+    /// What the event says.
+    pub kind: EmailClaimKind,
+    /// Message id.
+    pub message_id: &'a str,
+    /// Type of the identifier the event is filed under.
+    pub timeline_type: &'a str,
+    /// Its normalised value.
+    pub timeline_value: &'a str,
+    /// Event time.
+    pub occurred_at: Timestamp,
+    /// Campaign.
+    pub campaign: &'a str,
+    /// Its owner as known now.
+    pub profile_id: Option<ProfileId>,
+    /// Withdrawn.
+    pub gone: bool,
+}
+
+/// See the schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EmailClaimKind {
+    /// `sent`.
+    Sent,
+    /// `delivered`.
+    Delivered,
+    /// `bounced`.
+    Bounced,
+    /// `opened`.
+    Opened,
+    /// `prefetched`.
+    Prefetched,
+    /// `clicked`.
+    Clicked,
+    /// `unsubscribed`.
+    Unsubscribed,
 }

@@ -43,6 +43,9 @@ pub enum AtomBody<'a> {
     /// What a source says of itself.
     #[serde(borrow, alias = "tributary.v1.SourceAtom")]
     SourceAtom(SourceAtom<'a>),
+    /// An e-mail.
+    #[serde(borrow, alias = "tributary.v1.EmailAtom")]
+    EmailAtom(EmailAtom<'a>),
 }
 
 /// A session.
@@ -148,6 +151,12 @@ pub enum Said<'a> {
     /// Money spent on advertising.
     #[serde(borrow, alias = "tributary.v1.SpendReported")]
     SpendReported(SpendReported<'a>),
+    /// What a social network counts.
+    #[serde(borrow, alias = "tributary.v1.SocialReported")]
+    SocialReported(SocialReported<'a>),
+    /// Somebody spoke of the brand.
+    #[serde(borrow, alias = "tributary.v1.BrandMentioned")]
+    BrandMentioned(BrandMentioned<'a>),
 }
 
 /// An answer to a question.
@@ -190,6 +199,38 @@ pub struct SpendReported<'a> {
     pub amount: Amount,
     /// ISO 4217.
     pub currency: &'a str,
+}
+
+/// What a social network counts of an account or of a post.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SocialReported<'a> {
+    /// Network.
+    pub network: &'a str,
+    /// Id of the post; empty for an account.
+    pub post: &'a str,
+    /// Whose it is, where it is an influencer's.
+    pub influencer: &'a str,
+    /// Of the account.
+    pub followers: Option<i64>,
+    /// Different people who saw the post.
+    pub reach: Option<i64>,
+    /// How often it was seen.
+    pub impressions: Option<i64>,
+    /// Its likes, shares, comments and clicks.
+    pub engagement: Option<i64>,
+}
+
+/// Somebody spoke of the brand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BrandMentioned<'a> {
+    /// Network.
+    pub network: &'a str,
+    /// Id of the post.
+    pub post: &'a str,
+    /// Who, where it is an influencer.
+    pub influencer: &'a str,
+    /// Positive, neutral or negative.
+    pub sentiment: &'a str,
 }
 
 /// Consecutive active minutes.
@@ -288,6 +329,25 @@ pub struct Refund {
     pub amount: Amount,
 }
 
+/// An e-mail to one recipient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmailAtom<'a> {
+    /// When it counts: when it was sent.
+    pub sent_at: Timestamp,
+    /// Campaign.
+    pub campaign: &'a str,
+    /// It did not come back.
+    pub delivered: bool,
+    /// It was opened, or a link in it followed.
+    pub opened: bool,
+    /// All of its opens were a mail client's own, and no link was followed.
+    pub prefetched: bool,
+    /// A link in it was followed.
+    pub clicked: bool,
+    /// Its recipient wants no more of them.
+    pub unsubscribed: bool,
+}
+
 /// An identifier.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdentifierAtom<'a> {
@@ -347,6 +407,27 @@ pub struct Profile<'a> {
     /// The last note of each aspect.
     #[serde(borrow, default)]
     pub last_answers: Vec<LastAnswer<'a>>,
+    /// E-mails that it was sent; none in records of older versions.
+    #[serde(default)]
+    pub emails: Option<Emails>,
+    /// How often it spoke of the brand on social networks.
+    #[serde(default)]
+    pub mentions: i64,
+}
+
+/// E-mails that a customer was sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Emails {
+    /// All of them.
+    pub sent: i64,
+    /// Those that did not come back.
+    pub delivered: i64,
+    /// Those that were opened, or a link in them followed.
+    pub opened: i64,
+    /// Those in which a link was followed.
+    pub clicked: i64,
+    /// Those upon which it wanted no more.
+    pub unsubscribed: i64,
 }
 
 /// Orders in one currency.

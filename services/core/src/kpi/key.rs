@@ -73,6 +73,18 @@ kpis! {
     Spend "spend" Sum "Money spent on advertising."
     CostPerLead "cost_per_lead" Ratio "Spend by lead."
     CostPerContact "cost_per_contact" Ratio "Spend by contact."
+    EmailSent "email_sent" Sum "E-mails sent, one a recipient."
+    EmailDelivered "email_delivered" Sum "E-mails that did not come back."
+    EmailOpenRate "email_open_rate" Ratio "E-mails that were opened, of those delivered."
+    EmailClickRate "email_click_rate" Ratio "E-mails in which a link was followed, of those delivered."
+    EmailClickToOpen "email_click_to_open" Ratio "E-mails in which a link was followed, of those opened."
+    EmailUnsubscribeRate "email_unsubscribe_rate" Ratio "E-mails upon which the recipient wanted no more, of those delivered."
+    SocialFollowers "social_followers" Sum "Followers, as last known of each account."
+    SocialReach "social_reach" Sum "Different people who saw a post, as last reported."
+    SocialImpressions "social_impressions" Sum "How often posts were seen, as last reported of each."
+    SocialEngagement "social_engagement" Sum "Likes, shares, comments and clicks, as last reported of each post."
+    SocialEngagementRate "social_engagement_rate" Ratio "The engagement of a post by its reach."
+    Mentions "mentions" Sum "How often somebody spoke of the brand."
 }
 
 impl Kpi {
@@ -115,11 +127,19 @@ pub enum Dimension {
     Status,
     /// Attitude and repeat purchase.
     Quadrant,
+    /// Social network.
+    Network,
+    /// Post on a social network.
+    Post,
+    /// Influencer.
+    Influencer,
+    /// Whether a mention is positive, neutral or negative.
+    Sentiment,
 }
 
 impl Dimension {
     /// All of them; the whole stands first.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 15] = [
         Self::Whole,
         Self::Channel,
         Self::Source,
@@ -131,6 +151,10 @@ impl Dimension {
         Self::Question,
         Self::Status,
         Self::Quadrant,
+        Self::Network,
+        Self::Post,
+        Self::Influencer,
+        Self::Sentiment,
     ];
 
     /// Its name in tables; empty for the whole.
@@ -148,6 +172,10 @@ impl Dimension {
             Self::Question => "question",
             Self::Status => "status",
             Self::Quadrant => "quadrant",
+            Self::Network => "network",
+            Self::Post => "post",
+            Self::Influencer => "influencer",
+            Self::Sentiment => "sentiment",
         }
     }
 

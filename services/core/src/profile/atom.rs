@@ -1,5 +1,6 @@
 //! Atoms: dated facts with one owner.
 
+use crate::email::Outcome;
 use crate::identifier::IdentifierType;
 use crate::kpi::Dimension;
 use crate::money::Amount;
@@ -20,6 +21,8 @@ pub enum Atom<'a> {
     Identifier(Identifier<'a>),
     /// What a source says of itself.
     Source(Source<'a>),
+    /// An e-mail to one recipient.
+    Email(Email<'a>),
 }
 
 /// What is said in an atom, in order of time, and the timeline it is filed under.
@@ -28,7 +31,7 @@ pub(super) fn said<'m, 'a>(atom: Option<&'m Atom<'a>>) -> (&'m [Moment<'a>], (&'
         Some(Atom::Session(session)) => (&session.moments, session.timeline),
         Some(Atom::Passive(passive)) => (&passive.moments, passive.timeline),
         Some(Atom::Source(source)) => (&source.moments, source.timeline),
-        Some(Atom::Order(_) | Atom::Identifier(_)) | None => (&[], ("", "")),
+        Some(Atom::Order(_) | Atom::Identifier(_) | Atom::Email(_)) | None => (&[], ("", "")),
     }
 }
 
@@ -164,6 +167,60 @@ pub enum Said<'a> {
     Points(Amount),
     /// Money spent on advertising, and its currency.
     Spend(Amount, &'a str),
+    /// What a social network counts of an account or of a post.
+    Report(Report<'a>),
+    /// Somebody spoke of the brand.
+    Mention(Mention<'a>),
+}
+
+/// What a social network counts of an account or of a post, up to the moment. Each count is of the thing that the atom's
+/// owner stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Report<'a> {
+    /// What it is by.
+    pub social: Social<'a>,
+    /// Followers of an account.
+    pub followers: Option<i64>,
+    /// Different people who saw a post.
+    pub reach: Option<i64>,
+    /// How often a post was seen.
+    pub impressions: Option<i64>,
+    /// Likes, shares, comments and clicks of a post.
+    pub engagement: Option<i64>,
+}
+
+/// What social KPIs are broken down by; empty where unknown, and then no row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Social<'a> {
+    /// Network.
+    pub network: &'a str,
+    /// Post.
+    pub post: &'a str,
+    /// Influencer.
+    pub influencer: &'a str,
+}
+
+impl<'a> Social<'a> {
+    /// The whole, and each dimension that has a value.
+    pub(super) fn rows(self) -> impl Iterator<Item = (Dimension, &'a str)> {
+        [
+            (Dimension::Whole, ""),
+            (Dimension::Network, self.network),
+            (Dimension::Post, self.post),
+            (Dimension::Influencer, self.influencer),
+        ]
+        .into_iter()
+        .filter(|(dimension, value)| *dimension == Dimension::Whole || !value.is_empty())
+    }
+}
+
+/// Somebody spoke of the brand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mention<'a> {
+    /// Where, and who.
+    pub social: Social<'a>,
+    /// Positive, neutral or negative.
+    pub sentiment: &'a str,
 }
 
 /// An answer to a question.
@@ -228,6 +285,17 @@ pub struct Order<'a> {
     pub message_id: &'a str,
     /// Type and value of the identifier that it is filed under.
     pub timeline: (&'a str, &'a str),
+}
+
+/// An e-mail to one recipient, at the time when it was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Email<'a> {
+    /// When it counts.
+    pub sent_at: Timestamp,
+    /// Campaign.
+    pub campaign: &'a str,
+    /// What became of it.
+    pub outcome: Outcome,
 }
 
 /// Money given back.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::kpi::{Dimension, Key, Kpi, Sum, Window, minute_of};
 use crate::money::Amount;
 
-use super::atom::{Answer, Atom, Moment, Note, Order, Said, Session, said};
+use super::atom::{Answer, Atom, Email, Moment, Note, Order, Said, Session, said};
 
 /// A change to a sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub struct Definitions {
     pub customer_days: i64,
     /// By workspace: the currency in which leads and contacts have a cost.
     pub currencies: BTreeMap<Box<str>, Box<str>>,
+    /// Whether an e-mail that only a mail client has opened, and no person, counts as opened.
+    pub prefetched_opens: bool,
 }
 
 /// What a change to the sums of a workspace's key changes in those of others: their denominators are its count, or their
@@ -131,10 +133,11 @@ pub(super) const MILLION: i128 = 1_000_000;
 pub(super) fn contribute_amounts(
     before: Option<&Atom<'_>>,
     after: Option<&Atom<'_>>,
-    goals: &[Box<str>],
+    definitions: &Definitions,
     recognised: bool,
     contributions: &mut impl Contributions,
 ) {
+    let goals = &definitions.goals;
     match (before, after) {
         // A session that goes on where it began: only what it holds is more.
         (Some(Atom::Session(before)), Some(Atom::Session(after)))
@@ -156,6 +159,9 @@ pub(super) fn contribute_amounts(
                         }
                     }
                     Some(Atom::Order(order)) => order_amounts(order, sign, contributions),
+                    Some(Atom::Email(email)) => {
+                        email_amounts(email, definitions.prefetched_opens, sign, contributions);
+                    }
                     Some(Atom::Passive(_) | Atom::Identifier(_) | Atom::Source(_)) | None => {}
                 }
             }
@@ -231,6 +237,15 @@ fn moment_amounts(moment: &Moment<'_>, sign: Sign, contributions: &mut impl Cont
         Said::Lead(_) => (Kpi::Contacts, "", Sum::ONE),
         Said::Points(points) => (Kpi::LoyaltyPoints, "", amount(*points)),
         Said::Spend(spent, currency) => (Kpi::Spend, *currency, amount(*spent)),
+        Said::Mention(mention) => {
+            let once = [at(minute_of(moment.occurred_at), sign.of(Sum::ONE))];
+            let sentiment = [(Dimension::Sentiment, mention.sentiment)];
+            let rows = mention.social.rows().chain(sentiment);
+            add_to_rows((Kpi::Mentions, ""), rows, &once, contributions);
+            return;
+        }
+        // Only the last of a thing counts: `reports` knows which.
+        Said::Report(_) => return,
     };
     let once = [at(minute_of(moment.occurred_at), sign.of(sum))];
     let asked = match &moment.said {
@@ -377,6 +392,45 @@ fn more(sum: Sum, before: Option<Sum>) -> Sum {
     let mut more = sum;
     more += -before.unwrap_or(Sum::ZERO);
     more
+}
+
+/// What an e-mail adds, by campaign only: KPIS.md, "Email".
+fn email_amounts(
+    email: &Email<'_>,
+    prefetched_opens: bool,
+    sign: Sign,
+    contributions: &mut impl Contributions,
+) {
+    let outcome = email.outcome;
+    let opened = outcome.is_opened(prefetched_opens);
+    let of = |is: bool, whole: bool| Sum {
+        numerator: i128::from(is) * MILLION,
+        denominator: i64::from(whole),
+    };
+    for (kpi, sum) in [
+        (Kpi::EmailSent, of(true, false)),
+        (Kpi::EmailDelivered, of(outcome.delivered, false)),
+        (Kpi::EmailOpenRate, of(opened, outcome.delivered)),
+        (Kpi::EmailClickRate, of(outcome.clicked, outcome.delivered)),
+        (Kpi::EmailClickToOpen, of(outcome.clicked, opened)),
+        (
+            Kpi::EmailUnsubscribeRate,
+            of(outcome.unsubscribed, outcome.delivered),
+        ),
+    ] {
+        if sum.is_zero() {
+            continue;
+        }
+        let once = [at(minute_of(email.sent_at), sign.of(sum))];
+        let rows = [
+            (Dimension::Whole, ""),
+            (Dimension::Campaign, email.campaign),
+        ];
+        let rows = rows
+            .into_iter()
+            .filter(|(dimension, value)| *dimension == Dimension::Whole || !value.is_empty());
+        add_to_rows((kpi, ""), rows, &once, contributions);
+    }
 }
 
 fn order_amounts(order: &Order<'_>, sign: Sign, contributions: &mut impl Contributions) {

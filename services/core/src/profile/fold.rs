@@ -13,6 +13,7 @@ use super::contributions::{
     Contributions, Definitions, Sign, contribute_amounts, each_changed, promotion, recognise,
 };
 use super::distinct::{Distinct, Known};
+use super::reports::Reports;
 use super::standing::{Acquaintance, Attitude, Standing};
 
 /// A multiset.
@@ -23,6 +24,9 @@ type Counted<T> = BTreeMap<T, u32>;
 pub struct Fold {
     distinct: Distinct,
     standing: Standing,
+    reports: Reports,
+    emails: Emails,
+    mentions: i64,
     /// Event times of the first passive touchpoints of atoms.
     reached: Counted<Timestamp>,
     answers: Counted<Answered>,
@@ -59,6 +63,21 @@ pub struct Spending {
     pub revenue: Amount,
     /// The margins that they state.
     pub margin: Amount,
+}
+
+/// E-mails that it was sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Emails {
+    /// All of them.
+    pub sent: i64,
+    /// Those that did not come back.
+    pub delivered: i64,
+    /// Those that were opened, or a link in them followed.
+    pub opened: i64,
+    /// Those in which a link was followed.
+    pub clicked: i64,
+    /// Those upon which it wanted no more.
+    pub unsubscribed: i64,
 }
 
 /// An answer with a note; the greatest is the latest.
@@ -102,19 +121,19 @@ impl Fold {
         definitions: &Definitions,
         contributions: &mut impl Contributions,
     ) {
-        let goals = &definitions.goals;
         let is_person = self.distinct.is_person();
-        contribute_amounts(before, after, goals, is_person, contributions);
-        self.distinct.replace(before, after, goals, contributions);
+        contribute_amounts(before, after, definitions, is_person, contributions);
+        self.distinct
+            .replace(before, after, &definitions.goals, contributions);
         self.standing.replace(before, after, contributions);
         if let Some(atom) = before {
-            self.count(atom, -1);
+            self.count(atom, -1, definitions);
         }
         if let Some(atom) = after {
-            self.count(atom, 1);
+            self.count(atom, 1, definitions);
         }
         self.restate(before, after);
-        self.hear(before, after);
+        self.hear(before, after, contributions);
     }
 
     /// Contributes what follows from the atoms for the profile as a whole, where that is otherwise than last told: what it
@@ -270,6 +289,18 @@ impl Fold {
         self.standing.last_order()
     }
 
+    /// E-mails that it was sent, and what became of them.
+    #[must_use]
+    pub const fn emails(&self) -> Emails {
+        self.emails
+    }
+
+    /// How often it spoke of the brand on social networks.
+    #[must_use]
+    pub const fn mentions(&self) -> i64 {
+        self.mentions
+    }
+
     /// Channels of active touchpoints, sorted.
     pub fn channels(&self) -> impl Iterator<Item = &str> {
         self.distinct.channels()
@@ -280,6 +311,7 @@ impl Fold {
     pub fn weight(&self) -> usize {
         self.distinct.minutes()
             + self.standing.weight()
+            + self.reports.weight()
             + self.answers.len()
             + self.reached.len()
             + self.started.len()
@@ -288,7 +320,7 @@ impl Fold {
             + self.traits.len()
     }
 
-    fn count(&mut self, atom: &Atom<'_>, sign: i64) {
+    fn count(&mut self, atom: &Atom<'_>, sign: i64, definitions: &Definitions) {
         match atom {
             Atom::Session(session) => {
                 self.sessions += sign;
@@ -301,6 +333,20 @@ impl Fold {
                 change(&mut self.reached, passive.first_seen, sign);
             }
             Atom::Source(_) => {}
+            Atom::Email(email) => {
+                let outcome = email.outcome;
+                let opened = outcome.is_opened(definitions.prefetched_opens);
+                let emails = &mut self.emails;
+                for (count, is) in [
+                    (&mut emails.sent, true),
+                    (&mut emails.delivered, outcome.delivered),
+                    (&mut emails.opened, opened),
+                    (&mut emails.clicked, outcome.clicked),
+                    (&mut emails.unsubscribed, outcome.unsubscribed),
+                ] {
+                    *count += sign * i64::from(is);
+                }
+            }
             Atom::Order(order) => {
                 self.orders += sign;
                 self.earn(order, sign);
@@ -333,17 +379,31 @@ impl Fold {
     }
 
     /// Replaces what was said at moments.
-    fn hear(&mut self, before: Option<&Atom<'_>>, after: Option<&Atom<'_>>) {
+    fn hear(
+        &mut self,
+        before: Option<&Atom<'_>>,
+        after: Option<&Atom<'_>>,
+        contributions: &mut impl Contributions,
+    ) {
         let ((before, was), (after, is)) = (said(before), said(after));
+        let mut told = |moment: &Moment<'_>, timeline, sign| {
+            self.told(moment, timeline, sign, contributions);
+        };
         if was == is {
-            each_changed(before, after, |moment, sign| self.told(moment, is, sign));
+            each_changed(before, after, |moment, sign| told(moment, is, sign));
         } else {
-            each_changed(before, &[], |moment, sign| self.told(moment, was, sign));
-            each_changed(&[], after, |moment, sign| self.told(moment, is, sign));
+            each_changed(before, &[], |moment, sign| told(moment, was, sign));
+            each_changed(&[], after, |moment, sign| told(moment, is, sign));
         }
     }
 
-    fn told(&mut self, moment: &Moment<'_>, timeline: (&str, &str), sign: Sign) {
+    fn told(
+        &mut self,
+        moment: &Moment<'_>,
+        timeline: (&str, &str),
+        sign: Sign,
+        contributions: &mut impl Contributions,
+    ) {
         match &moment.said {
             Said::Answer(answer) => {
                 let Some(note) = answer.note else { return };
@@ -359,6 +419,11 @@ impl Fold {
             Said::Points(points) => {
                 let points = Amount::from_millionths(sign.of_amount(points.millionths()));
                 self.points += points;
+            }
+            Said::Mention(_) => self.mentions += sign.of_amount(1) as i64,
+            Said::Report(report) => {
+                let place = (moment.occurred_at, moment.message_id, timeline);
+                self.reports.change(report, place, sign, contributions);
             }
             Said::Lead(_) | Said::Spend(..) => {}
         }
@@ -397,7 +462,7 @@ fn stated_traits<'a, 'b>(atom: &'b Atom<'a>) -> Option<((&'a str, &'a str), &'b 
     match atom {
         Atom::Session(session) => Some((session.timeline, &session.traits)),
         Atom::Passive(passive) => Some((passive.timeline, &passive.traits)),
-        Atom::Order(_) | Atom::Identifier(_) | Atom::Source(_) => None,
+        Atom::Order(_) | Atom::Identifier(_) | Atom::Source(_) | Atom::Email(_) => None,
     }
 }
 

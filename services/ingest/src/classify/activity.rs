@@ -43,6 +43,12 @@ pub(crate) fn of(event: &str, sync: bool) -> Activity {
     }
 }
 
+/// Whether the agent of that event is whatever fetched the images of a mail: a mail client, or the proxy that it has them
+/// fetched by, which a list of bots knows, though a person may look.
+pub(crate) fn fetches_images(event: &str) -> bool {
+    event.eq_ignore_ascii_case("Email Opened")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use tributary_core::money::{Amount, ParseAmountError};
 use tributary_core::time::Timestamp;
 
+use super::LONGEST_NAME;
 use crate::normalise::time;
 use crate::refusal::{Reason, Refusal};
 
@@ -28,6 +29,30 @@ pub(super) fn text<'a>(raw: &'a RawValue, field: &'static str) -> Result<Cow<'a,
             "must be a text: put it in double quotes",
         )),
     }
+}
+
+/// A text that can be part of a key: in quotes, bounded, without NUL. None where the field is missing or null.
+pub(super) fn key<'a>(
+    raw: Option<&'a RawValue>,
+    field: &'static str,
+) -> Result<Option<Cow<'a, str>>, Refusal> {
+    let Some(raw) = raw.filter(|raw| raw.get() != "null") else {
+        return Ok(None);
+    };
+    if !raw.get().starts_with('"') {
+        return Err(Refusal::invalid(
+            field,
+            "must be a text: put it in double quotes",
+        ));
+    }
+    let text = text(raw, field)?;
+    if text.len() > LONGEST_NAME || text.contains('\0') {
+        return Err(Refusal::invalid(
+            field,
+            "must have at most 512 bytes, and not hold the character NUL",
+        ));
+    }
+    Ok(Some(text))
 }
 
 /// A text that may be absent.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use tributary_contracts::wire::{
-    AtomBody, Claim, ClaimKind, Override, OverrideMessage, OverrideRange, PassiveAtom, Session,
-    SessionAtom, SourceAtom,
+    AtomBody, Claim, ClaimKind, EmailClaim, Override, OverrideMessage, OverrideRange, PassiveAtom,
+    Session, SessionAtom, SourceAtom,
 };
 use tributary_core::identity::{Graph, NodeId};
 use tributary_core::ids::{ProfileId, SessionId};
@@ -66,6 +66,7 @@ pub(super) fn settle(
         .collect();
     send_resolved(key, timeline, &places, &now, waiting, sending)?;
     send_claims(timeline, &decisions, &places, &now, sending)?;
+    send_email_claims(timeline, &places, &now, sending)?;
     send_passive(timeline, &now, sending)?;
     send_overrides(
         timeline,
@@ -445,6 +446,48 @@ fn send_claims(
     Ok(())
 }
 
+/// Sends what events say of e-mails under their owners.
+fn send_email_claims(
+    timeline: &mut Timeline,
+    places: &[Place],
+    now: &[(Option<SessionId>, Option<ProfileId>)],
+    sending: &mut Sending<'_>,
+) -> Result<(), Broken> {
+    for ((page, place), (_, profile_id)) in places.iter().zip(now) {
+        let event = &timeline.pages[*page].events[*place];
+        let Some(email) = event.email() else {
+            continue;
+        };
+        let hash = profile_id.map_or(0, |owner| xxh3_64(owner.0.as_bytes()).max(1));
+        if hash == email.claimed {
+            continue;
+        }
+        let header = &timeline.header;
+        sending.email_claim(&EmailClaim {
+            workspace: &header.workspace,
+            email_id: &email.email_id,
+            recipient_type: &email.recipient_type,
+            recipient_value: &email.recipient_value,
+            kind: email.kind(),
+            message_id: &event.message,
+            timeline_type: &header.timeline_type,
+            timeline_value: &header.timeline_value,
+            occurred_at: event.time(),
+            campaign: &email.campaign,
+            profile_id: *profile_id,
+            gone: profile_id.is_none(),
+        })?;
+        let page = &mut timeline.pages[*page];
+        page.dirty = true;
+        if let Some(more) = &mut page.events[*place].more
+            && let Some(email) = &mut more.email
+        {
+            email.claimed = hash;
+        }
+    }
+    Ok(())
+}
+
 /// Sends what is in no session: passive touchpoints to their owners, and what a source says of itself.
 fn send_passive(
     timeline: &mut Timeline,
@@ -452,7 +495,7 @@ fn send_passive(
     sending: &mut Sending<'_>,
 ) -> Result<(), Broken> {
     let mut decided = now.iter();
-    let source = timeline.source();
+    let is_source = timeline.source().is_some();
     for index in 0..timeline.pages.len() {
         let page = &timeline.pages[index];
         let mut owned: BTreeMap<Uuid, Vec<&StoredEvent>> = BTreeMap::new();
@@ -460,7 +503,7 @@ fn send_passive(
             let (_, owner) = decided.next().expect("every event is decided");
             if let (Activity::Passive, Some(owner)) = (event.activity(), owner) {
                 owned.entry(owner.0).or_default().push(event);
-            } else if let Some(source) = source
+            } else if let Some(source) = timeline.source_of(event)
                 && !event.says().is_empty()
             {
                 owned.entry(source.0).or_default().push(event);
@@ -486,13 +529,13 @@ fn send_passive(
                 let (timeline_type, timeline_value) =
                     (&*header.timeline_type, &*header.timeline_value);
                 let moments = saying::moments(header, events, None);
-                let body = match source {
-                    Some(_) => AtomBody::SourceAtom(SourceAtom {
+                let body = match is_source {
+                    true => AtomBody::SourceAtom(SourceAtom {
                         timeline_type,
                         timeline_value,
                         moments,
                     }),
-                    None => AtomBody::PassiveAtom(PassiveAtom {
+                    false => AtomBody::PassiveAtom(PassiveAtom {
                         timeline_type,
                         timeline_value,
                         touchpoints: events.len() as i64,

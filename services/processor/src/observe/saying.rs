@@ -1,13 +1,14 @@
-//! What touchpoints say beside that they were: answers, leads, loyalty points.
+//! What touchpoints say beside that they were: answers, leads, loyalty points, spend, what social networks count, mentions.
 
 use serde::Deserialize;
 use tributary_contracts::wire::{
-    AnswerGiven, LeadMade, Moment, PointsMoved, Said, SpendReported, Subject, Touchpoint,
+    AnswerGiven, BrandMentioned, LeadMade, Moment, PointsMoved, Said, SocialReported,
+    SpendReported, Subject, Touchpoint,
 };
 use tributary_core::money::Amount;
 
 use super::goals::Goals;
-use super::stored::{Facts, Header, Says, StoredEvent};
+use super::stored::{Facts, Header, Reported, Says, StoredEvent};
 
 /// The goal whose events make contacts and leads.
 const LEAD: &str = "lead";
@@ -21,6 +22,11 @@ const POINTS: [(&str, i128); 3] = [
 
 /// The event with which a source says what it has spent on advertising.
 const SPEND: &str = "Spend Reported";
+
+/// Events with which a source says what a social network counts, and the one with which anybody speaks of the brand.
+const FOLLOWERS: &str = "Followers Reported";
+const POST: &str = "Post Reported";
+const MENTION: &str = "Brand Mentioned";
 
 /// What the touchpoint says: nothing where a bot sent it.
 pub(super) fn of(touchpoint: &Touchpoint<'_>, goals: &Goals) -> Vec<Says> {
@@ -45,10 +51,76 @@ pub(super) fn of(touchpoint: &Touchpoint<'_>, goals: &Goals) -> Vec<Says> {
         let moved = points.and_then(|(_, sign)| Some(sign * points_of(touchpoint.properties)?));
         says.extend(moved.map(Says::Points));
     }
-    if touchpoint.subject == Subject::Source && touchpoint.event == SPEND {
-        says.extend(spend_of(touchpoint.properties));
+    if touchpoint.r#type != "track" {
+        return says;
     }
+    says.extend(match (touchpoint.event, touchpoint.subject) {
+        (SPEND, Subject::Source) => spend_of(touchpoint.properties),
+        (FOLLOWERS | POST, Subject::Source) => {
+            reported(touchpoint.event, touchpoint.properties).map(Says::Reported)
+        }
+        (MENTION, _) => mentioned(touchpoint.properties),
+        _ => None,
+    });
     says
+}
+
+/// What social networks are asked for, as ingest let it pass.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Social {
+    network: Option<String>,
+    account: Option<String>,
+    post_id: Option<String>,
+    influencer: Option<String>,
+    sentiment: Option<String>,
+    followers: Option<i64>,
+    reach: Option<i64>,
+    impressions: Option<i64>,
+    likes: Option<i64>,
+    shares: Option<i64>,
+    comments: Option<i64>,
+    clicks: Option<i64>,
+}
+
+/// What is counted of an account or of a post.
+fn reported(event: &str, properties: &str) -> Option<Reported> {
+    let stated: Social = serde_json::from_str(properties).ok()?;
+    let engaged = [stated.likes, stated.shares, stated.comments, stated.clicks];
+    let engagement = engaged
+        .iter()
+        .any(Option::is_some)
+        .then(|| engaged.iter().flatten().sum());
+    let named = Reported {
+        network: stated.network.unwrap_or_default(),
+        influencer: stated.influencer.unwrap_or_default(),
+        ..Reported::default()
+    };
+    Some(match event {
+        FOLLOWERS => Reported {
+            account: stated.account?,
+            followers: stated.followers,
+            ..named
+        },
+        _ => Reported {
+            post: stated.post_id?,
+            reach: stated.reach,
+            impressions: stated.impressions,
+            engagement,
+            ..named
+        },
+    })
+}
+
+/// Somebody spoke of the brand.
+fn mentioned(properties: &str) -> Option<Says> {
+    let stated: Social = serde_json::from_str(properties).ok()?;
+    Some(Says::Mentioned([
+        stated.network.unwrap_or_default(),
+        stated.post_id.unwrap_or_default(),
+        stated.influencer.unwrap_or_default(),
+        stated.sentiment?,
+    ]))
 }
 
 /// Not where the event says that it is none.
@@ -140,5 +212,22 @@ fn said(says: &Says) -> Said<'_> {
         Says::Points(points) => Said::PointsMoved(PointsMoved {
             points: Amount::from_millionths(*points),
         }),
+        Says::Reported(reported) => Said::SocialReported(SocialReported {
+            network: &reported.network,
+            post: &reported.post,
+            influencer: &reported.influencer,
+            followers: reported.followers,
+            reach: reported.reach,
+            impressions: reported.impressions,
+            engagement: reported.engagement,
+        }),
+        Says::Mentioned([network, post, influencer, sentiment]) => {
+            Said::BrandMentioned(BrandMentioned {
+                network,
+                post,
+                influencer,
+                sentiment,
+            })
+        }
     }
 }

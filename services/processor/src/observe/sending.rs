@@ -4,12 +4,12 @@ use serde::Serialize;
 use tributary_contracts::framing::{Encoder, Message};
 use tributary_contracts::keys;
 use tributary_contracts::wire::{
-    Atom, AtomBody, Claim, Identity, Link, Override, Refusal, ResolvedTouchpoint, Rules, Session,
-    State, StitchingConsent,
+    Atom, AtomBody, Claim, EmailClaim, Identity, Link, Override, Refusal, ResolvedTouchpoint,
+    Rules, Session, State, StitchingConsent,
 };
 use tributary_core::ids::{ProfileId, SessionId};
 
-use super::stored;
+use super::{mail, stored};
 use crate::runtime::stage::{Broken, Outputs};
 
 /// Encoders of all that this stage sends, and the buffers they share.
@@ -22,6 +22,7 @@ pub(super) struct Encoders {
     refusal: Encoder,
     r#override: Encoder,
     claim: Encoder,
+    email_claim: Encoder,
     atom: Encoder,
     state: Encoder,
     buffer: Vec<u8>,
@@ -40,6 +41,7 @@ impl Default for Encoders {
             refusal: Encoder::new(Refusal::SCHEMA),
             r#override: Encoder::new(Override::SCHEMA),
             claim: Encoder::new(Claim::SCHEMA),
+            email_claim: Encoder::new(EmailClaim::SCHEMA),
             atom: Encoder::new(Atom::SCHEMA),
             state: Encoder::new(State::SCHEMA),
             buffer: Vec::new(),
@@ -131,6 +133,12 @@ impl Sending<'_> {
         let key = keys::joined(&[claim.workspace, claim.order_namespace, claim.order_id]);
         let partition = keys::partition(&key, self.outputs.partitions("claims"));
         send!(self, claim, "claims", partition, &key, claim)
+    }
+
+    pub(super) fn email_claim(&mut self, claim: &EmailClaim<'_>) -> Result<(), Broken> {
+        let key = mail::key(claim);
+        let partition = keys::partition(&key, self.outputs.partitions("claims"));
+        send!(self, email_claim, "claims", partition, &key, claim)
     }
 
     pub(super) fn identity(&mut self, identity: &Identity<'_>) -> Result<(), Broken> {

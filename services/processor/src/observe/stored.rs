@@ -140,6 +140,19 @@ pub(super) struct StoredOrder {
     pub(super) claimed: u64,
 }
 
+/// What happened to an e-mail, as claimed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct StoredEmail {
+    /// Place of its kind.
+    pub(super) kind: u8,
+    pub(super) email_id: String,
+    pub(super) recipient_type: String,
+    pub(super) recipient_value: String,
+    pub(super) campaign: String,
+    /// Hash of the claim last sent; 0 for none.
+    pub(super) claimed: u64,
+}
+
 /// A session as last sent, kept with its first event.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct SentSession {
@@ -193,6 +206,7 @@ pub(super) struct More {
     /// Places in the header's `names`, and values as JSON.
     pub(super) traits: Vec<(Index, String)>,
     pub(super) order: Option<StoredOrder>,
+    pub(super) email: Option<StoredEmail>,
     /// What it says beside that it was.
     pub(super) says: Vec<Says>,
     /// The session that begins with it, as last sent.
@@ -217,6 +231,24 @@ pub(super) enum Says {
     Points(i128),
     /// Money spent on advertising, in millionths, and its currency.
     Spend(i128, String),
+    /// What a social network counts of an account or of a post.
+    Reported(Reported),
+    /// Network, post, influencer, sentiment.
+    Mentioned([String; 4]),
+}
+
+/// What a social network counts of an account or of a post.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Reported {
+    pub(super) network: String,
+    /// Of a report of followers.
+    pub(super) account: String,
+    pub(super) post: String,
+    pub(super) influencer: String,
+    pub(super) followers: Option<i64>,
+    pub(super) reach: Option<i64>,
+    pub(super) impressions: Option<i64>,
+    pub(super) engagement: Option<i64>,
 }
 
 /// Passive touchpoints of a page that belong to one profile, as last sent.
@@ -302,6 +334,10 @@ impl StoredEvent {
         self.more.as_ref()?.order.as_ref()
     }
 
+    pub(super) fn email(&self) -> Option<&StoredEmail> {
+        self.more.as_ref()?.email.as_ref()
+    }
+
     pub(super) fn says(&self) -> &[Says] {
         self.more.as_ref().map_or(&[], |more| &more.says)
     }
@@ -321,7 +357,10 @@ impl StoredEvent {
 
 impl More {
     pub(super) fn is_something(&self) -> bool {
-        !self.traits.is_empty() || self.order.is_some() || !self.says.is_empty()
+        !self.traits.is_empty()
+            || self.order.is_some()
+            || self.email.is_some()
+            || !self.says.is_empty()
     }
 }
 
@@ -436,7 +475,24 @@ impl Timeline {
         ))
     }
 
-    /// Under whose id it is folded what a source says; none where the timeline is not a source's.
+    /// Under whose id it is folded what an event of a source says: what is reported of an account or of a post under its
+    /// own, whichever source reports it. None where the timeline is not a source's.
+    pub(super) fn source_of(&self, event: &StoredEvent) -> Option<ProfileId> {
+        let source = self.source()?;
+        let workspace = &self.header.workspace;
+        Some(match event.says() {
+            [Says::Reported(reported), ..] if reported.post.is_empty() => {
+                let account = ["account", &reported.network, &reported.account];
+                ProfileId::reported(workspace, &account)
+            }
+            [Says::Reported(reported), ..] => {
+                ProfileId::reported(workspace, &["post", &reported.post])
+            }
+            _ => source,
+        })
+    }
+
+    /// Under whose id it is folded what a source says of itself; none where the timeline is not a source's.
     pub(super) fn source(&self) -> Option<ProfileId> {
         let Header {
             workspace,

@@ -1,15 +1,18 @@
-//! What was last emitted of an order, and the messages that make a difference known.
+//! What was last emitted of an order or an e-mail, and the messages that make a difference known.
 
 use serde::{Deserialize, Serialize};
 use tributary_contracts::framing::{self, Encoder};
 use tributary_contracts::keys;
-use tributary_contracts::wire::{Atom, AtomBody, Claim, OrderAtom, OrderState, Refund};
+use tributary_contracts::wire::{
+    Atom, AtomBody, Claim, EmailAtom, EmailClaim, OrderAtom, OrderState, Refund,
+};
+use tributary_core::email::Outcome;
 use tributary_core::order::Order;
 
 use crate::runtime::stage::{Broken, Outputs};
 use crate::state_record;
 
-/// What others know of an order. The messages are kept as they were sent, but with revision 0, to be compared.
+/// What others know of an order or an e-mail. The messages are kept as they were sent, but with revision 0, to be compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Emitted {
     /// Of the messages; 0 where nothing was ever sent.
@@ -25,13 +28,20 @@ impl Emitted {
     pub(super) fn read(record: &[u8]) -> Result<Self, Broken> {
         let body = state_record::decode(record)?.body;
         postcard::from_bytes(body)
-            .map_err(|error| Broken(format!("read what was emitted of an order: {error}")))
+            .map_err(|error| Broken(format!("read what was emitted: {error}")))
+    }
+
+    /// This, with the revision of what was before, or the next where something is new.
+    pub(super) fn after(self, before: &Self) -> Self {
+        let same = self.order == before.order && self.atom == before.atom;
+        let revision = before.revision + i64::from(!same);
+        Self { revision, ..self }
     }
 
     /// The body of the state record.
     pub(super) fn to_bytes(&self) -> Result<Vec<u8>, Broken> {
         postcard::to_allocvec(self)
-            .map_err(|error| Broken(format!("encode what was emitted of an order: {error}")))
+            .map_err(|error| Broken(format!("encode what was emitted: {error}")))
     }
 }
 
@@ -48,23 +58,6 @@ impl Encoders {
             order: Encoder::new("order"),
             atom: Encoder::new("atom"),
         }
-    }
-
-    /// What others should know now. The revision is that of `before`, or the next where something is new.
-    pub(super) fn emitted(
-        &mut self,
-        claims: &[Claim<'_>],
-        order: Option<&Order>,
-        before: &Emitted,
-    ) -> Result<Emitted, Broken> {
-        let mut now = self.content(claims, order)?;
-        let same = now.order == before.order && now.atom == before.atom;
-        now.revision = if same {
-            before.revision
-        } else {
-            before.revision + 1
-        };
-        Ok(now)
     }
 
     /// Sends what is otherwise than before. An atom that moves is gone here and new there in one transaction.
@@ -134,10 +127,45 @@ impl Encoders {
         )
     }
 
-    fn content(&mut self, claims: &[Claim<'_>], order: Option<&Order>) -> Result<Emitted, Broken> {
-        let Some(order) = order else {
-            return Ok(Emitted::default());
+    /// What others should know of an e-mail, of which that claim says when it was sent.
+    pub(super) fn of_email(
+        &mut self,
+        sent: &EmailClaim<'_>,
+        outcome: Outcome,
+    ) -> Result<Emitted, Broken> {
+        let owner = sent
+            .profile_id
+            .ok_or_else(|| Broken("an e-mail without owner was decided".to_owned()))?;
+        let recipient = [sent.recipient_type, sent.recipient_value];
+        let atom_id = ["email", sent.email_id, recipient[0], recipient[1]].join("\u{1}");
+        let atom = Atom {
+            workspace: sent.workspace,
+            profile_id: owner,
+            atom_id: &atom_id,
+            revision: 0,
+            body: Some(AtomBody::EmailAtom(EmailAtom {
+                sent_at: sent.occurred_at,
+                campaign: sent.campaign,
+                delivered: outcome.delivered,
+                opened: outcome.opened,
+                prefetched: outcome.prefetched,
+                clicked: outcome.clicked,
+                unsubscribed: outcome.unsubscribed,
+            })),
         };
+        Ok(Emitted {
+            revision: 0,
+            order: None,
+            atom: Some(self.atom(&atom)?),
+        })
+    }
+
+    /// What others should know of an order.
+    pub(super) fn of_order(
+        &mut self,
+        claims: &[Claim<'_>],
+        order: &Order,
+    ) -> Result<Emitted, Broken> {
         let first = &claims[order.winner];
         let state = OrderState {
             workspace: first.workspace,
@@ -215,7 +243,7 @@ impl Encoders {
         let mut buffer = Vec::new();
         self.atom
             .encode(atom, &mut buffer)
-            .map_err(|error| Broken(format!("encode an order's atom: {error}")))?;
+            .map_err(|error| Broken(format!("encode an atom: {error}")))?;
         Ok(buffer)
     }
 }

@@ -2,7 +2,7 @@
 
 use tributary_contracts::framing::Encoder;
 use tributary_contracts::keys;
-use tributary_contracts::wire::{LastAnswer, Profile, ProfileIdentifier, Spending};
+use tributary_contracts::wire::{Emails, LastAnswer, Profile, ProfileIdentifier, Spending};
 use tributary_core::ids::ProfileId;
 use tributary_core::profile::{Fold, Note};
 
@@ -65,6 +65,8 @@ impl Records {
             last_order: fold.last_order(),
             loyalty_points: fold.points(),
             last_answers: last_answers(fold),
+            emails: Some(emails(fold)),
+            mentions: fold.mentions(),
         };
         self.buffer.clear();
         self.encoder
@@ -86,6 +88,17 @@ fn spending((currency, spending): (&str, tributary_core::profile::Spending)) -> 
         orders: spending.orders,
         total: spending.total,
         margin: spending.margin,
+    }
+}
+
+fn emails(fold: &Fold) -> Emails {
+    let emails = fold.emails();
+    Emails {
+        sent: emails.sent,
+        delivered: emails.delivered,
+        opened: emails.opened,
+        clicked: emails.clicked,
+        unsubscribed: emails.unsubscribed,
     }
 }
 

@@ -23,6 +23,7 @@ pub(super) struct Contributed {
     goals: Vec<Box<str>>,
     customer_days: i64,
     currencies: BTreeMap<Box<str>, Box<str>>,
+    prefetched_opens: bool,
     /// Slugs.
     kpis: Vec<String>,
 }
@@ -34,6 +35,7 @@ impl Contributed {
             goals: definitions.goals.clone(),
             customer_days: definitions.customer_days,
             currencies: definitions.currencies.clone(),
+            prefetched_opens: definitions.prefetched_opens,
             kpis: Kpi::ALL.map(|kpi| kpi.slug().to_owned()).into(),
         }
     }
@@ -52,6 +54,7 @@ impl Contributed {
             goals: self.goals.clone(),
             customer_days: self.customer_days,
             currencies: self.currencies.clone(),
+            prefetched_opens: self.prefetched_opens,
         }
     }
 }

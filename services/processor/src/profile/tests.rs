@@ -137,6 +137,7 @@ fn stage(goals: &[&str]) -> Stage {
         cached_profiles: 1_000,
         goals: goals.iter().map(|goal| (*goal).to_owned()).collect(),
         customer_days: 365,
+        prefetched_opens: true,
         currencies: BTreeMap::new(),
     })
 }

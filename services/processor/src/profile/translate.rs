@@ -1,10 +1,11 @@
 //! Atoms as they stand on the topic, as the core knows them.
 
 use tributary_contracts::wire::{self, AtomBody};
+use tributary_core::email::Outcome;
 use tributary_core::identifier::{BUILT_IN, Kind};
 use tributary_core::profile::{
-    Activity, Answer, Atom, Facets, Identifier, Moment, Note, Order, Passive, Refund, Runs, Said,
-    Session, Source, Trait,
+    Activity, Answer, Atom, Email, Facets, Identifier, Mention, Moment, Note, Order, Passive,
+    Refund, Report, Runs, Said, Session, Social, Source, Trait,
 };
 use tributary_core::time::{MINUTE, Timestamp};
 
@@ -75,6 +76,17 @@ pub(super) fn atom<'a>(body: &AtomBody<'a>) -> Result<Atom<'a>, OutOfRange> {
         AtomBody::SourceAtom(source) => Atom::Source(Source {
             timeline: (source.timeline_type, source.timeline_value),
             moments: moments(&source.moments)?,
+        }),
+        AtomBody::EmailAtom(email) => Atom::Email(Email {
+            sent_at: time("sent_at", email.sent_at)?,
+            campaign: value(email.campaign),
+            outcome: Outcome {
+                delivered: email.delivered,
+                opened: email.opened,
+                prefetched: email.prefetched,
+                clicked: email.clicked,
+                unsubscribed: email.unsubscribed,
+            },
         }),
     })
 }
@@ -154,6 +166,25 @@ fn said<'a>(said: &wire::Said<'a>) -> Said<'a> {
         wire::Said::LeadMade(lead) => Said::Lead(lead.qualified),
         wire::Said::PointsMoved(moved) => Said::Points(moved.points),
         wire::Said::SpendReported(spend) => Said::Spend(spend.amount, value(spend.currency)),
+        wire::Said::SocialReported(reported) => Said::Report(Report {
+            social: Social {
+                network: value(reported.network),
+                post: value(reported.post),
+                influencer: value(reported.influencer),
+            },
+            followers: reported.followers,
+            reach: reported.reach,
+            impressions: reported.impressions,
+            engagement: reported.engagement,
+        }),
+        wire::Said::BrandMentioned(mentioned) => Said::Mention(Mention {
+            social: Social {
+                network: value(mentioned.network),
+                post: value(mentioned.post),
+                influencer: value(mentioned.influencer),
+            },
+            sentiment: value(mentioned.sentiment),
+        }),
     }
 }
 

@@ -95,6 +95,20 @@ impl Tables {
                     }
                     continue;
                 }
+                What::Mention(influencer, sentiment) => {
+                    for row in [
+                        ("", ""),
+                        ("influencer", influencer),
+                        ("sentiment", sentiment),
+                    ] {
+                        if row.0.is_empty() || !row.1.is_empty() {
+                            self.add("mentions", "", row, *time, (ONE, 0));
+                        }
+                    }
+                    continue;
+                }
+                // Told by `reports`.
+                What::Report(..) => continue,
                 What::Points(points) => ("loyalty_points", (i128::from(*points) * ONE, 0)),
             };
             let mut rows = rows(facets);
@@ -262,6 +276,74 @@ impl Tables {
         }
     }
 
+    /// What the last report says at each mark, of the account and the post that a profile stands for.
+    fn reports(&mut self, facts: &[(u8, Fact)]) {
+        let window = self.window();
+        let last = self.last / window.step() * window.step();
+        let steps = (500 * DAY / window.step()).min(60 * window.block_marks());
+        for profile in 0..4_u8 {
+            // By time, then as the tests' atoms are named: every message of theirs has the same id.
+            let mut told: Vec<(i64, String, [Option<i64>; 3], &'static str)> = Vec::new();
+            for (number, (owner, fact)) in facts.iter().enumerate() {
+                if *owner != profile {
+                    continue;
+                }
+                told.extend(said(&[fact]).filter_map(|says| match says.what {
+                    What::Report(counts, influencer) => {
+                        Some((says.time, timeline(number, fact), counts, influencer))
+                    }
+                    _ => None,
+                }));
+            }
+            for mark in (0..steps).map(|step| last - step * window.step()) {
+                let latest = |place: usize, since: i64| {
+                    let known = told
+                        .iter()
+                        .filter(move |(time, ..)| since < *time && *time <= mark);
+                    let counted = known.filter_map(|(time, line, counts, influencer)| {
+                        Some((*time, line, counts[place]?, *influencer))
+                    });
+                    counted
+                        .max()
+                        .map(|(_, _, count, influencer)| (count, influencer))
+                };
+                let rows = |influencer: &'static str| {
+                    let all = [
+                        ("", ""),
+                        ("network", "chirper"),
+                        ("post", "p9"),
+                        ("influencer", influencer),
+                    ];
+                    all.into_iter()
+                        .filter(|(name, value)| name.is_empty() || !value.is_empty())
+                };
+                if let Some((count, influencer)) = latest(0, i64::MIN) {
+                    for row in rows(influencer) {
+                        self.at(
+                            ("social_followers", "", row),
+                            mark,
+                            (i128::from(count) * ONE, 0),
+                        );
+                    }
+                }
+                let post = ("post", "p9");
+                let since = mark - window.length();
+                if let Some((count, _)) = latest(1, since) {
+                    let reach = i128::from(count) * ONE;
+                    self.at(("social_reach", "", post), mark, (reach, 0));
+                    self.at(("social_engagement_rate", "", post), mark, (0, count));
+                }
+                if let Some((count, influencer)) = latest(2, since) {
+                    let engagement = i128::from(count) * ONE;
+                    for row in rows(influencer) {
+                        self.at(("social_engagement", "", row), mark, (engagement, 0));
+                    }
+                    self.at(("social_engagement_rate", "", post), mark, (engagement, 0));
+                }
+            }
+        }
+    }
+
     fn at(
         &mut self,
         (kpi, currency, row): (&str, &str, (&str, &str)),
@@ -362,6 +444,33 @@ impl Tables {
                 }
             }
             Fact::Passive(_, _, says) | Fact::Source(says) => self.says(profile, says),
+            Fact::Email(time, campaign, [delivered, opened, prefetched, clicked, unsubscribed]) => {
+                let opened = *opened && !*prefetched;
+                let counted = |is: bool| i128::from(is) * ONE;
+                for (kpi, value) in [
+                    ("email_sent", (ONE, 0)),
+                    ("email_delivered", (counted(*delivered), 0)),
+                    ("email_open_rate", (counted(opened), i64::from(*delivered))),
+                    (
+                        "email_click_rate",
+                        (counted(*clicked), i64::from(*delivered)),
+                    ),
+                    (
+                        "email_click_to_open",
+                        (counted(*clicked), i64::from(opened)),
+                    ),
+                    (
+                        "email_unsubscribe_rate",
+                        (counted(*unsubscribed), i64::from(*delivered)),
+                    ),
+                ] {
+                    for row in [("", ""), ("campaign", campaign)] {
+                        if row.0.is_empty() || !row.1.is_empty() {
+                            self.add(kpi, "", row, *time, value);
+                        }
+                    }
+                }
+            }
             Fact::Identifier(..) => {}
         }
     }
@@ -503,8 +612,17 @@ impl Met {
 fn said<'f>(facts: &'f [&'f Fact]) -> impl Iterator<Item = &'f Says> {
     facts.iter().flat_map(|fact| match fact {
         Fact::Session { says, .. } | Fact::Passive(_, _, says) | Fact::Source(says) => &says[..],
-        Fact::Order { .. } | Fact::Identifier(..) => &[],
+        Fact::Order { .. } | Fact::Identifier(..) | Fact::Email(..) => &[],
     })
+}
+
+/// Which of two reports of one millisecond is the later one: by the timeline, as the messages are written.
+fn timeline(number: usize, fact: &Fact) -> String {
+    match fact {
+        Fact::Session { .. } => format!("anonymous_id atom {number}"),
+        Fact::Passive(..) => format!("email atom {number}"),
+        _ => "source kiosk".to_owned(),
+    }
 }
 
 /// High or low where it is known; none where nothing was said of it.
@@ -559,6 +677,7 @@ pub(crate) fn values(
             tables.fact(*profile, fact, &people);
         }
         tables.customers(facts, &people);
+        tables.reports(facts);
         tables.count();
     }
     let sums = [
@@ -576,6 +695,12 @@ pub(crate) fn values(
         "new_customers",
         "lifecycle",
         "loyalty_quadrant",
+        "email_sent",
+        "email_delivered",
+        "social_followers",
+        "social_reach",
+        "social_engagement",
+        "mentions",
     ];
     for (series, values) in &mut tables.rows {
         let ratio = !sums.contains(&series[0].as_str());

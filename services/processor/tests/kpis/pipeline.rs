@@ -46,6 +46,7 @@ fn profile_stage(outputs: &MemoryOutputs) -> profile::Stage {
         cached_profiles: 1,
         goals,
         customer_days: CUSTOMER_DAYS as u32,
+        prefetched_opens: false,
         currencies: BTreeMap::from([("default".to_owned(), "EUR".to_owned())]),
     });
     stage.assigned(&PARTITIONS, outputs).expect("assigned");

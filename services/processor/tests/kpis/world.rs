@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use tributary_contracts::framing;
 use tributary_contracts::wire::{
-    AnswerGiven, Atom, AtomBody, ChannelActivity, GoalMinutes, IdentifierAtom, LeadMade, MinuteRun,
-    Moment, OrderAtom, PassiveAtom, PointsMoved, Refund, Said, SessionAtom, SourceAtom,
-    SpendReported, Trait,
+    AnswerGiven, Atom, AtomBody, BrandMentioned, ChannelActivity, EmailAtom, GoalMinutes,
+    IdentifierAtom, LeadMade, MinuteRun, Moment, OrderAtom, PassiveAtom, PointsMoved, Refund, Said,
+    SessionAtom, SocialReported, SourceAtom, SpendReported, Trait,
 };
 use tributary_core::identifier::{Identifier, IdentifierType};
 use tributary_core::ids::ProfileId;
@@ -43,6 +43,8 @@ pub(crate) enum Fact {
     Identifier(&'static str, &'static str),
     /// What a source says.
     Source(Vec<Says>),
+    /// When it was sent, its campaign; delivered, opened, by a mail client only, clicked, unsubscribed.
+    Email(i64, &'static str, [bool; 5]),
 }
 
 /// Time after the start, channel, store, device type, goal that it reaches.
@@ -64,6 +66,10 @@ pub(crate) enum What {
     Lead(bool),
     Points(i64),
     Spend(i64, &'static str),
+    /// Followers of the account, reach and engagement of the post that its owner stands for; influencer.
+    Report([Option<i64>; 3], &'static str),
+    /// Influencer, sentiment.
+    Mention(&'static str, &'static str),
 }
 
 /// Events of each goal in a session.
@@ -131,6 +137,11 @@ fn says() -> impl Strategy<Value = Vec<Says>> {
         1 => any::<bool>().prop_map(What::Lead),
         1 => (-3..4_i64).prop_map(What::Points),
         1 => (1..4_i64, word(&["EUR", "EUR", "USD"])).prop_map(|(units, currency)| What::Spend(units, currency)),
+        2 => (any::<[bool; 3]>(), 0..9_i64, word(&["", "ann"])).prop_map(|(counted, count, influencer)| {
+            What::Report(counted.map(|is| is.then_some(count)), influencer)
+        }),
+        1 => (word(&["", "ann"]), word(&["positive", "negative"]))
+            .prop_map(|(influencer, sentiment)| What::Mention(influencer, sentiment)),
     ];
     let says =
         (time(), facets(), what).prop_map(|(time, facets, what)| Says { time, facets, what });
@@ -197,6 +208,9 @@ fn fact() -> impl Strategy<Value = Fact> {
         2 => (word(&["email", "user_id", "device_id", "anonymous_id"]), word(&["ann", "bob"]))
             .prop_map(|(r#type, value)| Fact::Identifier(r#type, value)),
         1 => says().prop_map(Fact::Source),
+        2 => (time(), word(&["", "sale"]), any::<[bool; 5]>()).prop_map(|(time, campaign, outcome)| {
+            Fact::Email(time, campaign, outcome)
+        }),
     ]
 }
 
@@ -372,6 +386,17 @@ fn body<'a>(atom_id: &'a str, fact: &Fact) -> AtomBody<'a> {
             }],
             moments: moments(says),
         }),
+        Fact::Email(time, campaign, [delivered, opened, prefetched, clicked, unsubscribed]) => {
+            AtomBody::EmailAtom(EmailAtom {
+                sent_at: Timestamp(*time),
+                campaign,
+                delivered: *delivered,
+                opened: *opened,
+                prefetched: *prefetched,
+                clicked: *clicked,
+                unsubscribed: *unsubscribed,
+            })
+        }
         Fact::Identifier(r#type, value) => AtomBody::IdentifierAtom(IdentifierAtom {
             r#type,
             value,
@@ -411,6 +436,23 @@ fn moments(says: &[Says]) -> Vec<Moment<'static>> {
                     currency,
                 }),
                 What::Lead(qualified) => Said::LeadMade(LeadMade { qualified }),
+                What::Report([followers, reach, engagement], influencer) => {
+                    Said::SocialReported(SocialReported {
+                        network: "chirper",
+                        post: "p9",
+                        influencer,
+                        followers,
+                        reach,
+                        impressions: None,
+                        engagement,
+                    })
+                }
+                What::Mention(influencer, sentiment) => Said::BrandMentioned(BrandMentioned {
+                    network: "",
+                    post: "",
+                    influencer,
+                    sentiment,
+                }),
                 What::Points(points) => Said::PointsMoved(PointsMoved {
                     points: Amount::from_units(points),
                 }),

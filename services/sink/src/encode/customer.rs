@@ -12,6 +12,7 @@ pub(super) fn profile(
     rows: &mut [Rows],
 ) -> Result<(), framing::Error> {
     let profile: Profile<'_> = framing::decode(message)?;
+    let emails = profile.emails.unwrap_or_default();
     rows[0].add(position.offset, |row| {
         row.text(profile.workspace)
             .uuid(profile.profile_id.0)
@@ -46,6 +47,12 @@ pub(super) fn profile(
                     .time(answer.occurred_at)
                     .text(answer.comment);
             })
+            .long(emails.sent)
+            .long(emails.delivered)
+            .long(emails.opened)
+            .long(emails.clicked)
+            .long(emails.unsubscribed)
+            .long(profile.mentions)
             .long(profile.revision)
             .flag(profile.gone);
         position.append(row);

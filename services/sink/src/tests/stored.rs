@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tributary_contracts::framing;
 use tributary_contracts::wire::{
-    Campaign, Consent, DeadLetter, IdentifierTypeRule, Identity, KpiBlock, LastAnswer, Link,
-    Operation, OperationKind, OrderState, Override, OverrideMessage, OverrideRange, Profile,
+    Campaign, Consent, DeadLetter, Emails, IdentifierTypeRule, Identity, KpiBlock, LastAnswer,
+    Link, Operation, OperationKind, OrderState, Override, OverrideMessage, OverrideRange, Profile,
     ProfileIdentifier, Refusal, Rules, Session, SharedDevices, Span, Spending, Strangers,
 };
 use tributary_core::identifier::Kind;
@@ -332,6 +332,14 @@ async fn state_of_every_topic_reads_back_newest_first_and_gone_is_gone() {
                 occurred_at: Timestamp(START),
                 comment: "quick",
             }],
+            emails: Some(Emails {
+                sent: 5,
+                delivered: 4,
+                opened: 3,
+                clicked: 2,
+                unsubscribed: 1,
+            }),
+            mentions: 6,
         })
     };
     put(
@@ -346,10 +354,10 @@ async fn state_of_every_topic_reads_back_newest_first_and_gone_is_gone() {
         shown,
         "00000000-0000-0000-0000-0000f11e0001\t[('user_id','u1')]\tgold\t2026-01-01 00:00:00.000\t\\N\t2\t{'EUR':12.34,'USD':-3}\t['web','store']"
     );
-    let computed = text(&client, "SELECT margin, average_basket, first_order, days_between_orders, loyalty_points, last_nps, last_csat, last_answers[1].5 FROM {db}.profiles_current").await;
+    let computed = text(&client, "SELECT margin, average_basket, first_order, days_between_orders, loyalty_points, last_nps, last_csat, last_answers[1].5, emails_sent, emails_delivered, emails_opened, emails_clicked, emails_unsubscribed, mentions FROM {db}.profiles_current").await;
     assert_eq!(
         computed,
-        "{'EUR':6.5}\t{'EUR':12.5}\t2026-01-01 00:00:00.000\t1.5\t60.5\t9\t\\N\tquick"
+        "{'EUR':6.5}\t{'EUR':12.5}\t2026-01-01 00:00:00.000\t1.5\t60.5\t9\t\\N\tquick\t5\t4\t3\t2\t1\t6"
     );
     put(&client, "profiles", 2, &[person(3, true)]).await;
     assert_eq!(

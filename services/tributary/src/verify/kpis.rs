@@ -99,6 +99,18 @@ const fn sql(kpi: Kpi) -> &'static str {
         Kpi::Spend => file!("spend"),
         Kpi::CostPerLead => file!("cost_per_lead"),
         Kpi::CostPerContact => file!("cost_per_contact"),
+        Kpi::EmailSent => file!("email_sent"),
+        Kpi::EmailDelivered => file!("email_delivered"),
+        Kpi::EmailOpenRate => file!("email_open_rate"),
+        Kpi::EmailClickRate => file!("email_click_rate"),
+        Kpi::EmailClickToOpen => file!("email_click_to_open"),
+        Kpi::EmailUnsubscribeRate => file!("email_unsubscribe_rate"),
+        Kpi::SocialFollowers => file!("social_followers"),
+        Kpi::SocialReach => file!("social_reach"),
+        Kpi::SocialImpressions => file!("social_impressions"),
+        Kpi::SocialEngagement => file!("social_engagement"),
+        Kpi::SocialEngagementRate => file!("social_engagement_rate"),
+        Kpi::Mentions => file!("mentions"),
     }
 }
 
@@ -187,6 +199,7 @@ pub(super) fn run(options: &Options, config: &Config) -> Result<(), Failure> {
     let definitions = [
         ("goals", goals(&config.kpi.goals)),
         ("customer_days", config.kpi.customer_days.to_string()),
+        ("prefetched_opens", config.kpi.prefetched_opens.to_string()),
         ("person_types", person_types(config, workspace)),
         ("currency", currency(config, workspace)),
     ];

@@ -2,10 +2,14 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::super::atom::{Activity, Answer, Facets, Moment, Passive, Refund, Session, Source};
+use super::super::atom::{
+    Activity, Answer, Email, Facets, Mention, Moment, Passive, Refund, Report, Session, Social,
+    Source,
+};
 use super::super::contributions::Difference;
 use super::super::runs::Runs;
 use super::*;
+use crate::email::Outcome;
 use crate::kpi::{Dimension, Key, Kpi, Window};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,6 +41,7 @@ fn definitions() -> Definitions {
         goals: vec!["purchase".into(), "signup".into()],
         customer_days: 20,
         currencies: BTreeMap::new(),
+        prefetched_opens: false,
     }
 }
 
@@ -91,6 +96,19 @@ fn traits() -> impl Strategy<Value = Vec<Trait<'static>>> {
     )
 }
 
+fn social() -> impl Strategy<Value = Social<'static>> {
+    (
+        word(&["", "chirper"]),
+        word(&["", "post-1"]),
+        word(&["", "ann"]),
+    )
+        .prop_map(|(network, post, influencer)| Social {
+            network,
+            post,
+            influencer,
+        })
+}
+
 fn moments() -> impl Strategy<Value = Vec<Moment<'static>>> {
     let note = prop_oneof![
         (0..11_u8).prop_map(Note::Nps),
@@ -111,7 +129,23 @@ fn moments() -> impl Strategy<Value = Vec<Moment<'static>>> {
                 product,
             })
         });
+    let count = || prop::option::of(0..4_i64);
+    let report = (social(), count(), count(), count(), count()).prop_map(
+        |(social, followers, reach, impressions, engagement)| {
+            Said::Report(Report {
+                social,
+                followers,
+                reach,
+                impressions,
+                engagement,
+            })
+        },
+    );
+    let mention = (social(), word(&["positive", "negative"]))
+        .prop_map(|(social, sentiment)| Said::Mention(Mention { social, sentiment }));
     let said = prop_oneof![
+        2 => report,
+        1 => mention,
         3 => answer,
         1 => any::<bool>().prop_map(Said::Lead),
         1 => (-5..5_i64).prop_map(|points| Said::Points(Amount::from_units(points))),
@@ -235,7 +269,34 @@ fn atom() -> impl Strategy<Value = Atom<'static>> {
         word(&["a", "b"]),
     )
         .prop_map(|(r#type, value)| identifier(r#type, value));
-    prop_oneof![3 => session(), 3 => order, 1 => passive, 2 => identifier, 1 => source]
+    let email = (
+        0..9_000_000_000_i64,
+        word(&["", "sale"]),
+        any::<[bool; 5]>(),
+    )
+        .prop_map(
+            |(time, campaign, [delivered, opened, prefetched, clicked, unsubscribed])| {
+                Atom::Email(Email {
+                    sent_at: Timestamp(time),
+                    campaign,
+                    outcome: Outcome {
+                        delivered,
+                        opened,
+                        prefetched,
+                        clicked,
+                        unsubscribed,
+                    },
+                })
+            },
+        );
+    prop_oneof![
+        3 => session(),
+        3 => order,
+        1 => passive,
+        2 => identifier,
+        2 => source,
+        1 => email,
+    ]
 }
 
 fn folded(atoms: &BTreeMap<usize, Atom<'static>>) -> (Fold, Sums) {
@@ -436,4 +497,60 @@ fn a_margin_counts_where_it_is_stated_and_how_often_that_is() {
     };
     assert_eq!(sum(Kpi::Margin, "EUR"), Some((2_000_000, 0)));
     assert_eq!(sum(Kpi::MarginCoverage, ""), Some((2_000_000, 3)));
+}
+
+#[test]
+fn of_what_is_reported_the_last_word_counts() {
+    let reports = |reports: &[(i64, i64, Option<i64>)]| {
+        let moment = |&(minute, followers, reach): &(i64, i64, Option<i64>)| Moment {
+            occurred_at: Timestamp(minute * 60_000),
+            message_id: "m",
+            facets: Facets::default(),
+            said: Said::Report(Report {
+                social: Social {
+                    network: "chirper",
+                    post: "p1",
+                    influencer: "",
+                },
+                followers: Some(followers),
+                reach,
+                impressions: None,
+                engagement: None,
+            }),
+        };
+        Atom::Source(Source {
+            timeline: ("source", "feed"),
+            moments: reports.iter().map(moment).collect(),
+        })
+    };
+    let (mut fold, mut sums) = (Fold::default(), Sums::default());
+    let atom = reports(&[(10, 100, Some(7)), (30, 90, None), (200, 95, Some(8))]);
+    fold.replace(None, Some(&atom), &definitions(), &mut sums);
+    let at = |sums: &Sums, kpi, dimension, value: &str, mark| {
+        let place = |at| {
+            (
+                kpi,
+                String::new(),
+                dimension,
+                value.to_owned(),
+                Some(Window::Hour),
+                at,
+            )
+        };
+        let until = sums.0.range(place(i64::MIN)..=place(mark));
+        until.map(|(_, sum)| sum.0 / 1_000_000).sum::<i128>()
+    };
+    let followers = |sums: &Sums, mark| at(sums, Kpi::SocialFollowers, Dimension::Whole, "", mark);
+    let known: Vec<i128> = [9, 10, 29, 30, 199, 200, 9_000]
+        .map(|mark| followers(&sums, mark))
+        .into();
+    assert_eq!(known, [0, 100, 100, 90, 90, 95, 95], "until the next word");
+    let reach = |mark| at(&sums, Kpi::SocialReach, Dimension::Post, "p1", mark);
+    let seen: Vec<i128> = [9, 10, 69, 70, 200, 259, 260].map(reach).into();
+    assert_eq!(seen, [0, 7, 7, 0, 8, 8, 0], "the last in the hour");
+    assert_eq!(at(&sums, Kpi::SocialReach, Dimension::Whole, "", 30), 0);
+    // The last word is taken back: the one before it holds on.
+    let fewer = reports(&[(10, 100, Some(7)), (30, 90, None)]);
+    fold.replace(Some(&atom), Some(&fewer), &definitions(), &mut sums);
+    assert_eq!(followers(&sums, 9_000), 90);
 }
