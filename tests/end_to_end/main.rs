@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         kpis::who_stays_and_who_leaves_is_told_at_every_mark,
         kpis::what_goes_wrong_with_orders_answers_and_times_has_its_outcome,
         outreach::an_email_counts_when_it_was_sent_and_once_however_often_it_is_opened,
+        outreach::bad_buzz_raises_an_alert,
         outreach::of_a_social_network_the_last_report_counts_and_every_mention,
         customers::explain_tells_why_a_customer_is_one,
         operations::what_is_entered_changes_the_past_and_what_is_taken_back_restores_it,

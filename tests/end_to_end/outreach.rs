@@ -204,3 +204,32 @@ pub(crate) fn of_a_social_network_the_last_report_counts_and_every_mention(tenan
     );
     assert_eq!(eve["mentions"], json!(3));
 }
+
+pub(crate) fn bad_buzz_raises_an_alert(tenant: &Tenant<'_>) {
+    let mention = |id: &str, minutes: i64| {
+        json!({
+            "messageId": id, "type": "track", "event": "Brand Mentioned", "timestamp": minutes_ago(minutes).to_string(),
+            "properties": {"network": "chirper", "sentiment": "negative"}, "context": {"subject": "source"},
+        })
+    };
+    let raised = || tenant.count("alerts");
+    let mut mentions = vec![mention("long ago", 60 * 30)];
+    mentions.extend((0..3).map(|number| mention(&format!("m{number}"), 3)));
+    tenant.send("mailer", &mentions);
+    tenant.settled();
+    assert_eq!(raised(), 0, "three in an hour are not yet unusual");
+    tenant.send("mailer", &[mention("m5", 2), mention("m6", 2)]);
+    tenant.settled();
+    let alert = tenant.row(
+        "SELECT alert, cleared_at IS NULL AS stands, value > most AS is_more, usual < 1 AS is_rare FROM alerts WHERE workspace = {w:String}",
+    );
+    assert_eq!(
+        alert,
+        json!({"alert": "bad_buzz", "stands": 1, "is_more": 1, "is_rare": 1})
+    );
+    let gauge = format!(
+        "tributary_processor_bad_buzz{{workspace=\"{}\"}} 1",
+        tenant.workspace()
+    );
+    assert!(tenant.system.metrics().contains(&gauge));
+}

@@ -8,7 +8,7 @@ mod state;
 mod stitching;
 mod touchpoint;
 
-pub use kpi::{Change, Contribution, KpiBlock};
+pub use kpi::{Alert, Change, Contribution, KpiBlock};
 pub use order::{Claim, ClaimKind, EmailClaim, EmailClaimKind, OrderState};
 pub use profile::{
     AnswerGiven, Atom, AtomBody, BrandMentioned, ChannelActivity, EmailAtom, Emails, GoalMinutes,

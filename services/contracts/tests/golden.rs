@@ -448,6 +448,16 @@ fn every_record_of_orders_profiles_and_kpis_is_written_and_read_as_its_golden_by
         denominators: vec![1, 1],
         revision: 5,
     });
+    check(&Alert {
+        workspace: "default",
+        alert: "bad_buzz",
+        raised_at: AT,
+        cleared_at: Some(Timestamp(AT.0 + 60_000)),
+        value: amount("12"),
+        usual: amount("0.25"),
+        most: amount("6.05"),
+        revision: 2,
+    });
     check(&Profile {
         workspace: "default",
         profile_id: PROFILE,

@@ -9,6 +9,7 @@
 //! events ─> timeline ──┘
 //! ```
 
+pub mod buzz;
 pub mod email;
 pub mod identifier;
 pub mod identity;

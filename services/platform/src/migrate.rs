@@ -52,6 +52,7 @@ pub const ALL: &[Migration] = migrations![
     16 "0016_computed_traits",
     17 "0017_kpi_history",
     18 "0018_engagement",
+    19 "0019_alerts",
 ];
 
 /// Why the database cannot be brought up to date.

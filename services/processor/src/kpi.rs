@@ -3,7 +3,8 @@
 //! ```text
 //! contributions ──take──> changes by sum ──flush──> blocks of differences ──> kpi_state
 //!                                            │                │
-//!                 the clock passes a mark ───┴──> dirty blocks ──queue──> values of whole blocks ──> kpis
+//!                 the clock passes a mark ───┼──> dirty blocks ──queue──> values of whole blocks ──> kpis
+//!                                            └──> negative mentions by hour ──> alerts
 //! ```
 //!
 //! A value is the sum of all differences up to its mark: of the nets of all blocks before, which are in memory, and of
@@ -17,6 +18,7 @@
 //! Not yet: dimensions are not bounded; every value has its sums.
 
 mod aging;
+mod buzz;
 mod change;
 mod clock;
 mod publish;
@@ -38,6 +40,7 @@ use tributary_core::time::Timestamp;
 use crate::runtime::stage::{self, Broken, Input, Outputs, Poison, Store};
 use crate::state_record::{self, StateEncoder};
 
+use self::buzz::Buzz;
 use self::clock::Clock;
 use self::publish::Records;
 use self::queue::Queue;
@@ -57,6 +60,9 @@ pub struct Options {
     pub cached_differences: usize,
 }
 
+/// Told of a workspace whether an alert of bad buzz stands.
+pub type Report = std::sync::Arc<dyn Fn(&str, bool) + Send + Sync>;
+
 /// The kpi stage.
 #[derive(Debug)]
 pub struct Stage {
@@ -72,6 +78,7 @@ pub struct Stage {
     oldest: [i64; 6],
     queue: Queue,
     work: Work,
+    buzz: Buzz,
     records: Records,
     state: StateEncoder,
 }
@@ -79,7 +86,7 @@ pub struct Stage {
 impl Stage {
     /// A stage that owns no partitions yet.
     #[must_use]
-    pub fn new(options: Options) -> Self {
+    pub fn new(options: Options, report: Report) -> Self {
         Self {
             keep: options.keep,
             clock: Clock::UNKNOWN,
@@ -90,6 +97,7 @@ impl Stage {
             oldest: [i64::MAX; 6],
             queue: Queue::default(),
             work: Work::new(options.cached_differences),
+            buzz: Buzz::new(report),
             records: Records::new(),
             state: StateEncoder::new(),
         }
@@ -127,6 +135,7 @@ impl stage::Stage for Stage {
         self.oldest = [i64::MAX; 6];
         self.queue = Queue::default();
         self.work.clear();
+        self.buzz.clear();
         let mut times = Vec::new();
         for &partition in partitions {
             if let Some(record) = store.get(partition, CLOCK)? {
@@ -188,12 +197,15 @@ impl stage::Stage for Stage {
         };
         let aged =
             |index: usize| clock.kept[index] > self.clock.kept[index].max(self.oldest[index]);
-        self.queue.ready(clock.now) || (0..6).any(|index| passed(index) || aged(index))
+        self.queue.ready(clock.now)
+            || self.buzz.due(clock.passed[Window::Hour.index()])
+            || (0..6).any(|index| passed(index) || aged(index))
     }
 
     fn flush(&mut self, now: Timestamp, outputs: &mut dyn Outputs) -> Result<bool, Broken> {
         self.advance(now, outputs)?;
         for place in std::mem::take(&mut self.taken) {
+            self.buzz.count(&self.tallies[place]);
             let differences = self.tallies[place].differences();
             for window in Window::ALL {
                 self.apply(place, window, &differences[window.index()], outputs)?;
@@ -207,7 +219,11 @@ impl stage::Stage for Stage {
             let series = &mut self.tallies[place].series[window.index()];
             self.queue.after_turn(place, window, series, self.clock.now);
         }
-        for partition in self.work.write(&self.tallies, outputs)? {
+        let watched = self
+            .buzz
+            .look(self.clock.passed[Window::Hour.index()], outputs)?;
+        let worked = self.work.write(&self.tallies, outputs)?;
+        for partition in watched.into_iter().chain(worked) {
             outputs.put(
                 partition,
                 CLOCK,

@@ -97,6 +97,15 @@ fn factories(config: &Config, metrics: &Metrics) -> [(&'static str, Factory); 4]
         }),
         cached_differences: config.processor.cached_profiles * DIFFERENCES_PER_PROFILE,
     };
+    let buzz = metrics.gauge_vec(
+        "tributary_processor_bad_buzz",
+        "1 where negative mentions of the last hour are more than usual, until they are not. Alert on 1.",
+        &["workspace"],
+    );
+    let report: kpi::Report = Arc::new(move |workspace, is_raised| {
+        buzz.with_label_values(&[workspace])
+            .set(i64::from(is_raised));
+    });
     [
         (
             "observe",
@@ -107,7 +116,10 @@ fn factories(config: &Config, metrics: &Metrics) -> [(&'static str, Factory); 4]
             "profile",
             Arc::new(move || Box::new(profile::Stage::new(profiles.clone()))),
         ),
-        ("kpi", Arc::new(move || Box::new(kpi::Stage::new(kpis)))),
+        (
+            "kpi",
+            Arc::new(move || Box::new(kpi::Stage::new(kpis, report.clone()))),
+        ),
     ]
 }
 

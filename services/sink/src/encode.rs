@@ -101,6 +101,11 @@ pub(crate) static TOPICS: &[Topic] = &[
         encode: kpi::block,
     },
     Topic {
+        name: "alerts",
+        tables: &[&table::ALERTS],
+        encode: kpi::alert,
+    },
+    Topic {
         name: "dead_letters",
         tables: &[&table::DEAD_LETTERS],
         encode: dead_letter::dead_letter,

@@ -120,6 +120,12 @@ pub(crate) static KPIS: Table = Table {
               denominators, revision, kafka_partition, kafka_offset",
 };
 
+pub(crate) static ALERTS: Table = Table {
+    name: "alert_states",
+    keeps: Keeps::OneRowAKey,
+    columns: "workspace, alert, raised_at, cleared_at, value, usual, most, revision, kafka_partition, kafka_offset",
+};
+
 pub(crate) static DEAD_LETTERS: Table = Table {
     name: "dead_letter_states",
     keeps: Keeps::OneRowAKey,

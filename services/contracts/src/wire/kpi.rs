@@ -4,7 +4,11 @@ use serde::{Deserialize, Serialize};
 use tributary_core::money::Amount;
 use tributary_core::time::Timestamp;
 
-super::message!(Contribution = "contribution", KpiBlock = "kpi");
+super::message!(
+    Contribution = "contribution",
+    KpiBlock = "kpi",
+    Alert = "alert"
+);
 
 /// Changes to sums of one KPI and value, as differences at marks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +65,27 @@ pub struct KpiBlock<'a> {
     pub numerators: Vec<Amount>,
     /// Beside marks; 1 where the KPI is a sum.
     pub denominators: Vec<i64>,
+    /// Grows with each change.
+    pub revision: i64,
+}
+
+/// Something of a workspace that somebody should look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alert<'a> {
+    /// The tenant.
+    pub workspace: &'a str,
+    /// What it is: `bad_buzz`.
+    pub alert: &'a str,
+    /// Mark at which it was raised.
+    pub raised_at: Timestamp,
+    /// Mark at which it was cleared; none while it stands.
+    pub cleared_at: Option<Timestamp>,
+    /// What it was raised by: negative mentions in the hour.
+    pub value: Amount,
+    /// What is usual: the moving average of the hours before.
+    pub usual: Amount,
+    /// The most that would not have raised it.
+    pub most: Amount,
     /// Grows with each change.
     pub revision: i64,
 }

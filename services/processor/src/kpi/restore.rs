@@ -5,6 +5,7 @@ use tributary_core::kpi::Window;
 use crate::runtime::stage::{Broken, Store};
 
 use super::Stage;
+use super::buzz::HOURS;
 use super::series::Slot;
 use super::stored::{BLOCK, FOLDED, StoredBlock, read_sum, split_block_key, split_folded_key};
 
@@ -35,6 +36,9 @@ impl Stage {
             }
             self.oldest[window.index()] = self.oldest[window.index()].min(number);
             Ok(())
+        })?;
+        store.scan(partition, &[HOURS], &mut |stored_key, record| {
+            self.buzz.restore(stored_key, record)
         })?;
         store.scan(partition, &[FOLDED], &mut |stored_key, record| {
             let (bytes, window) = split_folded_key(stored_key)?;

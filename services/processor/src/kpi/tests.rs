@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use tributary_contracts::framing;
-use tributary_contracts::wire::KpiBlock;
+use tributary_contracts::wire::{Alert, KpiBlock};
 use tributary_core::time::{DAY, HOUR, MINUTE, SECOND};
 
 use super::stored::BLOCK;
@@ -37,12 +37,21 @@ impl Fixture {
     }
 
     fn take(&mut self, kpi: &str, changes: Vec<Change>) -> Result<(), Poison> {
+        self.take_by(kpi, ("", ""), changes)
+    }
+
+    fn take_by(
+        &mut self,
+        kpi: &str,
+        (dimension, dimension_value): (&str, &str),
+        changes: Vec<Change>,
+    ) -> Result<(), Poison> {
         let message = Contribution {
             workspace: "default",
             kpi,
             currency: "",
-            dimension: "",
-            dimension_value: "",
+            dimension,
+            dimension_value,
             changes,
         };
         let message = framing::encode(&message).expect("encodes");
@@ -66,6 +75,30 @@ impl Fixture {
             denominator: 0,
         };
         self.take("orders", vec![change]).expect("taken");
+    }
+
+    fn negative_mentions(&mut self, time: i64, number: i64) {
+        let change = Change {
+            window: 0,
+            mark: tributary_core::kpi::minute_of(Timestamp(time)),
+            numerator: number * 1_000_000,
+            denominator: 0,
+        };
+        self.take_by("mentions", ("sentiment", "negative"), vec![change])
+            .expect("taken");
+    }
+
+    /// The alerts that were sent since the last time: when raised, when cleared, by how many mentions.
+    fn alerts(&mut self) -> Vec<(i64, Option<i64>, i64)> {
+        let sent = self.outputs.take_sent();
+        let alerts = sent.iter().filter(|sent| sent.topic == "alerts");
+        alerts
+            .map(|sent| {
+                let alert: Alert<'_> = framing::decode(&sent.value).expect("an alert");
+                let value = (alert.value.millionths() / 1_000_000) as i64;
+                (alert.raised_at.0, alert.cleared_at.map(|at| at.0), value)
+            })
+            .collect()
     }
 
     fn flush(&mut self, now: i64) -> bool {
@@ -106,10 +139,11 @@ impl Fixture {
 }
 
 fn stage(keep: i64) -> Stage {
-    Stage::new(Options {
+    let options = Options {
         keep: [keep; 6],
         cached_differences: 1_000,
-    })
+    };
+    Stage::new(options, std::sync::Arc::new(|_, _| {}))
 }
 
 #[test]
@@ -370,4 +404,39 @@ fn what_cannot_be_a_contribution_is_refused_by_itself() {
     assert!(fixture.stage.take(&input, &fixture.outputs).is_err());
     assert!(!fixture.flush(START));
     assert!(fixture.outputs.sent.is_empty());
+}
+
+#[test]
+fn bad_buzz_is_raised_within_a_minute_and_cleared_when_it_is_over() {
+    let mut fixture = Fixture::new(YEARS);
+    fixture.negative_mentions(START - 30 * HOUR, 1);
+    fixture.negative_mentions(START - MINUTE, 3);
+    fixture.flush(START);
+    assert_eq!(fixture.alerts(), [], "three in an hour are not yet unusual");
+    let burst = START + 3 * MINUTE + 10 * SECOND;
+    fixture.negative_mentions(burst, 2);
+    fixture.flush(burst + SECOND);
+    assert_eq!(fixture.alerts(), []);
+    let raised = START + 4 * MINUTE;
+    assert!(fixture.stage.due(Timestamp(raised)));
+    fixture.flush(raised);
+    assert_eq!(fixture.alerts(), [(raised, None, 5)]);
+    // It goes on, also in another life.
+    fixture.negative_mentions(raised + SECOND, 2);
+    fixture.flush(raised + MINUTE);
+    fixture.restart();
+    fixture.negative_mentions(raised + MINUTE, 1);
+    fixture.flush(raised + 2 * MINUTE);
+    assert_eq!(fixture.alerts(), [], "one alert stands");
+    // An hour later only the last mentions are left, and nobody says anything.
+    let over = START + 64 * MINUTE;
+    assert!(fixture.stage.due(Timestamp(over)));
+    fixture.flush(over);
+    assert_eq!(fixture.alerts(), [(raised, Some(over), 5)]);
+    assert!(!fixture.stage.buzz.due(i64::MAX));
+    // A mention that is taken back was none.
+    fixture.negative_mentions(over, 9);
+    fixture.negative_mentions(over, -9);
+    fixture.flush(over + MINUTE);
+    assert_eq!(fixture.alerts(), []);
 }

@@ -54,10 +54,11 @@ fn profile_stage(outputs: &MemoryOutputs) -> profile::Stage {
 }
 
 fn kpi_stage(outputs: &MemoryOutputs) -> kpi::Stage {
-    let mut stage = kpi::Stage::new(kpi::Options {
+    let options = kpi::Options {
         keep: KEEP,
         cached_differences: 40,
-    });
+    };
+    let mut stage = kpi::Stage::new(options, std::sync::Arc::new(|_, _| {}));
     stage.assigned(&PARTITIONS, outputs).expect("assigned");
     stage
 }

@@ -1,7 +1,7 @@
-//! KPIs in blocks of marks.
+//! KPIs in blocks of marks, and alerts.
 
 use tributary_contracts::framing;
-use tributary_contracts::wire::KpiBlock;
+use tributary_contracts::wire::{Alert, KpiBlock};
 
 use super::Position;
 use crate::rows::Rows;
@@ -36,6 +36,26 @@ pub(super) fn block(
                 row.long(*denominator);
             })
             .long(block.revision);
+        position.append(row);
+    });
+    Ok(())
+}
+
+pub(super) fn alert(
+    message: &[u8],
+    position: Position<'_>,
+    rows: &mut [Rows],
+) -> Result<(), framing::Error> {
+    let alert: Alert<'_> = framing::decode(message)?;
+    rows[0].add(position.offset, |row| {
+        row.text(alert.workspace)
+            .text(alert.alert)
+            .time(alert.raised_at)
+            .optional_time(alert.cleared_at)
+            .amount(alert.value)
+            .amount(alert.usual)
+            .amount(alert.most)
+            .long(alert.revision);
         position.append(row);
     });
     Ok(())

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tributary_contracts::framing;
 use tributary_contracts::wire::{
-    Campaign, Consent, DeadLetter, Emails, IdentifierTypeRule, Identity, KpiBlock, LastAnswer,
-    Link, Operation, OperationKind, OrderState, Override, OverrideMessage, OverrideRange, Profile,
-    ProfileIdentifier, Refusal, Rules, Session, SharedDevices, Span, Spending, Strangers,
+    Alert, Campaign, Consent, DeadLetter, Emails, IdentifierTypeRule, Identity, KpiBlock,
+    LastAnswer, Link, Operation, OperationKind, OrderState, Override, OverrideMessage,
+    OverrideRange, Profile, ProfileIdentifier, Refusal, Rules, Session, SharedDevices, Span,
+    Spending, Strangers,
 };
 use tributary_core::identifier::Kind;
 use tributary_core::identity::Normalisation;
@@ -668,6 +669,25 @@ async fn kpi_blocks_are_replaced_whole_and_dead_letters_sent_twice_are_one() {
             revision,
         })
     };
+    let alert = |cleared_at| {
+        message(&Alert {
+            workspace: "default",
+            alert: "bad_buzz",
+            raised_at: Timestamp(START),
+            cleared_at,
+            value: Amount::from_units(7),
+            usual: "0.25".parse().expect("an amount"),
+            most: Amount::from_units(6),
+            revision: i64::from(cleared_at.is_some()),
+        })
+    };
+    let cleared = alert(Some(Timestamp(START + 60_000)));
+    put(&client, "alerts", 0, &[cleared, alert(None)]).await;
+    let shown = text(&client, "SELECT * FROM {db}.alerts").await;
+    assert_eq!(
+        shown,
+        "default\tbad_buzz\t2026-01-01 00:00:00.000\t2026-01-01 00:01:00.000\t7\t0.25\t6"
+    );
     // A revision is the time at which it was published.
     let now = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
