@@ -127,6 +127,11 @@ fn a_wrong_value_is_named_with_its_key_and_the_fix() {
         &["`kpi.keep`", "`2h`", "365d"],
     );
     check_error(
+        "[kpi]\ncustomer_days = 0\n",
+        &[],
+        &["`kpi.customer_days`", "at least 1"],
+    );
+    check_error(
         "[ports]\ningest = 99999\n",
         &[],
         &["`ports.ingest`", "99999"],

@@ -216,6 +216,12 @@ fn check_limits(config: &Config) -> Result<(), String> {
         ("sink.max_rows", config.sink.max_rows),
         ("sink.max_bytes", config.sink.max_bytes),
     ];
+    if config.kpi.customer_days == 0 {
+        return Err(
+            "`kpi.customer_days`: must be at least 1, or an order would make no customer"
+                .to_owned(),
+        );
+    }
     if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
         return Err(format!("`{key}`: must be at least 1"));
     }

@@ -1,4 +1,5 @@
-//! A shop's three days: people who browse on several devices, log in, buy on line and at the till.
+//! A shop's three days: people who browse on several devices, log in, buy on line and at the till, and get a newsletter; and
+//! what is said of the shop on a social network.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -52,8 +53,54 @@ pub(super) fn three_days(customers: u64, base: i64) -> Shop {
         if person.dice.chance(25) {
             person.buys_at_the_till(&mut shop.till);
         }
+        if number.is_multiple_of(3) {
+            person.gets_the_newsletter(&mut shop.online);
+        }
     }
+    social_network(base, &mut shop.online);
     shop
+}
+
+/// What a network counts of the shop's account and of its posts, each morning, and who speaks of it.
+fn social_network(base: i64, events: &mut Vec<Value>) {
+    let mut dice = Dice(DAYS.unsigned_abs());
+    let mut number = 0;
+    let mut event = |name: &str, minutes_ago: i64, properties: Value| {
+        number += 1;
+        let time = Timestamp::from_millisecond(base - minutes_ago * MINUTE);
+        events.push(json!({
+            "type": "track", "event": name, "messageId": format!("demo-social-{number}"),
+            "timestamp": time.unwrap_or(Timestamp::UNIX_EPOCH).to_string(),
+            "properties": properties, "context": { "subject": "source" },
+        }));
+    };
+    for day in 1..DAYS {
+        let ago = day * 24 * 60;
+        let followers = 5200 - 40 * day;
+        let account =
+            json!({ "network": "instagram", "account": "demo-shop", "followers": followers });
+        event("Followers Reported", ago, account);
+        for (post, reach) in [("latte-art", 1800), ("moka-pot", 900)] {
+            let seen = reach * (DAYS - day);
+            event(
+                "Post Reported",
+                ago,
+                json!({
+                    "network": "instagram", "post_id": post, "reach": seen, "impressions": seen + seen / 4,
+                    "likes": seen / 20, "comments": seen / 150, "shares": seen / 300,
+                }),
+            );
+        }
+    }
+    for _ in 0..30 {
+        let sentiment = ["positive", "positive", "neutral", "negative"][dice.index(4)];
+        let ago = 90
+            + dice
+                .below((DAYS * 24 * 60 - 90).unsigned_abs())
+                .cast_signed();
+        let said = json!({ "network": "instagram", "sentiment": sentiment });
+        event("Brand Mentioned", ago, said);
+    }
 }
 
 struct Person {
@@ -152,6 +199,39 @@ impl Person {
                 ] });
                 events.push(answer);
             }
+        }
+    }
+
+    /// Two days ago; some come back, some are opened, a few make somebody click.
+    fn gets_the_newsletter(&mut self, events: &mut Vec<Value>) {
+        let context = json!({
+            "traits": { "email": self.traits()["email"] },
+            "campaign": { "source": "newsletter", "medium": "email", "name": "spring" },
+        });
+        let mut time = self.base - 2 * 24 * 60 * MINUTE;
+        let mut happens = |person: &mut Self, name: &str| {
+            let mut event = person.event("track", time, "", &context);
+            if let Some(event) = event.as_object_mut() {
+                event.remove("anonymousId");
+            }
+            event["event"] = json!(name);
+            event["properties"] = json!({ "email_id": "newsletter-spring" });
+            events.push(event);
+            time += (1 + person.dice.below(600)).cast_signed() * MINUTE;
+        };
+        happens(self, "Email Sent");
+        if self.dice.chance(4) {
+            return happens(self, "Email Bounced");
+        }
+        happens(self, "Email Delivered");
+        if self.dice.chance(45) {
+            happens(self, "Email Opened");
+            if self.dice.chance(30) {
+                happens(self, "Email Link Clicked");
+            }
+        }
+        if self.dice.chance(2) {
+            happens(self, "Unsubscribed");
         }
     }
 
