@@ -1,4 +1,5 @@
--- What a profile was sent by e-mail, what became of it, and how often it spoke of the brand.
+-- What a profile was sent by e-mail and what became of it, how often it spoke of the brand, where its traits are from, what it
+-- agreed to, its groups, and what it is as a customer.
 
 ALTER TABLE {database}.profiles
     ADD COLUMN IF NOT EXISTS emails_sent Int64 COMMENT 'e-mails that it was sent' AFTER last_answers,
@@ -6,7 +7,12 @@ ALTER TABLE {database}.profiles
     ADD COLUMN IF NOT EXISTS emails_opened Int64 COMMENT 'of those, the ones that were opened or a link in them followed' AFTER emails_delivered,
     ADD COLUMN IF NOT EXISTS emails_clicked Int64 COMMENT 'of those, the ones in which a link was followed' AFTER emails_opened,
     ADD COLUMN IF NOT EXISTS emails_unsubscribed Int64 COMMENT 'e-mails upon which it wanted no more' AFTER emails_clicked,
-    ADD COLUMN IF NOT EXISTS mentions Int64 COMMENT 'how often it spoke of the brand on social networks' AFTER emails_unsubscribed;
+    ADD COLUMN IF NOT EXISTS mentions Int64 COMMENT 'how often it spoke of the brand on social networks' AFTER emails_unsubscribed,
+    ADD COLUMN IF NOT EXISTS trait_provenance Array(Tuple(name String, rule LowCardinality(String), source LowCardinality(String), occurred_at DateTime64(3, 'UTC'), message_id String)) COMMENT 'where each trait is from: the source that stated it, when, on which message, and the rule that chose it' AFTER mentions,
+    ADD COLUMN IF NOT EXISTS consents Array(Tuple(purpose LowCardinality(String), granted Bool, occurred_at DateTime64(3, 'UTC'), source LowCardinality(String))) COMMENT 'the last decision on each purpose' AFTER trait_provenance,
+    ADD COLUMN IF NOT EXISTS groups Array(String) COMMENT 'ids of the groups that it belongs to' AFTER consents,
+    ADD COLUMN IF NOT EXISTS statuses Array(Tuple(status LowCardinality(String), since DateTime64(3, 'UTC'))) COMMENT 'its last statuses in the lifecycle, those to come too, each with the time from which on it holds' AFTER groups,
+    ADD COLUMN IF NOT EXISTS quadrants Array(Tuple(quadrant LowCardinality(String), since DateTime64(3, 'UTC'))) COMMENT 'its last quadrants of attitude and repeat purchase, those to come too' AFTER statuses;
 
 CREATE OR REPLACE VIEW {database}.profiles_current
 (
@@ -37,7 +43,12 @@ CREATE OR REPLACE VIEW {database}.profiles_current
     emails_opened Int64 COMMENT 'of those, the ones that were opened or a link in them followed',
     emails_clicked Int64 COMMENT 'of those, the ones in which a link was followed',
     emails_unsubscribed Int64 COMMENT 'e-mails upon which it wanted no more',
-    mentions Int64 COMMENT 'how often it spoke of the brand on social networks'
+    mentions Int64 COMMENT 'how often it spoke of the brand on social networks',
+    trait_provenance Array(Tuple(name String, rule LowCardinality(String), source LowCardinality(String), occurred_at DateTime64(3, 'UTC'), message_id String)) COMMENT 'where each trait is from: the source that stated it, when, on which message, and the rule that chose it',
+    consents Array(Tuple(purpose LowCardinality(String), granted Bool, occurred_at DateTime64(3, 'UTC'), source LowCardinality(String))) COMMENT 'the last decision on each purpose',
+    groups Array(String) COMMENT 'ids of the groups that it belongs to',
+    lifecycle LowCardinality(String) COMMENT 'its status now: visitor, prospect, customer, lapsed or won_back; empty where it has none',
+    loyalty_quadrant LowCardinality(String) COMMENT 'attitude and repeat purchase now: true, latent, spurious, none or unknown; empty where it has none'
 )
 AS
 SELECT
@@ -51,6 +62,51 @@ SELECT
     if(has(last_answers.aspect, 'nps'), arrayFirst(a -> a.1 = 'nps', last_answers).3, NULL) AS last_nps,
     if(has(last_answers.aspect, 'csat'), arrayFirst(a -> a.1 = 'csat', last_answers).3, NULL) AS last_csat,
     if(has(last_answers.aspect, 'ces'), arrayFirst(a -> a.1 = 'ces', last_answers).3, NULL) AS last_ces,
-    last_answers, emails_sent, emails_delivered, emails_opened, emails_clicked, emails_unsubscribed, mentions
+    last_answers, emails_sent, emails_delivered, emails_opened, emails_clicked, emails_unsubscribed, mentions,
+    trait_provenance, consents, groups,
+    arrayLast(s -> s.2 <= now64(3, 'UTC'), statuses).1 AS lifecycle,
+    arrayLast(q -> q.2 <= now64(3, 'UTC'), quadrants).1 AS loyalty_quadrant
 FROM {database}.profiles FINAL
 COMMENT 'customers as known now, a row each';
+
+CREATE OR REPLACE VIEW {database}.groups_current
+(
+    workspace LowCardinality(String) COMMENT 'the tenant',
+    group_id String COMMENT 'id of the group, as group calls name it',
+    traits JSON(max_dynamic_paths = 32) COMMENT 'traits of the group, each as stated last',
+    members UInt64 COMMENT 'customers that belong to it',
+    profiles Array(UUID) COMMENT 'their ids',
+    first_seen DateTime64(3, 'UTC') COMMENT 'first group call that names it',
+    last_seen DateTime64(3, 'UTC') COMMENT 'last group call that names it'
+)
+AS
+SELECT
+    g.workspace AS workspace, g.group_id AS group_id, CAST(if(t.traits = '', toJSONString(map()), t.traits), 'JSON(max_dynamic_paths = 32)') AS traits,
+    length(g.members) AS members, g.members AS profiles, g.first_seen AS first_seen, g.last_seen AS last_seen
+FROM
+(
+    SELECT workspace, group_id, arraySort(groupUniqArrayIf(assumeNotNull(profile_id), profile_id IS NOT NULL)) AS members,
+        min(occurred_at) AS first_seen, max(occurred_at) AS last_seen
+    FROM {database}.touchpoints_current
+    WHERE type = 'group' AND group_id != '' AND NOT bot
+    GROUP BY workspace, group_id
+) AS g
+LEFT JOIN
+(
+    SELECT workspace, group_id,
+        concat(char(123), arrayStringConcat(arraySort(groupArray(concat(toJSONString(name), ':', value))), ','), char(125)) AS traits
+    FROM
+    (
+        SELECT workspace, group_id, stated.1 AS name, argMax(stated.2, (occurred_at, message_id, timeline)) AS value
+        FROM
+        (
+            SELECT workspace, group_id, occurred_at, message_id, timeline,
+                arrayJoin(JSONExtractKeysAndValuesRaw(toJSONString(traits))) AS stated
+            FROM {database}.touchpoints_current
+            WHERE type = 'group' AND group_id != '' AND NOT bot
+        )
+        GROUP BY workspace, group_id, name
+    )
+    GROUP BY workspace, group_id
+) AS t ON t.workspace = g.workspace AND t.group_id = g.group_id
+COMMENT 'groups of customers, such as companies, with what is known of them';

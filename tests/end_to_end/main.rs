@@ -7,6 +7,7 @@ mod files;
 mod kpis;
 mod operations;
 mod outreach;
+mod profiles;
 mod sdk;
 mod shop;
 
@@ -26,6 +27,8 @@ fn main() -> ExitCode {
         kpis::who_stays_and_who_leaves_is_told_at_every_mark,
         kpis::what_goes_wrong_with_orders_answers_and_times_has_its_outcome,
         outreach::an_email_counts_when_it_was_sent_and_once_however_often_it_is_opened,
+        profiles::a_trait_is_chosen_by_its_rule_and_says_where_it_is_from,
+        profiles::a_group_has_its_traits_and_its_members,
         outreach::bad_buzz_raises_an_alert,
         outreach::of_a_social_network_the_last_report_counts_and_every_mention,
         customers::explain_tells_why_a_customer_is_one,
@@ -44,5 +47,5 @@ fn main() -> ExitCode {
         bad_input::a_clock_that_is_years_wrong_is_corrected,
         bad_input::a_topic_with_too_few_partitions_is_named,
     ];
-    run(env!("CARGO_BIN_EXE_tributary"), "", scenarios)
+    run(env!("CARGO_BIN_EXE_tributary"), profiles::TRAITS, scenarios)
 }

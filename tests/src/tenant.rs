@@ -11,11 +11,12 @@ const BATCH: usize = 500;
 const TAKEN_WITHIN: Duration = Duration::from_secs(180);
 
 /// What L1 speaks of, beside the marks of KPIs, without what may differ.
-const VIEWS: [(&str, &str); 8] = [
+const VIEWS: [(&str, &str); 9] = [
     ("identities", "*"),
     ("profile_aliases", "*"),
     ("identity_refusals", "*"),
     ("profiles_current", "*"),
+    ("groups_current", "*"),
     ("sessions_current", "*"),
     ("orders_current", "*"),
     ("links", "*"),

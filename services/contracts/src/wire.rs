@@ -13,8 +13,8 @@ pub use order::{Claim, ClaimKind, EmailClaim, EmailClaimKind, OrderState};
 pub use profile::{
     AnswerGiven, Atom, AtomBody, BrandMentioned, ChannelActivity, EmailAtom, Emails, GoalMinutes,
     IdentifierAtom, LastAnswer, LeadMade, MinuteRun, Moment, OrderAtom, PassiveAtom, PointsMoved,
-    Profile, ProfileIdentifier, Refund, Said, SessionAtom, SocialReported, SourceAtom,
-    SpendReported, Spending, Trait,
+    Profile, ProfileConsent, ProfileIdentifier, Provenance, Refund, Said, SessionAtom, Since,
+    SocialReported, SourceAtom, SpendReported, Spending, Trait,
 };
 pub use state::State;
 pub use stitching::{

@@ -417,8 +417,10 @@ fn every_record_of_orders_profiles_and_kpis_is_written_and_read_as_its_golden_by
                     minutes: vec![28_333_335],
                 }],
             }],
-            traits: Vec::new(),
+            traits: vec![stated("city", "\"Rome\"")],
             moments: vec![moment()],
+            consents: vec![stated("marketing", "true")],
+            groups: vec![stated("team-1", "true")],
         })),
     });
     check(&Contribution {
@@ -499,6 +501,28 @@ fn every_record_of_orders_profiles_and_kpis_is_written_and_read_as_its_golden_by
             unsubscribed: 1,
         }),
         mentions: 6,
+        provenance: vec![Provenance {
+            name: "name",
+            rule: "latest",
+            source: "site",
+            occurred_at: AT,
+            message_id: "m",
+        }],
+        consents: vec![ProfileConsent {
+            purpose: "marketing",
+            granted: false,
+            occurred_at: AT,
+            source: "site",
+        }],
+        groups: vec!["team-1"],
+        statuses: vec![Since {
+            what: "customer",
+            since: AT,
+        }],
+        quadrants: vec![Since {
+            what: "latent",
+            since: AT,
+        }],
     });
     check(&DeadLetter {
         workspace: "default",
@@ -573,6 +597,19 @@ fn an_atom_of_version_1_is_read_with_what_it_did_not_say_left_out() {
     assert_eq!(read.body, Some(AtomBody::IdentifierAtom(identifier)));
 }
 
+fn stated(name: &'static str, value: &'static str) -> Trait<'static> {
+    Trait {
+        name,
+        value,
+        occurred_at: AT,
+        message_id: "m",
+        source: "site",
+        times: 2,
+        first_at: Some(Timestamp(AT.0 - 1)),
+        first_message_id: "l",
+    }
+}
+
 fn moment() -> Moment<'static> {
     Moment {
         occurred_at: AT,
@@ -613,13 +650,10 @@ fn atoms_of_every_kind_come_back_as_they_went() {
         timeline_value: "ann@example.com",
         touchpoints: 2,
         first_seen: AT,
-        traits: vec![Trait {
-            name: "city",
-            value: "\"Rome\"",
-            occurred_at: AT,
-            message_id: "m",
-        }],
+        traits: vec![stated("city", "\"Rome\"")],
         moments: vec![moment()],
+        consents: Vec::new(),
+        groups: Vec::new(),
     }));
     let source = atom(AtomBody::SourceAtom(SourceAtom {
         timeline_type: "source",

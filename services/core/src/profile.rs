@@ -16,11 +16,13 @@ mod fold;
 mod reports;
 mod runs;
 mod standing;
+mod traits;
 
 pub use atom::{
     Activity, Answer, Atom, Email, Facets, Identifier, Mention, Moment, Note, Order, Passive,
-    Refund, Report, Said, Session, Social, Source, Trait,
+    Refund, Report, Said, Session, Social, Source, Stated, Trait,
 };
 pub use contributions::{Contributions, Definitions, Difference, follow};
 pub use fold::{Emails, Fold, Recognition, Spending};
 pub use runs::Runs;
+pub use traits::{Chosen, Rule, TraitRules};

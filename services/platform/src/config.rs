@@ -23,6 +23,7 @@ pub use values::{HIDDEN, Keep, Properties, Secret, WINDOWS, format_duration, par
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::path::PathBuf;
+use tributary_core::profile::TraitRules;
 
 /// Everything that can be set.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -54,6 +55,8 @@ pub struct Config {
     pub processor: Processor,
     /// The rules of identity.
     pub identity: Identity,
+    /// How traits of customers are chosen.
+    pub traits: TraitRules,
     /// KPIs.
     pub kpi: Kpi,
     /// The sink.

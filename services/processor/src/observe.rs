@@ -507,6 +507,14 @@ impl Observe {
                 .into_iter()
                 .map(|(name, value)| (timeline.name(&name), value))
                 .collect(),
+            consents: touchpoint
+                .consents
+                .iter()
+                .map(|consent| (timeline.name(consent.purpose), consent.granted))
+                .collect(),
+            group: Some(touchpoint.group_id)
+                .filter(|group| !group.is_empty())
+                .map(|group| timeline.name(group)),
             order: set
                 .and(touchpoint.order.as_ref())
                 .map(|order| StoredOrder::of(order, touchpoint.order_namespace)),

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use tributary_contracts::framing;
 use tributary_contracts::wire;
 use tributary_core::ids::ProfileId;
-use tributary_core::profile::Definitions;
+use tributary_core::profile::{Definitions, TraitRules};
 use tributary_core::time::Timestamp;
 
 use crate::recent::Recent;
@@ -49,6 +49,8 @@ pub struct Options {
     pub currencies: BTreeMap<String, String>,
     /// Whether an e-mail that only a mail client has opened counts as opened.
     pub prefetched_opens: bool,
+    /// How traits are chosen.
+    pub traits: TraitRules,
 }
 
 /// The profile stage.
@@ -92,6 +94,7 @@ impl Stage {
                     .map(|(workspace, currency)| (workspace.into(), currency.into()))
                     .collect(),
                 prefetched_opens: options.prefetched_opens,
+                traits: options.traits,
             },
             taken: BTreeMap::new(),
             hot: Recent::new(options.cached_profiles * AVERAGE_WEIGHT),
@@ -134,21 +137,54 @@ impl Stage {
         }
         if changed {
             hot.tell(&self.definitions, &mut self.sums.of(&taken.workspace))?;
-            hot.revision += 1;
-            outputs.put(
+            self.send(
                 partition,
-                &profile_key(id),
-                Some(self.state.encode(hot.revision, b"")?),
+                (&taken.workspace, id),
+                &mut hot,
+                was_somebody,
+                outputs,
             )?;
-            // What a source says of itself is folded, too, but is no customer.
-            if hot.fold.is_somebody() || was_somebody {
-                let gone = !hot.fold.is_somebody();
-                self.records
-                    .send(&taken.workspace, id, &hot.fold, hot.revision, gone, outputs)?;
-            }
         }
         self.hot.put(id, hot);
         Ok(())
+    }
+
+    /// Sends the record of a profile whose atoms are what they were, but not what follows from them.
+    fn tell_again(
+        &mut self,
+        partition: i32,
+        id: ProfileId,
+        outputs: &mut dyn Outputs,
+    ) -> Result<(), Broken> {
+        let mut hot = Hot::load(partition, id, &self.definitions, outputs)?;
+        let Some(workspace) = hot.workspace()? else {
+            return Ok(());
+        };
+        self.send(partition, (&workspace, id), &mut hot, false, outputs)
+    }
+
+    /// Sends the record of a profile, under its next revision.
+    fn send(
+        &mut self,
+        partition: i32,
+        (workspace, id): (&str, ProfileId),
+        hot: &mut Hot,
+        was_somebody: bool,
+        outputs: &mut dyn Outputs,
+    ) -> Result<(), Broken> {
+        hot.revision += 1;
+        outputs.put(
+            partition,
+            &profile_key(id),
+            Some(self.state.encode(hot.revision, b"")?),
+        )?;
+        // What a source says of itself is folded, too, but is no customer.
+        if !hot.fold.is_somebody() && !was_somebody {
+            return Ok(());
+        }
+        let gone = !hot.fold.is_somebody();
+        self.records
+            .send(workspace, id, &hot.fold, hot.revision, gone, outputs)
     }
 }
 
@@ -214,7 +250,7 @@ impl stage::Stage for Stage {
 
     fn flush(&mut self, _now: Timestamp, outputs: &mut dyn Outputs) -> Result<bool, Broken> {
         for (partition, before) in std::mem::take(&mut self.outdated) {
-            redefine::contribute_anew(
+            let profiles = redefine::contribute_anew(
                 partition,
                 &before,
                 &self.definitions,
@@ -222,6 +258,9 @@ impl stage::Stage for Stage {
                 &mut self.state,
                 outputs,
             )?;
+            for id in profiles {
+                self.tell_again(partition, id, outputs)?;
+            }
         }
         // They know already what follows from them.
         if !self.sums.is_empty() {

@@ -85,6 +85,7 @@ fn factories(config: &Config, metrics: &Metrics) -> [(&'static str, Factory); 4]
         goals: config.kpi.goals.keys().cloned().collect(),
         customer_days: config.kpi.customer_days,
         prefetched_opens: config.kpi.prefetched_opens,
+        traits: config.traits.clone(),
         currencies: config
             .workspaces
             .iter()

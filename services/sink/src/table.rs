@@ -94,7 +94,8 @@ pub(crate) static PROFILES: Table = Table {
     keeps: Keeps::OneRowAKey,
     columns: "workspace, profile_id, identifiers, traits, first_seen, last_seen, sessions, touchpoints, orders, revenue, \
               channels, spending, first_order, last_order, loyalty_points, last_answers, emails_sent, emails_delivered, \
-              emails_opened, emails_clicked, emails_unsubscribed, mentions, revision, gone, kafka_partition, \
+              emails_opened, emails_clicked, emails_unsubscribed, mentions, trait_provenance, consents, groups, statuses, \
+              quadrants, revision, gone, kafka_partition, \
               kafka_offset",
 };
 

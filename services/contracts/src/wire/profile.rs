@@ -87,6 +87,12 @@ pub struct SessionAtom<'a> {
     /// What its touchpoints say, in order of time.
     #[serde(borrow, default)]
     pub moments: Vec<Moment<'a>>,
+    /// Purposes that are agreed to or refused: `true` or `false`.
+    #[serde(borrow, default)]
+    pub consents: Vec<Trait<'a>>,
+    /// Groups that the customer belongs to.
+    #[serde(borrow, default)]
+    pub groups: Vec<Trait<'a>>,
 }
 
 /// When it was active on a channel, in a store, with a device type.
@@ -242,17 +248,33 @@ pub struct MinuteRun {
     pub length: i64,
 }
 
-/// A trait as stated last in the session.
+/// A value of a trait, as a source states it in the session or the passive touchpoints.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trait<'a> {
     /// Name.
     pub name: &'a str,
     /// JSON value.
     pub value: &'a str,
-    /// When.
+    /// When it is stated last.
     pub occurred_at: Timestamp,
     /// On which message.
     pub message_id: &'a str,
+    /// Source that states it.
+    #[serde(default)]
+    pub source: &'a str,
+    /// How often it is stated there.
+    #[serde(default = "once")]
+    pub times: i64,
+    /// When it is stated first; none in records of older versions: as last.
+    #[serde(default)]
+    pub first_at: Option<Timestamp>,
+    /// On which message that was.
+    #[serde(default)]
+    pub first_message_id: &'a str,
+}
+
+const fn once() -> i64 {
+    1
 }
 
 /// Passive touchpoints of a timeline's page that belong to the profile.
@@ -272,6 +294,12 @@ pub struct PassiveAtom<'a> {
     /// What its touchpoints say, in order of time.
     #[serde(borrow, default)]
     pub moments: Vec<Moment<'a>>,
+    /// Purposes that are agreed to or refused: `true` or `false`.
+    #[serde(borrow, default)]
+    pub consents: Vec<Trait<'a>>,
+    /// Groups that the customer belongs to.
+    #[serde(borrow, default)]
+    pub groups: Vec<Trait<'a>>,
 }
 
 /// What a source says of itself on a page of its timeline: answers at a terminal that have no person.
@@ -413,6 +441,58 @@ pub struct Profile<'a> {
     /// How often it spoke of the brand on social networks.
     #[serde(default)]
     pub mentions: i64,
+    /// Where each trait is from.
+    #[serde(borrow, default)]
+    pub provenance: Vec<Provenance<'a>>,
+    /// The last decision on each purpose.
+    #[serde(borrow, default)]
+    pub consents: Vec<ProfileConsent<'a>>,
+    /// Groups that it belongs to.
+    #[serde(borrow, default)]
+    pub groups: Vec<&'a str>,
+    /// Its last statuses in the lifecycle, those to come too.
+    #[serde(borrow, default)]
+    pub statuses: Vec<Since<'a>>,
+    /// Its last quadrants of attitude and repeat purchase, those to come too.
+    #[serde(borrow, default)]
+    pub quadrants: Vec<Since<'a>>,
+}
+
+/// Where a trait is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provenance<'a> {
+    /// The trait.
+    pub name: &'a str,
+    /// Why this value.
+    pub rule: &'a str,
+    /// Source that stated it; of several the last.
+    pub source: &'a str,
+    /// When it did.
+    pub occurred_at: Timestamp,
+    /// On which message.
+    pub message_id: &'a str,
+}
+
+/// A decision on a purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProfileConsent<'a> {
+    /// What for.
+    pub purpose: &'a str,
+    /// Whether it is agreed to.
+    pub granted: bool,
+    /// When that was decided last.
+    pub occurred_at: Timestamp,
+    /// By which source.
+    pub source: &'a str,
+}
+
+/// What holds from a time on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Since<'a> {
+    /// What holds.
+    pub what: &'a str,
+    /// From when on.
+    pub since: Timestamp,
 }
 
 /// E-mails that a customer was sent.

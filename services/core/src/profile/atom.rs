@@ -85,8 +85,8 @@ pub struct Session<'a> {
     pub goals: Vec<(&'a str, i64)>,
     /// When it was active where.
     pub activity: Vec<Activity<'a>>,
-    /// Traits as stated last in it.
-    pub traits: Vec<Trait<'a>>,
+    /// What it states of its customer.
+    pub stated: Stated<'a>,
     /// What its touchpoints say, in order of time.
     pub moments: Vec<Moment<'a>>,
 }
@@ -106,17 +106,34 @@ pub struct Activity<'a> {
     pub goals: Vec<(&'a str, Runs)>,
 }
 
-/// A trait as stated last in a session or a sync.
+/// A value of a trait, as a source states it in a session or a sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trait<'a> {
     /// Name.
     pub name: &'a str,
     /// JSON value.
     pub value: &'a str,
-    /// When.
+    /// Source that states it.
+    pub source: &'a str,
+    /// How often it is stated there.
+    pub times: i64,
+    /// When it is stated first, and on which message.
+    pub first: (Timestamp, &'a str),
+    /// When it is stated last.
     pub occurred_at: Timestamp,
     /// On which message.
     pub message_id: &'a str,
+}
+
+/// What touchpoints state of their customer, each value of each source once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stated<'a> {
+    /// Traits.
+    pub traits: Vec<Trait<'a>>,
+    /// Purposes that are agreed to or refused: `true` or `false`.
+    pub consents: Vec<Trait<'a>>,
+    /// Groups that it belongs to.
+    pub groups: Vec<Trait<'a>>,
 }
 
 /// Passive touchpoints of one timeline.
@@ -128,8 +145,8 @@ pub struct Passive<'a> {
     pub touchpoints: i64,
     /// Event time of the first.
     pub first_seen: Timestamp,
-    /// Traits as stated last in them.
-    pub traits: Vec<Trait<'a>>,
+    /// What they state of their customer.
+    pub stated: Stated<'a>,
     /// What they say, in order of time.
     pub moments: Vec<Moment<'a>>,
 }

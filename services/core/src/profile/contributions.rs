@@ -6,6 +6,7 @@ use crate::kpi::{Dimension, Key, Kpi, Sum, Window, minute_of};
 use crate::money::Amount;
 
 use super::atom::{Answer, Atom, Email, Moment, Note, Order, Said, Session, said};
+use super::traits::TraitRules;
 
 /// A change to a sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,8 @@ pub struct Definitions {
     pub currencies: BTreeMap<Box<str>, Box<str>>,
     /// Whether an e-mail that only a mail client has opened, and no person, counts as opened.
     pub prefetched_opens: bool,
+    /// How traits are chosen.
+    pub traits: TraitRules,
 }
 
 /// What a change to the sums of a workspace's key changes in those of others: their denominators are its count, or their

@@ -8,16 +8,17 @@ use crate::time::Timestamp;
 use crate::identifier::IdentifierType;
 use crate::kpi::minute_of;
 
-use super::atom::{Atom, Identifier, Moment, Note, Order, Said, Session, Trait, said};
+use super::atom::{Atom, Identifier, Moment, Note, Order, Said, Session, Stated, said};
 use super::contributions::{
     Contributions, Definitions, Sign, contribute_amounts, each_changed, promotion, recognise,
 };
 use super::distinct::{Distinct, Known};
 use super::reports::Reports;
 use super::standing::{Acquaintance, Attitude, Standing};
+use super::traits::{Chosen, Statements, Told};
 
 /// A multiset.
-type Counted<T> = BTreeMap<T, u32>;
+pub(super) type Counted<T> = BTreeMap<T, u32>;
 
 /// A customer, folded from atoms. What is folded is kept in multisets, so that it can be taken back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,16 +41,31 @@ pub struct Fold {
     spending: BTreeMap<Box<str>, Spending>,
     /// Rank, type, value, whether it names a person.
     identifiers: Counted<(u8, Box<str>, Box<str>, bool)>,
-    traits: BTreeMap<Box<str>, Counted<Stated>>,
+    traits: BTreeMap<Box<str>, Statements>,
+    /// By purpose.
+    consents: BTreeMap<Box<str>, Counted<Decided>>,
+    groups: BTreeMap<Box<str>, Counted<Told>>,
 }
 
-/// A trait as one atom states it; the greatest is the latest.
+/// A decision on a purpose; the greatest stands: the latest, of those at one time a refusal.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Stated {
+struct Decided {
     occurred_at: Timestamp,
-    message_id: Box<str>,
-    timeline: (Box<str>, Box<str>),
-    value: Box<str>,
+    refused: bool,
+    told: Told,
+}
+
+/// What a customer decided on a purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Consent<'a> {
+    /// What for.
+    pub purpose: &'a str,
+    /// Whether it is agreed to.
+    pub granted: bool,
+    /// When that was decided last.
+    pub occurred_at: Timestamp,
+    /// By which source.
+    pub source: &'a str,
 }
 
 /// Orders in one currency.
@@ -132,7 +148,7 @@ impl Fold {
         if let Some(atom) = after {
             self.count(atom, 1, definitions);
         }
-        self.restate(before, after);
+        self.restate(before, after, definitions);
         self.hear(before, after, contributions);
     }
 
@@ -233,11 +249,39 @@ impl Fold {
             })
     }
 
-    /// Traits by name, each with the JSON value stated last by (time, message id, timeline).
-    pub fn traits(&self) -> impl Iterator<Item = (&str, &str)> {
+    /// Traits by name, each as its rule chooses it.
+    pub fn traits(&self) -> impl Iterator<Item = Chosen<'_>> {
         self.traits
             .iter()
-            .filter_map(|(name, stated)| Some((&**name, &*stated.last_key_value()?.0.value)))
+            .filter_map(|(name, stated)| stated.chosen(name))
+    }
+
+    /// Decisions by purpose, the latest of each.
+    pub fn consents(&self) -> impl Iterator<Item = Consent<'_>> {
+        self.consents.iter().filter_map(|(purpose, decided)| {
+            let (last, _) = decided.last_key_value()?;
+            Some(Consent {
+                purpose,
+                granted: !last.refused,
+                occurred_at: last.occurred_at,
+                source: &last.told.source,
+            })
+        })
+    }
+
+    /// Groups that it belongs to, sorted.
+    pub fn groups(&self) -> impl Iterator<Item = &str> {
+        self.groups.keys().map(|group| &**group)
+    }
+
+    /// Its last few statuses in the lifecycle, those to come too, each with the time from which on it holds.
+    pub fn statuses(&self) -> impl Iterator<Item = (&'static str, Timestamp)> {
+        self.standing.statuses()
+    }
+
+    /// The same of its quadrants of attitude and repeat purchase.
+    pub fn quadrants(&self) -> impl Iterator<Item = (&'static str, Timestamp)> {
+        self.standing.quadrants()
     }
 
     /// Event time of the first active touchpoint.
@@ -318,6 +362,8 @@ impl Fold {
             + self.ended.len()
             + self.identifiers.len()
             + self.traits.len()
+            + self.consents.len()
+            + self.groups.len()
     }
 
     fn count(&mut self, atom: &Atom<'_>, sign: i64, definitions: &Definitions) {
@@ -429,44 +475,65 @@ impl Fold {
         }
     }
 
-    fn restate(&mut self, before: Option<&Atom<'_>>, after: Option<&Atom<'_>>) {
-        let (before, after) = (
-            before.and_then(stated_traits),
-            after.and_then(stated_traits),
-        );
+    fn restate(
+        &mut self,
+        before: Option<&Atom<'_>>,
+        after: Option<&Atom<'_>>,
+        definitions: &Definitions,
+    ) {
+        let (before, after) = (before.and_then(stated), after.and_then(stated));
         if before == after {
             return;
         }
         for (stated, sign) in [(before, -1), (after, 1)] {
-            let Some((timeline, traits)) = stated else {
+            let Some((timeline, stated)) = stated else {
                 continue;
             };
-            for stated in traits {
-                let all = self.traits.entry(stated.name.into()).or_default();
-                let key = Stated {
-                    occurred_at: stated.occurred_at,
-                    message_id: stated.message_id.into(),
-                    timeline: (timeline.0.into(), timeline.1.into()),
-                    value: stated.value.into(),
-                };
-                change(all, key, sign);
+            for stated in &stated.traits {
+                let rules = &definitions.traits;
+                let all = self
+                    .traits
+                    .entry(stated.name.into())
+                    .or_insert_with(|| Statements::of(stated.name, rules));
+                all.change(stated, timeline, sign, rules);
                 if all.is_empty() {
                     self.traits.remove(stated.name);
                 }
+            }
+            for stated in &stated.consents {
+                let decided = Decided {
+                    occurred_at: stated.occurred_at,
+                    refused: stated.value != "true",
+                    told: Told::last(stated, timeline),
+                };
+                change_of(&mut self.consents, stated.name, decided, sign);
+            }
+            for stated in &stated.groups {
+                let told = Told::last(stated, timeline);
+                change_of(&mut self.groups, stated.name, told, sign);
             }
         }
     }
 }
 
-fn stated_traits<'a, 'b>(atom: &'b Atom<'a>) -> Option<((&'a str, &'a str), &'b [Trait<'a>])> {
+/// What an atom states, and the timeline it is filed under.
+fn stated<'a, 'b>(atom: &'b Atom<'a>) -> Option<((&'a str, &'a str), &'b Stated<'a>)> {
     match atom {
-        Atom::Session(session) => Some((session.timeline, &session.traits)),
-        Atom::Passive(passive) => Some((passive.timeline, &passive.traits)),
+        Atom::Session(session) => Some((session.timeline, &session.stated)),
+        Atom::Passive(passive) => Some((passive.timeline, &passive.stated)),
         Atom::Order(_) | Atom::Identifier(_) | Atom::Source(_) | Atom::Email(_) => None,
     }
 }
 
-fn change<T: Ord>(counted: &mut Counted<T>, key: T, sign: i64) {
+fn change_of<T: Ord>(all: &mut BTreeMap<Box<str>, Counted<T>>, name: &str, key: T, sign: i64) {
+    let of_name = all.entry(name.into()).or_default();
+    change(of_name, key, sign);
+    if of_name.is_empty() {
+        all.remove(name);
+    }
+}
+
+pub(super) fn change<T: Ord>(counted: &mut Counted<T>, key: T, sign: i64) {
     if sign > 0 {
         *counted.entry(key).or_default() += 1;
     } else if let Some(count) = counted.get_mut(&key) {

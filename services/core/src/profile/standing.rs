@@ -227,10 +227,28 @@ impl Standing {
         self.placed.last().map(|placed| placed.ordered_at)
     }
 
+    /// The last few statuses, those to come too.
+    pub(super) fn statuses(&self) -> impl Iterator<Item = (&'static str, Timestamp)> {
+        last_of(&self.told.life).map(|(status, from)| (status.name(), from))
+    }
+
+    /// The same of quadrants.
+    pub(super) fn quadrants(&self) -> impl Iterator<Item = (&'static str, Timestamp)> {
+        last_of(&self.told.quadrants).map(|(quadrant, from)| (quadrant.name(), from))
+    }
+
     /// About how many entries it holds: what it costs in memory.
     pub(super) fn weight(&self) -> usize {
         3 * self.placed.len() + self.orders.len()
     }
+}
+
+/// Of ranges one after the other the last few, each with its begin: enough for all that are yet to come, and the one before.
+fn last_of<T: Copy>(ranges: &[(T, i64, Option<i64>)]) -> impl Iterator<Item = (T, Timestamp)> {
+    const FEW: usize = 4;
+    ranges[ranges.len().saturating_sub(FEW)..]
+        .iter()
+        .map(|(what, from, _)| (*what, Timestamp(from * MINUTE)))
 }
 
 impl Purchases {

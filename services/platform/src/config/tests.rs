@@ -132,6 +132,16 @@ fn a_wrong_value_is_named_with_its_key_and_the_fix() {
         &["`kpi.customer_days`", "at least 1"],
     );
     check_error(
+        "[traits.rules]\nscore = \"best\"\n",
+        &[],
+        &["`traits.rules.score`", "`best`", "maximum"],
+    );
+    check_error(
+        "[traits]\npriority = [\"crm\"]\n",
+        &[],
+        &["`traits.priority`", "`crm`"],
+    );
+    check_error(
         "[ports]\ningest = 99999\n",
         &[],
         &["`ports.ingest`", "99999"],

@@ -18,6 +18,7 @@ pub(super) fn complete(config: &mut Config) -> Result<(), String> {
     take_credentials(config)?;
     check_workspaces(config)?;
     check_sources(config)?;
+    check_traits(config)?;
     check_identity("identity", &config.identity)?;
     for workspace in &config.workspaces {
         check_identity("workspaces.identity", &workspace.identity)?;
@@ -151,6 +152,24 @@ fn check_sources(config: &Config) -> Result<(), String> {
 }
 
 /// Names are part of Kafka keys and of file names.
+/// A source that nobody configured would be trusted for nothing.
+fn check_traits(config: &Config) -> Result<(), String> {
+    let traits = &config.traits;
+    for (key, sources) in [
+        ("traits.priority", &traits.priority),
+        ("traits.inferred", &traits.inferred),
+    ] {
+        let mut sources = sources.iter();
+        let is_known = |name: &String| config.sources.iter().any(|source| source.name == *name);
+        if let Some(unknown) = sources.find(|name| !is_known(name)) {
+            return Err(format!(
+                "`{key}`: there is no source `{unknown}`: name one of `sources`"
+            ));
+        }
+    }
+    Ok(())
+}
+
 fn check_name(key: &str, name: &str) -> Result<(), String> {
     let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     match !name.is_empty() && name.len() <= 64 && name.chars().all(fine) {

@@ -257,6 +257,7 @@ fn send_session(
     }
     let views = events.iter().filter(|event| event.view).count() as i64;
     if let Some(owner) = owner {
+        let stated = summary::stated(header, &events);
         let body = AtomBody::SessionAtom(SessionAtom {
             timeline_type: &header.timeline_type,
             timeline_value: &header.timeline_value,
@@ -272,8 +273,10 @@ fn send_session(
             source: facts.source(),
             goals: reached.clone(),
             activity: summary::activity(header, &events, goals),
-            traits: summary::latest_traits(header, &events),
+            traits: stated.traits,
             moments: saying::moments(header, &events, Some(facts)),
+            consents: stated.consents,
+            groups: stated.groups,
         });
         sending.atom(&header.workspace, owner, &atom_id, Some(body))?;
     }
@@ -535,14 +538,19 @@ fn send_passive(
                         timeline_value,
                         moments,
                     }),
-                    false => AtomBody::PassiveAtom(PassiveAtom {
-                        timeline_type,
-                        timeline_value,
-                        touchpoints: events.len() as i64,
-                        first_seen: events[0].time(),
-                        traits: summary::latest_traits(header, events),
-                        moments,
-                    }),
+                    false => {
+                        let stated = summary::stated(header, events);
+                        AtomBody::PassiveAtom(PassiveAtom {
+                            timeline_type,
+                            timeline_value,
+                            touchpoints: events.len() as i64,
+                            first_seen: events[0].time(),
+                            traits: stated.traits,
+                            moments,
+                            consents: stated.consents,
+                            groups: stated.groups,
+                        })
+                    }
                 };
                 sending.atom(&header.workspace, ProfileId(*owner), &atom_id, Some(body))?;
             }

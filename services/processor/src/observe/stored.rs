@@ -121,7 +121,7 @@ pub(super) struct Header {
     pub(super) timeline_value: String,
     pub(super) facts: Vec<Facts>,
     pub(super) sets: Vec<IdentifierSet>,
-    /// Names of goals' events and of traits.
+    /// Names of goals' events, of traits, of purposes and of groups.
     pub(super) names: Vec<String>,
     pub(super) next_page: u32,
 }
@@ -205,6 +205,10 @@ pub(super) struct StoredEvent {
 pub(super) struct More {
     /// Places in the header's `names`, and values as JSON.
     pub(super) traits: Vec<(Index, String)>,
+    /// Purposes, as places, and whether they are agreed to.
+    pub(super) consents: Vec<(Index, bool)>,
+    /// The group of a group call.
+    pub(super) group: Option<Index>,
     pub(super) order: Option<StoredOrder>,
     pub(super) email: Option<StoredEmail>,
     /// What it says beside that it was.
@@ -330,6 +334,14 @@ impl StoredEvent {
         self.more.as_ref().map_or(&[], |more| &more.traits)
     }
 
+    pub(super) fn consents(&self) -> &[(Index, bool)] {
+        self.more.as_ref().map_or(&[], |more| &more.consents)
+    }
+
+    pub(super) fn group(&self) -> Option<Index> {
+        self.more.as_ref()?.group
+    }
+
     pub(super) fn order(&self) -> Option<&StoredOrder> {
         self.more.as_ref()?.order.as_ref()
     }
@@ -358,6 +370,8 @@ impl StoredEvent {
 impl More {
     pub(super) fn is_something(&self) -> bool {
         !self.traits.is_empty()
+            || !self.consents.is_empty()
+            || self.group.is_some()
             || self.order.is_some()
             || self.email.is_some()
             || !self.says.is_empty()

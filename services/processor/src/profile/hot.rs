@@ -61,6 +61,16 @@ impl Hot {
         Ok(hot)
     }
 
+    /// The workspace that its atoms name; none where it has no atoms.
+    pub(super) fn workspace(&self) -> Result<Option<String>, Broken> {
+        let Some(message) = self.atoms.values().next() else {
+            return Ok(None);
+        };
+        let atom: wire::Atom<'_> =
+            framing::decode(message).map_err(|error| Broken(format!("a stored atom {error}")))?;
+        Ok(Some(atom.workspace.to_owned()))
+    }
+
     /// Contributes what follows from the atoms for the profile as a whole.
     pub(super) fn tell(
         &mut self,

@@ -2,9 +2,12 @@
 
 use tributary_contracts::framing::Encoder;
 use tributary_contracts::keys;
-use tributary_contracts::wire::{Emails, LastAnswer, Profile, ProfileIdentifier, Spending};
+use tributary_contracts::wire::{
+    Emails, LastAnswer, Profile, ProfileConsent, ProfileIdentifier, Provenance, Since, Spending,
+};
 use tributary_core::ids::ProfileId;
-use tributary_core::profile::{Fold, Note};
+use tributary_core::profile::{Chosen, Fold, Note};
+use tributary_core::time::Timestamp;
 
 use crate::runtime::stage::{Broken, Outputs};
 
@@ -36,7 +39,8 @@ impl Records {
         gone: bool,
         outputs: &mut dyn Outputs,
     ) -> Result<(), Broken> {
-        let traits = traits(fold);
+        let chosen: Vec<Chosen<'_>> = fold.traits().collect();
+        let traits = traits(&chosen);
         let record = Profile {
             workspace,
             profile_id,
@@ -67,6 +71,19 @@ impl Records {
             last_answers: last_answers(fold),
             emails: Some(emails(fold)),
             mentions: fold.mentions(),
+            provenance: chosen.iter().map(provenance).collect(),
+            consents: fold
+                .consents()
+                .map(|consent| ProfileConsent {
+                    purpose: consent.purpose,
+                    granted: consent.granted,
+                    occurred_at: consent.occurred_at,
+                    source: consent.source,
+                })
+                .collect(),
+            groups: fold.groups().collect(),
+            statuses: fold.statuses().map(since).collect(),
+            quadrants: fold.quadrants().map(since).collect(),
         };
         self.buffer.clear();
         self.encoder
@@ -128,14 +145,28 @@ fn last_answers(fold: &Fold) -> Vec<LastAnswer<'_>> {
     .collect()
 }
 
+fn provenance<'a>(chosen: &Chosen<'a>) -> Provenance<'a> {
+    Provenance {
+        name: chosen.name,
+        rule: chosen.rule.name(),
+        source: chosen.source,
+        occurred_at: chosen.occurred_at,
+        message_id: chosen.message_id,
+    }
+}
+
+const fn since((what, since): (&'static str, Timestamp)) -> Since<'static> {
+    Since { what, since }
+}
+
 /// A JSON object, by name.
-fn traits(fold: &Fold) -> String {
+fn traits(chosen: &[Chosen<'_>]) -> String {
     let mut object = String::from("{");
-    for (name, value) in fold.traits() {
+    for Chosen { name, value, .. } in chosen {
         if object.len() > 1 {
             object.push(',');
         }
-        object.push_str(&serde_json::Value::from(name).to_string());
+        object.push_str(&serde_json::Value::from(*name).to_string());
         object.push(':');
         object.push_str(value);
     }

@@ -1,13 +1,16 @@
-//! When KPIs are defined otherwise than before: other goals, another time that makes a customer, or KPIs that an older
-//! version did not know. What every profile contributed is taken back, and contributed anew.
+//! When KPIs and traits are defined otherwise than before: other goals, another time that makes a customer, other rules of
+//! traits, or KPIs that an older version did not know. What every profile contributed is taken back, and contributed anew,
+//! and its record is sent again.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use tributary_contracts::framing;
 use tributary_contracts::wire;
+use tributary_core::ids::ProfileId;
 use tributary_core::kpi::Kpi;
-use tributary_core::profile::{Contributions, Definitions};
+use tributary_core::profile::{Contributions, Definitions, TraitRules};
+use uuid::Uuid;
 
 use super::hot::{ATOM, Hot};
 use super::sums::{Redefined, Sums};
@@ -24,6 +27,7 @@ pub(super) struct Contributed {
     customer_days: i64,
     currencies: BTreeMap<Box<str>, Box<str>>,
     prefetched_opens: bool,
+    traits: TraitRules,
     /// Slugs.
     kpis: Vec<String>,
 }
@@ -36,6 +40,7 @@ impl Contributed {
             customer_days: definitions.customer_days,
             currencies: definitions.currencies.clone(),
             prefetched_opens: definitions.prefetched_opens,
+            traits: definitions.traits.clone(),
             kpis: Kpi::ALL.map(|kpi| kpi.slug().to_owned()).into(),
         }
     }
@@ -55,11 +60,12 @@ impl Contributed {
             customer_days: self.customer_days,
             currencies: self.currencies.clone(),
             prefetched_opens: self.prefetched_opens,
+            traits: self.traits.clone(),
         }
     }
 }
 
-/// Corrects the contributions of a partition's profiles.
+/// Corrects the contributions of a partition's profiles. Returns them: their records may be otherwise now.
 pub(super) fn contribute_anew(
     partition: i32,
     before: &Contributed,
@@ -67,8 +73,9 @@ pub(super) fn contribute_anew(
     sums: &mut Sums,
     state: &mut StateEncoder,
     outputs: &mut dyn Outputs,
-) -> Result<(), Broken> {
+) -> Result<Vec<ProfileId>, Broken> {
     let now = Contributed::by(definitions);
+    let mut profiles = Vec::new();
     let mut profile: Option<Vec<u8>> = None;
     let mut messages: Vec<Vec<u8>> = Vec::new();
     outputs.scan(partition, &[ATOM], &mut |key, record| {
@@ -76,6 +83,9 @@ pub(super) fn contribute_anew(
         if profile.as_deref() != Some(id) {
             refold(&std::mem::take(&mut messages), before, &now, sums)?;
             profile = Some(id.to_vec());
+            let id = Uuid::from_slice(&id[1..])
+                .map_err(|_| Broken("a stored atom has no profile".to_owned()))?;
+            profiles.push(ProfileId(id));
         }
         messages.push(state_record::decode(record)?.body.to_vec());
         Ok(())
@@ -83,7 +93,8 @@ pub(super) fn contribute_anew(
     refold(&messages, before, &now, sums)?;
     let body = postcard::to_allocvec(&now)
         .map_err(|error| Broken(format!("encode what is contributed by: {error}")))?;
-    outputs.put(partition, CONTRIBUTED, Some(state.encode(0, &body)?))
+    outputs.put(partition, CONTRIBUTED, Some(state.encode(0, &body)?))?;
+    Ok(profiles)
 }
 
 /// Takes back what a profile contributed, and contributes it anew.

@@ -4,6 +4,7 @@ use tributary_contracts::wire::{
 };
 use tributary_core::identifier::{Identifier, IdentifierType};
 use tributary_core::money::Amount;
+use tributary_core::profile::Rule;
 
 use super::*;
 use crate::runtime::memory::MemoryOutputs;
@@ -138,6 +139,7 @@ fn stage(goals: &[&str]) -> Stage {
         goals: goals.iter().map(|goal| (*goal).to_owned()).collect(),
         customer_days: 365,
         prefetched_opens: true,
+        traits: TraitRules::default(),
         currencies: BTreeMap::new(),
     })
 }
@@ -191,8 +193,14 @@ fn session<'a>(goals: &[&'a str], length: i64) -> AtomBody<'a> {
             value: "[1]",
             occurred_at: Timestamp(60_000),
             message_id: "m1",
+            source: "site",
+            times: 1,
+            first_at: None,
+            first_message_id: "",
         }],
         moments: Vec::new(),
+        consents: Vec::new(),
+        groups: Vec::new(),
     })
 }
 
@@ -294,6 +302,35 @@ fn other_definitions_and_new_kpis_count_for_all_the_past() {
     older.restart(&["lead"]);
     older.flush();
     assert_eq!(older.sums(), fresh.sums());
+}
+
+#[test]
+fn other_rules_of_traits_count_for_all_the_past() {
+    let mut fixture = Fixture::new(&[]);
+    fixture.flush();
+    fixture.take("s1", Some(session(&[], 1)));
+    fixture.flush();
+    fixture.outputs.take_sent();
+    fixture.stage = stage(&[]);
+    let rule = ("a \"b\"".to_owned(), Rule::Union);
+    fixture
+        .stage
+        .definitions
+        .traits
+        .rules
+        .insert(rule.0, rule.1);
+    fixture
+        .stage
+        .assigned(&[0], &fixture.outputs)
+        .expect("assigned");
+    assert!(fixture.stage.due(Timestamp(0)));
+    fixture.flush();
+    assert_eq!(
+        fixture.profile(),
+        Some((2, false, 0, r#"{"a \"b\"":[1]}"#.into())),
+        "told again"
+    );
+    assert!(fixture.sums().is_empty(), "and no KPI changed");
 }
 
 #[test]

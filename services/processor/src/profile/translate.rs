@@ -5,7 +5,7 @@ use tributary_core::email::Outcome;
 use tributary_core::identifier::{BUILT_IN, Kind};
 use tributary_core::profile::{
     Activity, Answer, Atom, Email, Facets, Identifier, Mention, Moment, Note, Order, Passive,
-    Refund, Report, Runs, Said, Session, Social, Source, Trait,
+    Refund, Report, Runs, Said, Session, Social, Source, Stated, Trait,
 };
 use tributary_core::time::{MINUTE, Timestamp};
 
@@ -40,14 +40,22 @@ pub(super) fn atom<'a>(body: &AtomBody<'a>) -> Result<Atom<'a>, OutOfRange> {
                 .iter()
                 .map(activity)
                 .collect::<Result<_, _>>()?,
-            traits: session.traits.iter().map(stated).collect(),
+            stated: Stated {
+                traits: each_stated(&session.traits),
+                consents: each_stated(&session.consents),
+                groups: each_stated(&session.groups),
+            },
             moments: moments(&session.moments)?,
         }),
         AtomBody::PassiveAtom(passive) => Atom::Passive(Passive {
             timeline: (passive.timeline_type, passive.timeline_value),
             touchpoints: passive.touchpoints,
             first_seen: time("first_seen", passive.first_seen)?,
-            traits: passive.traits.iter().map(stated).collect(),
+            stated: Stated {
+                traits: each_stated(&passive.traits),
+                consents: each_stated(&passive.consents),
+                groups: each_stated(&passive.groups),
+            },
             moments: moments(&passive.moments)?,
         }),
         AtomBody::OrderAtom(order) => Atom::Order(Order {
@@ -188,13 +196,20 @@ fn said<'a>(said: &wire::Said<'a>) -> Said<'a> {
     }
 }
 
-fn stated<'a>(stated: &wire::Trait<'a>) -> Trait<'a> {
-    Trait {
+fn each_stated<'a>(stated: &[wire::Trait<'a>]) -> Vec<Trait<'a>> {
+    let each = |stated: &wire::Trait<'a>| Trait {
         name: stated.name,
         value: stated.value,
+        source: stated.source,
+        times: stated.times,
+        first: match stated.first_at {
+            Some(first_at) => (first_at, stated.first_message_id),
+            None => (stated.occurred_at, stated.message_id),
+        },
         occurred_at: stated.occurred_at,
         message_id: stated.message_id,
-    }
+    };
+    stated.iter().map(each).collect()
 }
 
 fn refund(refund: &wire::Refund) -> Result<Refund, OutOfRange> {

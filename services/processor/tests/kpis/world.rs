@@ -341,8 +341,14 @@ fn body<'a>(atom_id: &'a str, fact: &Fact) -> AtomBody<'a> {
                     value: "\"Rome\"",
                     occurred_at: Timestamp(start / DAY),
                     message_id: "m",
+                    source: "site",
+                    times: 1,
+                    first_at: None,
+                    first_message_id: "",
                 }],
                 moments: moments(says),
+                consents: Vec::new(),
+                groups: Vec::new(),
             })
         }
         Fact::Order {
@@ -383,7 +389,13 @@ fn body<'a>(atom_id: &'a str, fact: &Fact) -> AtomBody<'a> {
                 value: "\"Oslo\"",
                 occurred_at: Timestamp(19_900),
                 message_id: "n",
+                source: "site",
+                times: 1,
+                first_at: None,
+                first_message_id: "",
             }],
+            consents: Vec::new(),
+            groups: Vec::new(),
             moments: moments(says),
         }),
         Fact::Email(time, campaign, [delivered, opened, prefetched, clicked, unsubscribed]) => {

@@ -1,9 +1,10 @@
 //! Customers, sessions and orders as known now.
 
 use tributary_contracts::framing;
-use tributary_contracts::wire::{OrderState, Profile, Session};
+use tributary_contracts::wire::{OrderState, Profile, Session, Since};
 
 use super::Position;
+use crate::row::Row;
 use crate::rows::Rows;
 
 pub(super) fn profile(
@@ -53,11 +54,33 @@ pub(super) fn profile(
             .long(emails.clicked)
             .long(emails.unsubscribed)
             .long(profile.mentions)
+            .array(profile.provenance.iter(), |row, provenance| {
+                row.text(provenance.name)
+                    .text(provenance.rule)
+                    .text(provenance.source)
+                    .time(provenance.occurred_at)
+                    .text(provenance.message_id);
+            })
+            .array(profile.consents.iter(), |row, consent| {
+                row.text(consent.purpose)
+                    .flag(consent.granted)
+                    .time(consent.occurred_at)
+                    .text(consent.source);
+            })
+            .array(profile.groups.iter(), |row, group| {
+                row.text(group);
+            })
+            .array(profile.statuses.iter(), since)
+            .array(profile.quadrants.iter(), since)
             .long(profile.revision)
             .flag(profile.gone);
         position.append(row);
     });
     Ok(())
+}
+
+fn since(row: &mut Row<'_>, held: &Since<'_>) {
+    row.text(held.what).time(held.since);
 }
 
 pub(super) fn session(

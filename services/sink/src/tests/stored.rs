@@ -7,8 +7,8 @@ use tributary_contracts::framing;
 use tributary_contracts::wire::{
     Alert, Campaign, Consent, DeadLetter, Emails, IdentifierTypeRule, Identity, KpiBlock,
     LastAnswer, Link, Operation, OperationKind, OrderState, Override, OverrideMessage,
-    OverrideRange, Profile, ProfileIdentifier, Refusal, Rules, Session, SharedDevices, Span,
-    Spending, Strangers,
+    OverrideRange, Profile, ProfileConsent, ProfileIdentifier, Provenance, Refusal, Rules, Session,
+    SharedDevices, Since, Span, Spending, Strangers,
 };
 use tributary_core::identifier::Kind;
 use tributary_core::identity::Normalisation;
@@ -341,6 +341,31 @@ async fn state_of_every_topic_reads_back_newest_first_and_gone_is_gone() {
                 unsubscribed: 1,
             }),
             mentions: 6,
+            provenance: vec![Provenance {
+                name: "plan",
+                rule: "latest",
+                source: "crm",
+                occurred_at: Timestamp(START),
+                message_id: "m1",
+            }],
+            consents: vec![ProfileConsent {
+                purpose: "marketing",
+                granted: false,
+                occurred_at: Timestamp(START),
+                source: "web",
+            }],
+            groups: vec!["team-1"],
+            statuses: vec![
+                Since {
+                    what: "customer",
+                    since: Timestamp(START),
+                },
+                Since {
+                    what: "lapsed",
+                    since: Timestamp(START + 365 * 86_400_000 * 99),
+                },
+            ],
+            quadrants: Vec::new(),
         })
     };
     put(
@@ -355,10 +380,10 @@ async fn state_of_every_topic_reads_back_newest_first_and_gone_is_gone() {
         shown,
         "00000000-0000-0000-0000-0000f11e0001\t[('user_id','u1')]\tgold\t2026-01-01 00:00:00.000\t\\N\t2\t{'EUR':12.34,'USD':-3}\t['web','store']"
     );
-    let computed = text(&client, "SELECT margin, average_basket, first_order, days_between_orders, loyalty_points, last_nps, last_csat, last_answers[1].5, emails_sent, emails_delivered, emails_opened, emails_clicked, emails_unsubscribed, mentions FROM {db}.profiles_current").await;
+    let computed = text(&client, "SELECT margin, average_basket, first_order, days_between_orders, loyalty_points, last_nps, last_csat, last_answers[1].5, emails_sent, emails_delivered, emails_opened, emails_clicked, emails_unsubscribed, mentions, trait_provenance, consents, groups, lifecycle, loyalty_quadrant FROM {db}.profiles_current").await;
     assert_eq!(
         computed,
-        "{'EUR':6.5}\t{'EUR':12.5}\t2026-01-01 00:00:00.000\t1.5\t60.5\t9\t\\N\tquick\t5\t4\t3\t2\t1\t6"
+        "{'EUR':6.5}\t{'EUR':12.5}\t2026-01-01 00:00:00.000\t1.5\t60.5\t9\t\\N\tquick\t5\t4\t3\t2\t1\t6\t[('plan','latest','crm','2026-01-01 00:00:00.000','m1')]\t[('marketing',false,'2026-01-01 00:00:00.000','web')]\t['team-1']\tcustomer"
     );
     put(&client, "profiles", 2, &[person(3, true)]).await;
     assert_eq!(

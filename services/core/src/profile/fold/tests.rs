@@ -4,10 +4,11 @@ use proptest::prelude::*;
 
 use super::super::atom::{
     Activity, Answer, Email, Facets, Mention, Moment, Passive, Refund, Report, Session, Social,
-    Source,
+    Source, Trait,
 };
 use super::super::contributions::Difference;
 use super::super::runs::Runs;
+use super::super::traits::{Rule, TraitRules};
 use super::*;
 use crate::email::Outcome;
 use crate::kpi::{Dimension, Key, Kpi, Window};
@@ -42,6 +43,11 @@ fn definitions() -> Definitions {
         customer_days: 20,
         currencies: BTreeMap::new(),
         prefetched_opens: false,
+        traits: TraitRules {
+            rules: BTreeMap::from([("city".to_owned(), Rule::Union)]),
+            priority: Vec::new(),
+            inferred: vec!["model".to_owned()],
+        },
     }
 }
 
@@ -78,22 +84,39 @@ fn facets() -> impl Strategy<Value = Facets<'static>> {
         })
 }
 
-fn traits() -> impl Strategy<Value = Vec<Trait<'static>>> {
+fn traits(names: &'static [&'static str]) -> impl Strategy<Value = Vec<Trait<'static>>> {
     let stated = (
-        word(&["name", "city"]),
-        word(&["1", "2"]),
+        word(names),
+        word(&["1", "2", "true"]),
         0..3_i64,
         word(&["m1", "m2"]),
+        word(&["site", "model"]),
     );
     prop::collection::vec(
-        stated.prop_map(|(name, value, time, message_id)| Trait {
+        stated.prop_map(|(name, value, time, message_id, source)| Trait {
             name,
             value,
+            source,
+            times: 1 + time,
+            first: (Timestamp(-time), message_id),
             occurred_at: Timestamp(time),
             message_id,
         }),
         0..3,
     )
+}
+
+fn stated() -> impl Strategy<Value = Stated<'static>> {
+    (
+        traits(&["name", "city"]),
+        traits(&["marketing"]),
+        traits(&["team-1", "team-2"]),
+    )
+        .prop_map(|(traits, consents, groups)| Stated {
+            traits,
+            consents,
+            groups,
+        })
 }
 
 fn social() -> impl Strategy<Value = Social<'static>> {
@@ -190,7 +213,7 @@ fn session() -> impl Strategy<Value = Atom<'static>> {
         facets(),
         goals,
         prop::collection::vec(activity, 0..3),
-        (traits(), moments()),
+        (stated(), moments()),
         // A few, so that some sessions go on where they began.
         (
             prop::sample::select(vec![5, 50_000, 70_000, 8_000_000]),
@@ -199,7 +222,7 @@ fn session() -> impl Strategy<Value = Atom<'static>> {
         ),
     )
         .prop_map(
-            |(facets, goals, activity, (traits, moments), (start, touchpoints, views))| {
+            |(facets, goals, activity, (stated, moments), (start, touchpoints, views))| {
                 Atom::Session(Session {
                     timeline: ("anonymous_id", "c1"),
                     started_at: Timestamp(start),
@@ -209,7 +232,7 @@ fn session() -> impl Strategy<Value = Atom<'static>> {
                     facets,
                     goals,
                     activity,
-                    traits,
+                    stated,
                     moments,
                 })
             },
@@ -249,12 +272,12 @@ fn atom() -> impl Strategy<Value = Atom<'static>> {
                 timeline: ("anonymous_id", if time % 2 == 0 { "c1" } else { "c2" }),
             })
         });
-    let passive = (traits(), moments()).prop_map(|(traits, moments)| {
+    let passive = (stated(), moments()).prop_map(|(stated, moments)| {
         Atom::Passive(Passive {
             timeline: ("email", "a@b"),
             touchpoints: 2,
             first_seen: Timestamp(60_000),
-            traits,
+            stated,
             moments,
         })
     });
@@ -336,9 +359,12 @@ proptest! {
 fn a_profile_tells_what_its_atoms_say() {
     let sums = &mut Sums::default();
     let mut fold = Fold::default();
-    let stated = |time, message_id, value| Trait {
-        name: "city",
+    let city = |time, message_id, value| Trait {
+        name: "home",
         value,
+        source: "site",
+        times: 1,
+        first: (Timestamp(time), message_id),
         occurred_at: Timestamp(time),
         message_id,
     };
@@ -361,7 +387,10 @@ fn a_profile_tells_what_its_atoms_say() {
                 minutes: Runs::of([(1, 1)]),
                 goals: Vec::new(),
             }],
-            traits,
+            stated: Stated {
+                traits,
+                ..Stated::default()
+            },
             moments: Vec::new(),
         })
     };
@@ -378,9 +407,9 @@ fn a_profile_tells_what_its_atoms_say() {
         message_id: "m",
         timeline: ("anonymous_id", "c1"),
     });
-    let late = session(50_000, vec![stated(9, "m9", "\"Rome\"")]);
+    let late = session(50_000, vec![city(9, "m9", "\"Rome\"")]);
     let atoms = [
-        &session(10_000, vec![stated(9, "m8", "\"Paris\"")]),
+        &session(10_000, vec![city(9, "m8", "\"Paris\"")]),
         &late,
         &order,
         &identifier("anonymous_id", "c1"),
@@ -390,7 +419,12 @@ fn a_profile_tells_what_its_atoms_say() {
     for atom in atoms {
         fold.replace(None, Some(atom), &definitions(), sums);
     }
-    assert_eq!(fold.traits().collect::<Vec<_>>(), [("city", "\"Rome\"")]);
+    let homes = |fold: &Fold| -> Vec<String> {
+        fold.traits()
+            .map(|chosen| format!("{} {} {}", chosen.name, chosen.value, chosen.message_id))
+            .collect()
+    };
+    assert_eq!(homes(&fold), ["home \"Rome\" m9"]);
     assert_eq!(
         fold.identifiers()
             .map(|identifier| identifier.value)
@@ -409,7 +443,7 @@ fn a_profile_tells_what_its_atoms_say() {
         (Some(Timestamp(10_000)), Some(Timestamp(51_000)))
     );
     fold.replace(Some(&late), None, &definitions(), sums);
-    assert_eq!(fold.traits().collect::<Vec<_>>(), [("city", "\"Paris\"")]);
+    assert_eq!(homes(&fold), ["home \"Paris\" m8"]);
     assert_eq!(
         (fold.sessions(), fold.touchpoints(), fold.orders()),
         (1, 2, 1)
@@ -432,7 +466,7 @@ fn a_session_says_how_long_and_how_deep_a_visit_was() {
             },
             goals: vec![("purchase", 2)],
             activity: Vec::new(),
-            traits: Vec::new(),
+            stated: Stated::default(),
             moments: Vec::new(),
         })
     };
