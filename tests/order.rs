@@ -77,8 +77,57 @@ fn world(end: i64) -> Vec<Value> {
             }
             event
         })
+        .chain(outreach(end))
         .collect()
 }
+
+/// What the same people are sent, say, agree to and belong to.
+fn outreach(end: i64) -> impl Iterator<Item = Value> {
+    let mut dice = Dice(9);
+    (0..800_u64).map(move |number| {
+        let person = dice.below(120);
+        let user = format!("person-{person}");
+        let at = end - 60 * i64::try_from(dice.below(3_000)).expect("small");
+        let mut event = json!({
+            "messageId": format!("e{number}"),
+            "type": "track",
+            "timestamp": jiff::Timestamp::from_second(at).expect("within range").to_string(),
+        });
+        match dice.below(5) {
+            0 => {
+                event["type"] = json!("group");
+                event["userId"] = json!(user);
+                event["groupId"] = json!(format!("group-{}", dice.below(20)));
+                event["traits"] = json!({"size": number, "kind": dice.below(3)});
+            }
+            1 => {
+                event["type"] = json!("identify");
+                event["anonymousId"] = json!(format!("device-{person}-{}", 1 + dice.below(3)));
+                event["traits"] = json!({"interests": [format!("i{}", dice.below(9))], "city": format!("c{}", dice.below(3)), "basket": dice.below(90)});
+                let purpose = ["marketing", "profiling"][usize::from(dice.below(2) == 0)];
+                event["context"]["consent"] = json!({"categoryPreferences": {(purpose): dice.below(2) == 0}});
+            }
+            2 => {
+                let sentiment = ["negative", "positive"][usize::from(dice.below(2) == 0)];
+                event["event"] = json!("Brand Mentioned");
+                event["userId"] = json!(user);
+                event["properties"] = json!({"network": "chirper", "sentiment": sentiment});
+            }
+            _ => {
+                let happens = ["Email Sent", "Email Sent", "Email Bounced", "Email Opened", "Email Link Clicked", "Unsubscribed"];
+                let happens = happens[usize::try_from(dice.below(6)).expect("small")];
+                event["event"] = json!(happens);
+                event["properties"] = json!({"email_id": format!("mail-{}", dice.below(2)), "campaign_name": format!("campaign-{}", dice.below(2))});
+                event["context"] = json!({"traits": {"email": format!("{user}@shop.example")}});
+            }
+        }
+        event
+    })
+}
+
+/// Traits of the world that are not as stated last.
+const TRAITS: &str =
+    "[traits.rules]\ninterests = \"union\"\ncity = \"most_frequent\"\nbasket = \"maximum\"\n";
 
 /// What is entered; the last two take entries back.
 const OPERATIONS: [&[&str]; 8] = [
@@ -258,7 +307,7 @@ fn any_order_with_duplicates_gives_the_same_rows() {
     let end = jiff::Timestamp::now().as_second() / 3_600 * 3_600;
     let mut events = world(end);
     let configured = |lines| Settings::new(env!("CARGO_BIN_EXE_tributary"), 1, lines);
-    let settings = || configured("");
+    let settings = || configured(TRAITS);
 
     let mut system = System::start(settings());
     for part in events.chunks(500) {
@@ -306,7 +355,9 @@ fn any_order_with_duplicates_gives_the_same_rows() {
     // Killed with a backlog of events, and again with one of what the entries change.
     dice.shuffle(&mut events);
     let (early, late) = events.split_at(events.len() / 2);
-    let mut system = System::start(configured("[processor]\nsnapshot_interval = \"50ms\""));
+    let mut system = System::start(configured(&format!(
+        "{TRAITS}[processor]\nsnapshot_interval = \"50ms\""
+    )));
     early
         .chunks(50)
         .for_each(|batch| only(&system).send("web", batch));
