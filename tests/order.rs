@@ -111,13 +111,13 @@ fn outreach(end: i64) -> impl Iterator<Item = Value> {
                 let sentiment = ["negative", "positive"][usize::from(dice.below(2) == 0)];
                 event["event"] = json!("Brand Mentioned");
                 event["userId"] = json!(user);
-                event["properties"] = json!({"network": "chirper", "sentiment": sentiment});
+                event["properties"] = json!({"network": format!("network-{}", dice.below(5)), "sentiment": sentiment});
             }
             _ => {
                 let happens = ["Email Sent", "Email Sent", "Email Bounced", "Email Opened", "Email Link Clicked", "Unsubscribed"];
                 let happens = happens[usize::try_from(dice.below(6)).expect("small")];
                 event["event"] = json!(happens);
-                event["properties"] = json!({"email_id": format!("mail-{}", dice.below(2)), "campaign_name": format!("campaign-{}", dice.below(2))});
+                event["properties"] = json!({"email_id": format!("mail-{}", dice.below(2)), "campaign_name": format!("campaign-{}", dice.below(9))});
                 event["context"] = json!({"traits": {"email": format!("{user}@shop.example")}});
             }
         }
@@ -125,9 +125,8 @@ fn outreach(end: i64) -> impl Iterator<Item = Value> {
     })
 }
 
-/// Traits of the world that are not as stated last.
-const TRAITS: &str =
-    "[traits.rules]\ninterests = \"union\"\ncity = \"most_frequent\"\nbasket = \"maximum\"\n";
+/// Traits of the world that are not as stated last, and fewer values of a dimension told apart than there are.
+const CONFIGURED: &str = "[kpi]\nmax_values = 3\n[traits.rules]\ninterests = \"union\"\ncity = \"most_frequent\"\nbasket = \"maximum\"\n";
 
 /// What is entered; the last two take entries back.
 const OPERATIONS: [&[&str]; 8] = [
@@ -307,7 +306,7 @@ fn any_order_with_duplicates_gives_the_same_rows() {
     let end = jiff::Timestamp::now().as_second() / 3_600 * 3_600;
     let mut events = world(end);
     let configured = |lines| Settings::new(env!("CARGO_BIN_EXE_tributary"), 1, lines);
-    let settings = || configured(TRAITS);
+    let settings = || configured(CONFIGURED);
 
     let mut system = System::start(settings());
     for part in events.chunks(500) {
@@ -317,6 +316,13 @@ fn any_order_with_duplicates_gives_the_same_rows() {
     let without = verified(&system, end);
     operate(&system);
     let first = verified(&system, end);
+    let others = only(&system).query("SELECT DISTINCT dimension FROM kpis_current WHERE workspace = {w:String} AND dimension_value = 'other' ORDER BY dimension");
+    let others: Vec<&Value> = others.iter().map(|row| &row["dimension"]).collect();
+    assert_eq!(
+        others,
+        ["campaign", "network"],
+        "more values than are told apart"
+    );
     system.stop();
     drop(system);
     assert_changed(
@@ -356,7 +362,7 @@ fn any_order_with_duplicates_gives_the_same_rows() {
     dice.shuffle(&mut events);
     let (early, late) = events.split_at(events.len() / 2);
     let mut system = System::start(configured(&format!(
-        "{TRAITS}[processor]\nsnapshot_interval = \"50ms\""
+        "{CONFIGURED}[processor]\nsnapshot_interval = \"50ms\""
     )));
     early
         .chunks(50)

@@ -15,12 +15,13 @@
 //!
 //! Blocks that are no longer kept are folded into one sum, published once more as empty, and forgotten.
 //!
-//! Not yet: dimensions are not bounded; every value has its sums.
+//! Of a dimension only so many values have sums of their own; the rest is `other`, also what they were before (adr/0018).
 
 mod aging;
 mod buzz;
 mod change;
 mod clock;
+mod dimensions;
 mod publish;
 mod queue;
 mod restore;
@@ -34,7 +35,7 @@ use rustc_hash::FxHashMap;
 use tributary_contracts::framing;
 use tributary_contracts::keys;
 use tributary_contracts::wire::{Change, Contribution};
-use tributary_core::kpi::{Sum, Window};
+use tributary_core::kpi::{Kpi, Sum, Window};
 use tributary_core::time::Timestamp;
 
 use crate::runtime::stage::{self, Broken, Input, Outputs, Poison, Store};
@@ -42,6 +43,7 @@ use crate::state_record::{self, StateEncoder};
 
 use self::buzz::Buzz;
 use self::clock::Clock;
+use self::dimensions::{Dimensions, adds_up};
 use self::publish::Records;
 use self::queue::Queue;
 use self::stored::CLOCK;
@@ -58,10 +60,21 @@ pub struct Options {
     pub keep: [i64; 6],
     /// Differences held decoded; one is 48 bytes.
     pub cached_differences: usize,
+    /// Values of a dimension that are told apart.
+    pub most_values: usize,
 }
 
-/// Told of a workspace whether an alert of bad buzz stands.
-pub type Report = std::sync::Arc<dyn Fn(&str, bool) + Send + Sync>;
+/// Something that operations should see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reported<'a> {
+    /// Of a workspace: whether an alert of bad buzz stands.
+    BadBuzz(&'a str, bool),
+    /// Of a workspace a dimension with more values than are told apart.
+    Overflow(&'a str, &'a str),
+}
+
+/// Where it is told.
+pub type Report = std::sync::Arc<dyn Fn(Reported<'_>) + Send + Sync>;
 
 /// The kpi stage.
 #[derive(Debug)]
@@ -79,6 +92,7 @@ pub struct Stage {
     queue: Queue,
     work: Work,
     buzz: Buzz,
+    dimensions: Dimensions,
     records: Records,
     state: StateEncoder,
 }
@@ -97,7 +111,8 @@ impl Stage {
             oldest: [i64::MAX; 6],
             queue: Queue::default(),
             work: Work::new(options.cached_differences),
-            buzz: Buzz::new(report),
+            buzz: Buzz::new(report.clone()),
+            dimensions: Dimensions::new(options.most_values, report),
             records: Records::new(),
             state: StateEncoder::new(),
         }
@@ -136,8 +151,10 @@ impl stage::Stage for Stage {
         self.queue = Queue::default();
         self.work.clear();
         self.buzz.clear();
+        self.dimensions.clear();
         let mut times = Vec::new();
         for &partition in partitions {
+            self.dimensions.restore(partition, store)?;
             if let Some(record) = store.get(partition, CLOCK)? {
                 times.push(Timestamp(state_record::decode(&record)?.revision));
             }
@@ -172,7 +189,18 @@ impl stage::Stage for Stage {
             dimension_value,
             changes,
         } = contribution;
-        let key = keys::joined(&[workspace, kpi, currency, dimension, dimension_value]);
+        let counted_as =
+            self.dimensions
+                .see(input.partition, workspace, dimension, dimension_value);
+        // A value that a dimension has, and nothing counts in it.
+        if kpi.is_empty() {
+            return Ok(());
+        }
+        let is_other = counted_as != dimension_value;
+        if is_other && Kpi::named(kpi).is_some_and(|kpi| !adds_up(kpi)) {
+            return Ok(());
+        }
+        let key = keys::joined(&[workspace, kpi, currency, dimension, counted_as]);
         let key = std::str::from_utf8(&key).expect("text joined by NUL is text");
         let place = self.place(key, input.partition).ok_or_else(|| {
             poison(
@@ -198,6 +226,7 @@ impl stage::Stage for Stage {
         let aged =
             |index: usize| clock.kept[index] > self.clock.kept[index].max(self.oldest[index]);
         self.queue.ready(clock.now)
+            || self.dimensions.due()
             || self.buzz.due(clock.passed[Window::Hour.index()])
             || (0..6).any(|index| passed(index) || aged(index))
     }
@@ -211,6 +240,7 @@ impl stage::Stage for Stage {
                 self.apply(place, window, &differences[window.index()], outputs)?;
             }
         }
+        self.displace(outputs)?;
         let mut published = 0;
         while published < BLOCKS_PER_FLUSH
             && let Some((place, window)) = self.queue.next(self.clock.now)

@@ -20,5 +20,6 @@ pub mod rules;
 pub mod runtime;
 mod service;
 mod state_record;
+mod values;
 
 pub use service::start;

@@ -16,6 +16,7 @@
 
 mod backlog;
 mod deciding;
+mod dimensions;
 mod goals;
 mod identities;
 mod links;
@@ -40,6 +41,7 @@ use tributary_core::identity::{Changes, NodeId, Rules};
 use tributary_core::time::Timestamp;
 
 use self::backlog::{Backlog, Piece};
+use self::dimensions::Dimensions;
 use self::goals::Goals;
 use self::links::{Observed, Sight};
 use self::reading::Reading;
@@ -63,6 +65,8 @@ pub struct Settings {
     pub rules: BTreeMap<String, Rules>,
     /// Events of each goal, by the goal's slug.
     pub goals: BTreeMap<String, Vec<String>>,
+    /// How many values of a dimension KPIs tell apart.
+    pub most_values: usize,
     /// How many events of timelines are kept decoded in memory; the rest is read again from the store.
     pub cached_events: usize,
     /// How much of a change of the graph is worked on in one flush, in events and links; the rest waits for the next.
@@ -117,6 +121,7 @@ pub struct Observe {
     /// A key that is made for each touchpoint, to use its memory again.
     key: Vec<u8>,
     observed: Observed,
+    dimensions: Dimensions,
     revisions: BTreeMap<i32, i64>,
     links_offset: i64,
     backlog: Backlog,
@@ -164,6 +169,7 @@ impl Observe {
             waiting: Waiting::default(),
             key: Vec::new(),
             observed: Observed::default(),
+            dimensions: Dimensions::new(settings.most_values),
             revisions: BTreeMap::new(),
             links_offset: 0,
             backlog: Backlog::default(),
@@ -330,7 +336,9 @@ impl Stage for Observe {
         self.waiting.clear();
         self.revisions.clear();
         self.known.clear();
+        self.dimensions.clear();
         for partition in partitions {
+            self.dimensions.restore(*partition, store)?;
             for workspace in self.workspaces.configured() {
                 if stored::has_timelines(*partition, workspace, store)? {
                     self.known.insert(workspace.clone());
@@ -522,11 +530,14 @@ impl Observe {
             says: saying::of(touchpoint, &self.goals),
             sent: None,
         };
+        let (facts, has_new_facts) = timeline.facts(touchpoint);
+        self.dimensions
+            .see(partition, touchpoint, has_new_facts, &more);
         let event = StoredEvent {
             time: touchpoint.occurred_at.0,
             message: touchpoint.message_id.into(),
             content,
-            facts: timeline.facts(touchpoint),
+            facts,
             set,
             goal_event: is_goal.then(|| timeline.name(touchpoint.event)),
             received_session: None,
@@ -566,6 +577,7 @@ impl Observe {
 
     fn send_all(&mut self, now: Timestamp, sending: &mut Sending<'_>) -> Result<(), Broken> {
         self.counts.links += self.observed.tell(&mut self.workspaces, sending)? as u64;
+        self.dimensions.tell(sending)?;
         for key in &self.touched {
             if let Some(timeline) = self.timelines.get_mut(key) {
                 timeline.intern(self.workspaces.graph(&timeline.header.workspace));

@@ -75,6 +75,7 @@ fn factories(config: &Config, metrics: &Metrics) -> [(&'static str, Factory); 4]
             })
             .collect(),
         goals: config.kpi.goals.clone(),
+        most_values: config.kpi.max_values,
         cached_events: config.processor.cached_timelines * EVENTS_PER_TIMELINE,
         slice: observe::Settings::SLICE,
         links: observe::Settings::LINKS,
@@ -97,15 +98,26 @@ fn factories(config: &Config, metrics: &Metrics) -> [(&'static str, Factory); 4]
             i64::try_from(config.kpi.keep.window(window.name()).as_millis()).unwrap_or(i64::MAX)
         }),
         cached_differences: config.processor.cached_profiles * DIFFERENCES_PER_PROFILE,
+        most_values: config.kpi.max_values,
     };
     let buzz = metrics.gauge_vec(
         "tributary_processor_bad_buzz",
         "1 where negative mentions of the last hour are more than usual, until they are not. Alert on 1.",
         &["workspace"],
     );
-    let report: kpi::Report = Arc::new(move |workspace, is_raised| {
-        buzz.with_label_values(&[workspace])
-            .set(i64::from(is_raised));
+    let overflow = metrics.gauge_vec(
+        "tributary_processor_dimension_overflow",
+        "1 where a dimension has more values than kpi.max_values, so that the rest is counted as `other`. Alert on 1.",
+        &["workspace", "dimension"],
+    );
+    let report: kpi::Report = Arc::new(move |reported| match reported {
+        kpi::Reported::BadBuzz(workspace, is_raised) => {
+            let gauge = buzz.with_label_values(&[workspace]);
+            gauge.set(i64::from(is_raised));
+        }
+        kpi::Reported::Overflow(workspace, dimension) => {
+            overflow.with_label_values(&[workspace, dimension]).set(1);
+        }
     });
     [
         (

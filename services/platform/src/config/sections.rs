@@ -314,6 +314,8 @@ pub struct Kpi {
     pub goals: BTreeMap<String, Vec<String>>,
     /// For how many days an order makes its profile a customer.
     pub customer_days: u32,
+    /// Values of a dimension that KPIs tell apart; the rest is `other`.
+    pub max_values: usize,
     /// Whether e-mails count as opened that only a mail client has fetched the images of.
     pub prefetched_opens: bool,
 }

@@ -132,6 +132,11 @@ fn a_wrong_value_is_named_with_its_key_and_the_fix() {
         &["`kpi.customer_days`", "at least 1"],
     );
     check_error(
+        "[kpi]\nmax_values = 0\n",
+        &[],
+        &["`kpi.max_values`", "at least 1"],
+    );
+    check_error(
         "[traits.rules]\nscore = \"best\"\n",
         &[],
         &["`traits.rules.score`", "`best`", "maximum"],

@@ -235,6 +235,9 @@ fn check_limits(config: &Config) -> Result<(), String> {
         ("sink.max_rows", config.sink.max_rows),
         ("sink.max_bytes", config.sink.max_bytes),
     ];
+    if config.kpi.max_values == 0 {
+        return Err("`kpi.max_values`: must be at least 1".to_owned());
+    }
     if config.kpi.customer_days == 0 {
         return Err(
             "`kpi.customer_days`: must be at least 1, or an order would make no customer"

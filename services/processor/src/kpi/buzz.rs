@@ -16,8 +16,8 @@ use tributary_core::time::{MINUTE, Timestamp};
 use crate::runtime::stage::{Broken, Outputs};
 use crate::state_record::{self, StateEncoder};
 
-use super::Report;
 use super::tally::Tally;
+use super::{Report, Reported};
 
 /// What begins the keys of the store.
 pub(super) const HOURS: u8 = b'h';
@@ -90,7 +90,7 @@ impl Buzz {
     /// Forgets all: another instance may watch now.
     pub(super) fn clear(&mut self) {
         for watch in std::mem::take(&mut self.watches).into_values() {
-            (self.report)(&watch.workspace, false);
+            (self.report)(Reported::BadBuzz(&watch.workspace, false));
         }
     }
 
@@ -100,7 +100,7 @@ impl Buzz {
         let watch: Watch =
             postcard::from_bytes(state_record::decode(record)?.body).map_err(|_| malformed())?;
         let key = std::str::from_utf8(&stored_key[1..]).map_err(|_| malformed())?;
-        (self.report)(&watch.workspace, watch.raised.is_some());
+        (self.report)(Reported::BadBuzz(&watch.workspace, watch.raised.is_some()));
         self.watches.insert(key.into(), watch);
         Ok(())
     }
@@ -193,7 +193,7 @@ impl Buzz {
                 let key = keys::joined(&[&watch.workspace, ALERT, &at]);
                 let partition = keys::partition(&key, outputs.partitions(TOPIC));
                 outputs.send(TOPIC, partition, &key, &buffer)?;
-                report(&watch.workspace, raised.is_some());
+                report(Reported::BadBuzz(&watch.workspace, raised.is_some()));
             }
             watch.raised = raised;
             watch.write(key, state, outputs)?;

@@ -142,8 +142,9 @@ fn stage(keep: i64) -> Stage {
     let options = Options {
         keep: [keep; 6],
         cached_differences: 1_000,
+        most_values: 1_000,
     };
-    Stage::new(options, std::sync::Arc::new(|_, _| {}))
+    Stage::new(options, std::sync::Arc::new(|_| {}))
 }
 
 #[test]

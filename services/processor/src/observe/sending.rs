@@ -4,10 +4,11 @@ use serde::Serialize;
 use tributary_contracts::framing::{Encoder, Message};
 use tributary_contracts::keys;
 use tributary_contracts::wire::{
-    Atom, AtomBody, Claim, EmailClaim, Identity, Link, Override, Refusal, ResolvedTouchpoint,
-    Rules, Session, State, StitchingConsent,
+    Atom, AtomBody, Claim, Contribution, EmailClaim, Identity, Link, Override, Refusal,
+    ResolvedTouchpoint, Rules, Session, State, StitchingConsent,
 };
 use tributary_core::ids::{ProfileId, SessionId};
+use tributary_core::kpi::Dimension;
 
 use super::{mail, stored};
 use crate::runtime::stage::{Broken, Outputs};
@@ -23,6 +24,7 @@ pub(super) struct Encoders {
     r#override: Encoder,
     claim: Encoder,
     email_claim: Encoder,
+    contribution: Encoder,
     atom: Encoder,
     state: Encoder,
     buffer: Vec<u8>,
@@ -42,6 +44,7 @@ impl Default for Encoders {
             r#override: Encoder::new(Override::SCHEMA),
             claim: Encoder::new(Claim::SCHEMA),
             email_claim: Encoder::new(EmailClaim::SCHEMA),
+            contribution: Encoder::new(Contribution::SCHEMA),
             atom: Encoder::new(Atom::SCHEMA),
             state: Encoder::new(State::SCHEMA),
             buffer: Vec::new(),
@@ -139,6 +142,35 @@ impl Sending<'_> {
         let key = mail::key(claim);
         let partition = keys::partition(&key, self.outputs.partitions("claims"));
         send!(self, email_claim, "claims", partition, &key, claim)
+    }
+
+    /// Tells every partition of the kpi stage that a dimension has this value.
+    pub(super) fn value(
+        &mut self,
+        workspace: &str,
+        dimension: Dimension,
+        value: &str,
+    ) -> Result<(), Broken> {
+        let contribution = Contribution {
+            workspace,
+            kpi: "",
+            currency: "",
+            dimension: dimension.name(),
+            dimension_value: value,
+            changes: Vec::new(),
+        };
+        let key = keys::joined(&[workspace, "", "", dimension.name(), value]);
+        for partition in 0..self.outputs.partitions("contributions") as i32 {
+            send!(
+                self,
+                contribution,
+                "contributions",
+                partition,
+                &key,
+                &contribution
+            )?;
+        }
+        Ok(())
     }
 
     pub(super) fn identity(&mut self, identity: &Identity<'_>) -> Result<(), Broken> {

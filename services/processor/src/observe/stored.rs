@@ -559,15 +559,16 @@ impl Timeline {
         }))
     }
 
-    /// The place of the event's facts.
-    pub(super) fn facts(&mut self, touchpoint: &Touchpoint<'_>) -> Index {
+    /// The place of the event's facts, and whether they are new to the timeline.
+    pub(super) fn facts(&mut self, touchpoint: &Touchpoint<'_>) -> (Index, bool) {
         let facts = &mut self.header.facts;
         let known = facts.iter().rposition(|facts| facts.are_of(touchpoint));
-        Index::new(known.unwrap_or_else(|| {
+        let place = known.unwrap_or_else(|| {
             facts.push(Facts::of(touchpoint));
             self.header_dirty = true;
             facts.len() - 1
-        }))
+        });
+        (Index::new(place), known.is_none())
     }
 
     /// The place of a name.

@@ -134,7 +134,10 @@ impl Sums {
                 self.encoder
                     .encode(&message, &mut buffer)
                     .map_err(|error| Broken(format!("encode a contribution: {error}")))?;
-                outputs.send(TOPIC, keys::partition(&key, partitions), &key, &buffer)?;
+                // All values of a dimension together: which of them are told apart is one decision.
+                let [workspace, kpi, currency, dimension, _] = parts(&key)?;
+                let filed = keys::joined(&[workspace, kpi, currency, dimension]);
+                outputs.send(TOPIC, keys::partition(&filed, partitions), &key, &buffer)?;
             }
         }
         Ok(())

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tributary_core::kpi::Window;
 use tributary_core::time::{DAY, MINUTE, Timestamp};
 
-use super::world::{Facets, Fact, Says, What, goals};
+use super::world::{Facets, Fact, MOST_VALUES, Says, VALUES, What, goals};
 
 /// KPI, window, currency, dimension, value.
 pub(crate) type Series = [String; 5];
@@ -679,6 +679,22 @@ pub(crate) fn values(
         tables.customers(facts, &people);
         tables.reports(facts);
         tables.count();
+    }
+    // Of each dimension so many values are told apart, those with the least hashes; the rest is one.
+    for (mut series, values) in std::mem::take(&mut tables.rows) {
+        if let Some((_, all)) = VALUES.iter().find(|(dimension, _)| *dimension == series[3]) {
+            let mut told_apart = all.to_vec();
+            told_apart.sort_by_key(|value| xxhash_rust::xxh3::xxh3_64(value.as_bytes()));
+            told_apart.truncate(MOST_VALUES);
+            if !told_apart.contains(&&*series[4]) {
+                series[4] = "other".to_owned();
+            }
+        }
+        let merged = tables.rows.entry(series).or_default();
+        for (mark, (numerator, denominator)) in values {
+            let sum = merged.entry(mark).or_default();
+            *sum = (sum.0 + numerator, sum.1 + denominator);
+        }
     }
     let sums = [
         "visitors",

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use tributary_contracts::framing;
-use tributary_contracts::wire::{KpiBlock, Profile};
+use tributary_contracts::wire::{Contribution, KpiBlock, Profile};
 use tributary_core::ids::ProfileId;
 use tributary_core::profile::TraitRules;
 use tributary_core::time::{DAY, HOUR, SECOND, Timestamp};
@@ -12,7 +12,7 @@ use tributary_processor::runtime::stage::{Input, Stage};
 use tributary_processor::{kpi, profile};
 
 use super::definition::{CUSTOMER_DAYS, Series, Values};
-use super::world::NOW;
+use super::world::{MOST_VALUES, NOW, VALUES};
 
 /// Shorter than the facts reach back, so that some are no longer kept.
 pub(crate) const KEEP: [i64; 6] = [2 * DAY, 4 * DAY, 20 * DAY, 60 * DAY, 60 * DAY, 300 * DAY];
@@ -59,10 +59,31 @@ fn kpi_stage(outputs: &MemoryOutputs) -> kpi::Stage {
     let options = kpi::Options {
         keep: KEEP,
         cached_differences: 40,
+        most_values: MOST_VALUES,
     };
-    let mut stage = kpi::Stage::new(options, std::sync::Arc::new(|_, _| {}));
+    let mut stage = kpi::Stage::new(options, std::sync::Arc::new(|_| {}));
     stage.assigned(&PARTITIONS, outputs).expect("assigned");
     stage
+}
+
+/// What the observe stage tells each partition of the values that it has seen.
+fn values_of_the_world() -> BTreeMap<i32, VecDeque<Vec<u8>>> {
+    let told = |(dimension, values): &(&'static str, &'static [&'static str])| {
+        let dimension = *dimension;
+        values.iter().map(move |value| {
+            framing::encode(&Contribution {
+                workspace: "default",
+                kpi: "",
+                currency: "",
+                dimension,
+                dimension_value: value,
+                changes: Vec::new(),
+            })
+            .expect("encodes")
+        })
+    };
+    let all: VecDeque<Vec<u8>> = VALUES.iter().flat_map(told).collect();
+    PARTITIONS.map(|partition| (partition, all.clone())).into()
 }
 
 impl Pipeline {
@@ -72,7 +93,7 @@ impl Pipeline {
             random: Random(seed | 1),
             profiles: (profile_stage(&profiles), profiles),
             kpis: (kpi_stage(&kpis), kpis),
-            contributions: BTreeMap::new(),
+            contributions: values_of_the_world(),
             offset: 0,
             // Some time before now, so that marks pass and blocks grow too old while atoms come.
             now: Timestamp(NOW.0 - 3 * DAY),
@@ -173,11 +194,19 @@ impl Pipeline {
                 return;
             }
             let partition = waiting[self.random.below(waiting.len())];
-            let message = self
-                .contributions
-                .get_mut(&partition)
-                .and_then(VecDeque::pop_front)
-                .expect("is waiting");
+            let queue = self.contributions.get_mut(&partition).expect("is waiting");
+            // What observe tells comes whenever it does; what the profile stage tells keeps its order.
+            let is_value = |message: &Vec<u8>| {
+                let told: Contribution<'_> = framing::decode(message).expect("decodes");
+                told.kpi.is_empty()
+            };
+            let values = queue.iter().take_while(|message| is_value(message)).count();
+            let place = match self.random.below(4) {
+                0 if values > 0 => 0,
+                _ if values < queue.len() => values,
+                _ => 0,
+            };
+            let message = queue.remove(place).expect("is waiting");
             let input = Input {
                 partition,
                 offset: self.offset,

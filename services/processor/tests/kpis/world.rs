@@ -17,6 +17,21 @@ use tributary_core::time::{DAY, HOUR, MINUTE, Timestamp};
 /// When everything has happened.
 pub(crate) const NOW: Timestamp = Timestamp(20_000 * DAY + 7 * HOUR + 3 * MINUTE + 1);
 
+/// All values that events of this world may have, by dimension, of which so many are told apart.
+pub(crate) const VALUES: [(&str, &[&str]); 8] = [
+    ("channel", &["web", "app", "store"]),
+    ("source", &["direct", "search"]),
+    ("campaign", &["sale"]),
+    ("device_type", &["mobile"]),
+    ("store", &["s1", "s2"]),
+    ("product", &["p1"]),
+    ("network", &["chirper"]),
+    ("influencer", &["ann"]),
+];
+
+/// Values of a dimension that are told apart.
+pub(crate) const MOST_VALUES: usize = 1;
+
 /// A fact, with true times.
 #[derive(Clone, Debug)]
 pub(crate) enum Fact {

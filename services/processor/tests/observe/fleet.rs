@@ -84,6 +84,7 @@ fn stage(ruled: &Ruled, slices: Slices) -> Observe {
     };
     Observe::new(
         Settings {
+            most_values: 3,
             rules: BTreeMap::from([("default".to_owned(), rules)]),
             goals,
             cached_events: 30,

@@ -52,6 +52,41 @@ const LEAVING: i64 = 10 * MINUTE;
 const WINDOWS: &str =
     "{windows:Array(Tuple(name String, length Int64, step Int64, first Int64, last Int64))}";
 
+/// The parameter that says which values are told apart, of dimensions that have more than that.
+const TOLD_APART: &str = "{told_apart:Map(String, Array(String))}";
+
+/// Values by dimension, as they are stored, of dimensions that have more than are told apart: those with the least hashes.
+const VALUES: &str = "\
+SELECT dimension, arraySlice(groupArray(value), 1, {most:UInt64}) AS told_apart FROM
+(
+    SELECT dimension, value FROM
+    (
+        SELECT arrayJoin([('channel', toString(channel)), ('source', toString(traffic_source)), ('campaign', toString(campaign)),
+            ('device_type', toString(device_type)), ('store', toString(store))]) AS d, d.1 AS dimension, d.2 AS value
+        FROM touchpoints WHERE workspace = {workspace:String} AND NOT bot
+        UNION ALL
+        SELECT ('', '') AS d, 'campaign', coalesce(nullIf(ifNull(coalesce(properties.campaign_name.:String, toString(properties.campaign_name.:Int64)), ''), ''),
+            properties.campaign_id.:String, toString(properties.campaign_id.:Int64), '')
+        FROM touchpoints WHERE workspace = {workspace:String} AND NOT bot AND type = 'track' AND subject = 'customer' AND campaign = ''
+            AND event IN ('Email Sent', 'Email Delivered', 'Email Bounced', 'Email Opened', 'Email Link Clicked', 'Email Clicked',
+                'Email Unsubscribed', 'Unsubscribed')
+        UNION ALL
+        SELECT arrayJoin([('network', ifNull(properties.network.:String, '')), ('influencer', ifNull(properties.influencer.:String, '')),
+            ('post', if(event = 'Followers Reported', '', ifNull(properties.post_id.:String, '')))]) AS d, d.1, d.2
+        FROM touchpoints WHERE workspace = {workspace:String} AND NOT bot AND type = 'track'
+            AND event IN ('Followers Reported', 'Post Reported', 'Brand Mentioned')
+        UNION ALL
+        SELECT arrayJoin([('question', toString(question_id)), ('product', toString(product))]) AS d, d.1, d.2
+        FROM answers WHERE workspace = {workspace:String} AND (timeline, message_id) NOT IN
+            (SELECT timeline, message_id FROM touchpoints WHERE workspace = {workspace:String} AND bot)
+    )
+    WHERE value NOT IN ('', 'other')
+    GROUP BY dimension, value
+    ORDER BY dimension, xxh3(value), value
+)
+GROUP BY dimension
+HAVING count() > {most:UInt64}";
+
 /// Differences that are shown of a KPI.
 const SHOWN: usize = 5;
 
@@ -156,17 +191,22 @@ struct Value {
 fn question(kpi: Kpi) -> String {
     let computed = sql(kpi);
     // A sum of nothing, and a rate of nothing, have no row.
-    let is_something = if kpi.is_ratio() {
-        "denominator != 0"
+    let (of_all, is_something) = if kpi.is_ratio() {
+        ("sum(denominator)", "cd != 0")
     } else {
-        "numerator != 0"
+        ("toInt64(1)", "cn != 0")
     };
+    // Values that are not told apart are one.
+    let counted_as = format!(
+        "if(mapContains({TOLD_APART}, by) AND NOT has({TOLD_APART}[by], toString(dimension_value)), 'other', toString(dimension_value))"
+    );
     format!(
         "SELECT count() AS marks, countIf(NOT same) AS differing, \
          groupArrayIf({SHOWN})((of, money, by, is, mark, toString(n), d, toString(cn), cd), NOT same) AS differences \
          FROM (SELECT of, money, by, is, mark, sum(n) AS n, sum(d) AS d, sum(cn) AS cn, sum(cd) AS cd, n = cn AND d = cd AS same FROM \
-          (SELECT toString(window) AS of, toString(currency) AS money, toString(dimension) AS by, toString(dimension_value) AS is, \
-           mark, toDecimal128(0, 6) AS n, toInt64(0) AS d, numerator AS cn, denominator AS cd FROM (\n{computed}\n) WHERE {is_something} \
+          (SELECT toString(window) AS of, toString(currency) AS money, toString(dimension) AS by, {counted_as} AS is, \
+           mark, toDecimal128(0, 6) AS n, toInt64(0) AS d, toDecimal128(sum(numerator), 6) AS cn, {of_all} AS cd FROM (\n{computed}\n) \
+           GROUP BY of, money, by, is, mark HAVING {is_something} \
            UNION ALL SELECT toString(window), toString(currency), toString(dimension), dimension_value, \
            toInt64(intDiv(toUnixTimestamp64Milli(window_end), w.step)), numerator, denominator, toDecimal128(0, 6), toInt64(0) \
            FROM (SELECT *, arrayFirst(w -> w.name = window, {WINDOWS}) AS w FROM kpis_current \
@@ -196,8 +236,10 @@ pub(super) fn run(options: &Options, config: &Config) -> Result<(), Failure> {
         ));
     }
     let clickhouse = ClickHouse::find(config)?.patient();
+    let told_apart = told_apart(&clickhouse, workspace, config).map_err(Failure::failed)?;
     let definitions = [
-        ("goals", goals(&config.kpi.goals)),
+        ("told_apart", told_apart),
+        ("goals", lists(&config.kpi.goals)),
         ("customer_days", config.kpi.customer_days.to_string()),
         ("prefetched_opens", config.kpi.prefetched_opens.to_string()),
         ("person_types", person_types(config, workspace)),
@@ -345,6 +387,21 @@ fn compare(
     Ok(compared)
 }
 
+/// The values that are told apart of each dimension that has more, as ClickHouse reads a map.
+fn told_apart(clickhouse: &ClickHouse, workspace: &str, config: &Config) -> Result<String, String> {
+    #[derive(Deserialize)]
+    struct Row {
+        dimension: String,
+        told_apart: Vec<String>,
+    }
+    let most = config.kpi.max_values.to_string();
+    let rows: Vec<Row> = clickhouse
+        .rows(VALUES, &[("workspace", workspace), ("most", &most)])
+        .map_err(|error| format!("values of dimensions: {error}"))?;
+    let told_apart = rows.into_iter().map(|row| (row.dimension, row.told_apart));
+    Ok(lists(&told_apart.collect()))
+}
+
 /// The types of identifiers that name persons in a workspace, as ClickHouse reads an array.
 fn person_types(config: &Config, workspace: &str) -> String {
     let mut workspaces = config.workspaces.iter();
@@ -366,16 +423,16 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
-/// The goals as ClickHouse reads a map.
-fn goals(goals: &BTreeMap<String, Vec<String>>) -> String {
-    let goals: Vec<String> = goals
+/// Lists by name, such as the events of goals, as ClickHouse reads a map.
+fn lists(lists: &BTreeMap<String, Vec<String>>) -> String {
+    let lists: Vec<String> = lists
         .iter()
-        .map(|(goal, events)| {
-            let events: Vec<String> = events.iter().map(|event| quoted(event)).collect();
-            format!("{}:[{}]", quoted(goal), events.join(","))
+        .map(|(name, texts)| {
+            let texts: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
+            format!("{}:[{}]", quoted(name), texts.join(","))
         })
         .collect();
-    format!("{{{}}}", goals.join(","))
+    format!("{{{}}}", lists.join(","))
 }
 
 impl Report {
@@ -421,7 +478,7 @@ mod tests {
     #[test]
     fn a_goal_with_a_quote_is_no_part_of_the_sql() {
         let config = BTreeMap::from([("o'clock".to_owned(), vec!["A\\B".to_owned()])]);
-        assert_eq!(goals(&config), "{'o\\'clock':['A\\\\B']}");
+        assert_eq!(lists(&config), "{'o\\'clock':['A\\\\B']}");
     }
 
     #[test]

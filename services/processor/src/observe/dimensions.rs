@@ -1,0 +1,162 @@
+//! Values of dimensions, as events are stored that have them: the kpi stage is told of each, since which of them it tells
+//! apart follows from all that were ever stored, not from those that count somewhere for the time being.
+
+use rustc_hash::FxHashMap;
+use tributary_contracts::keys;
+use tributary_core::kpi::Dimension;
+
+use super::sending::Sending;
+use super::stored::{More, Says};
+use crate::runtime::stage::{Broken, Store};
+use crate::values::{BOUNDED, OTHER, Seen, Values};
+use tributary_contracts::wire::Touchpoint;
+
+/// What begins the keys of the store.
+const VALUE: &[u8] = b"d";
+
+/// Those of this instance's partitions that may be told apart, and what of them is to be told.
+#[derive(Debug)]
+pub(super) struct Dimensions {
+    most: usize,
+    /// By partition, then by workspace.
+    values: FxHashMap<i32, FxHashMap<Box<str>, [Values; BOUNDED.len()]>>,
+    /// Partition, workspace, dimension, the value, and one that is no longer remembered for it.
+    news: Vec<(i32, Box<str>, Dimension, Box<str>, Option<Box<str>>)>,
+}
+
+impl Dimensions {
+    pub(super) fn new(most: usize) -> Self {
+        Self {
+            most,
+            values: FxHashMap::default(),
+            news: Vec::new(),
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.values.clear();
+        self.news.clear();
+    }
+
+    /// Reads what a partition remembers.
+    pub(super) fn restore(&mut self, partition: i32, store: &dyn Store) -> Result<(), Broken> {
+        store.scan(partition, VALUE, &mut |key, _| {
+            let malformed = || Broken("a stored value of a dimension is malformed".to_owned());
+            let text = std::str::from_utf8(&key[VALUE.len()..]).map_err(|_| malformed())?;
+            let mut parts = text.splitn(3, '\0');
+            let (Some(workspace), Some(name), Some(value)) =
+                (parts.next(), parts.next(), parts.next())
+            else {
+                return Err(malformed());
+            };
+            if let Some(place) = BOUNDED
+                .iter()
+                .position(|dimension| dimension.name() == name)
+            {
+                let workspaces = self.values.entry(partition).or_default();
+                let values = workspaces.entry(workspace.into()).or_default();
+                values[place].see(value, usize::MAX);
+            }
+            Ok(())
+        })
+    }
+
+    /// Sees the facts of an event, where they are new to its timeline, and what it says.
+    pub(super) fn see(
+        &mut self,
+        partition: i32,
+        touchpoint: &Touchpoint<'_>,
+        has_new_facts: bool,
+        more: &More,
+    ) {
+        if touchpoint.bot {
+            return;
+        }
+        let workspace = touchpoint.workspace;
+        if has_new_facts {
+            for (dimension, value) in [
+                (Dimension::Channel, touchpoint.channel),
+                (Dimension::Source, touchpoint.traffic_source),
+                (Dimension::Campaign, touchpoint.campaign.name),
+                (Dimension::DeviceType, touchpoint.device_type),
+                (Dimension::Store, touchpoint.store),
+            ] {
+                self.add(partition, workspace, dimension, value);
+            }
+        }
+        if let Some(email) = &more.email {
+            self.add(partition, workspace, Dimension::Campaign, &email.campaign);
+        }
+        for says in &more.says {
+            match says {
+                Says::Answer {
+                    question, product, ..
+                } => {
+                    self.add(partition, workspace, Dimension::Question, question);
+                    self.add(partition, workspace, Dimension::Product, product);
+                }
+                Says::Reported(reported) => {
+                    for (dimension, value) in [
+                        (Dimension::Network, &reported.network),
+                        (Dimension::Post, &reported.post),
+                        (Dimension::Influencer, &reported.influencer),
+                    ] {
+                        self.add(partition, workspace, dimension, value);
+                    }
+                }
+                Says::Mentioned([network, post, influencer, _]) => {
+                    for (dimension, value) in [
+                        (Dimension::Network, network),
+                        (Dimension::Post, post),
+                        (Dimension::Influencer, influencer),
+                    ] {
+                        self.add(partition, workspace, dimension, value);
+                    }
+                }
+                Says::Lead(_) | Says::Points(_) | Says::Spend(..) => {}
+            }
+        }
+    }
+
+    fn add(&mut self, partition: i32, workspace: &str, dimension: Dimension, value: &str) {
+        let value = value.split('\0').next().unwrap_or_default();
+        let Some(place) = BOUNDED.iter().position(|bounded| *bounded == dimension) else {
+            return;
+        };
+        if value.is_empty() || value == OTHER {
+            return;
+        }
+        let workspaces = self.values.entry(partition).or_default();
+        if !workspaces.contains_key(workspace) {
+            workspaces.insert(workspace.into(), Default::default());
+        }
+        let Some(values) = workspaces.get_mut(workspace) else {
+            return;
+        };
+        if let Seen::New { displaced } = values[place].see(value, self.most) {
+            self.news.push((
+                partition,
+                workspace.into(),
+                dimension,
+                value.into(),
+                displaced,
+            ));
+        }
+    }
+
+    /// Tells the kpi stage, and remembers.
+    pub(super) fn tell(&mut self, sending: &mut Sending<'_>) -> Result<(), Broken> {
+        for (partition, workspace, dimension, value, displaced) in std::mem::take(&mut self.news) {
+            sending.value(&workspace, dimension, &value)?;
+            let key = |value: &str| {
+                let parts = keys::joined(&[&workspace, dimension.name(), value]);
+                [VALUE, &parts].concat()
+            };
+            sending.put(partition, &key(&value), Some(&()))?;
+            if let Some(displaced) = displaced {
+                sending.put::<()>(partition, &key(&displaced), None)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,129 @@
+//! Values of dimensions, of which only so many are told apart; the rest is `other`.
+//!
+//! Which ones are told apart follows from the set of all values that were ever stored, in whatever order they came: those
+//! with the least hashes (XXH3). A value that is not among them never will be, as the set only grows: so all that is ever
+//! remembered are those that are.
+
+use std::collections::BTreeMap;
+
+use tributary_core::kpi::Dimension;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// What values that are not told apart are called.
+pub(crate) const OTHER: &str = "other";
+
+/// Dimensions whose values senders choose. Those of the others are few: goals, statuses, quadrants, sentiments.
+pub(crate) const BOUNDED: [Dimension; 10] = [
+    Dimension::Channel,
+    Dimension::Source,
+    Dimension::Campaign,
+    Dimension::DeviceType,
+    Dimension::Store,
+    Dimension::Product,
+    Dimension::Question,
+    Dimension::Network,
+    Dimension::Post,
+    Dimension::Influencer,
+];
+
+/// The dimension of that name, if its values are bounded.
+pub(crate) fn bounded(name: &str) -> Option<Dimension> {
+    BOUNDED
+        .into_iter()
+        .find(|dimension| dimension.name() == name)
+}
+
+/// The values of a dimension that are told apart, by hash. Of two with one hash the lesser is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Values(BTreeMap<u64, Box<str>>);
+
+/// What became of a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// It is one of those that are told apart.
+    Known,
+    /// It has become one; another may no longer be one.
+    New {
+        /// Which that is.
+        displaced: Option<Box<str>>,
+    },
+    /// It is `other`.
+    Other,
+}
+
+impl Values {
+    /// Sees a value, where so many are told apart.
+    pub(crate) fn see(&mut self, value: &str, most: usize) -> Seen {
+        if value == OTHER || most == 0 {
+            return Seen::Other;
+        }
+        let hash = xxh3_64(value.as_bytes());
+        match self.0.get(&hash).map(|known| (**known).cmp(value)) {
+            Some(std::cmp::Ordering::Equal) => return Seen::Known,
+            Some(std::cmp::Ordering::Less) => return Seen::Other,
+            Some(std::cmp::Ordering::Greater) => {
+                let displaced = self.0.insert(hash, value.into());
+                return Seen::New { displaced };
+            }
+            None => {}
+        }
+        if self.0.len() >= most
+            && self
+                .0
+                .last_key_value()
+                .is_some_and(|(last, _)| *last < hash)
+        {
+            return Seen::Other;
+        }
+        self.0.insert(hash, value.into());
+        Seen::New {
+            displaced: self.shrink(most),
+        }
+    }
+
+    /// Takes out a value that is one too many, if there is one.
+    pub(crate) fn shrink(&mut self, most: usize) -> Option<Box<str>> {
+        if self.0.len() <= most {
+            return None;
+        }
+        self.0.pop_last().map(|(_, value)| value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        #[test]
+        fn whatever_the_order_the_same_values_are_told_apart(
+            values in prop::collection::vec("[a-d]{1,2}", 0..40), most in 0..6_usize,
+        ) {
+            let mut by_hash: Vec<&String> = values.iter().collect::<BTreeSet<_>>().into_iter().collect();
+            by_hash.sort_by_key(|value| xxh3_64(value.as_bytes()));
+            by_hash.truncate(most);
+            let (mut seen, mut told_apart) = (Values::default(), BTreeSet::new());
+            for value in &values {
+                match seen.see(value, most) {
+                    Seen::Known => prop_assert!(told_apart.contains(value)),
+                    Seen::Other => prop_assert!(!told_apart.contains(value)),
+                    Seen::New { displaced } => {
+                        told_apart.insert(value.clone());
+                        if let Some(displaced) = displaced {
+                            prop_assert!(told_apart.remove(&*displaced));
+                        }
+                    }
+                }
+            }
+            prop_assert_eq!(told_apart, by_hash.into_iter().cloned().collect::<BTreeSet<_>>());
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_called_other_is_one_of_the_others() {
+        assert_eq!(Values::default().see(OTHER, 9), Seen::Other);
+        assert!(bounded("campaign").is_some() && bounded("status").is_none());
+    }
+}
