@@ -125,8 +125,9 @@ fn outreach(end: i64) -> impl Iterator<Item = Value> {
     })
 }
 
-/// Traits of the world that are not as stated last, and fewer values of a dimension told apart than there are.
-const CONFIGURED: &str = "[kpi]\nmax_values = 3\n[traits.rules]\ninterests = \"union\"\ncity = \"most_frequent\"\nbasket = \"maximum\"\n";
+/// Traits of the world that are not as stated last, and fewer values of a dimension told apart than there are,
+/// fewer dimensions, another attitude.
+const CONFIGURED: &str = "[kpi]\nmax_values = 3\nattitude = { high = 8, low = 5 }\ndimensions = [\"channel\", \"campaign\", \"goal\", \"network\", \"sentiment\"]\n[traits.rules]\ninterests = \"union\"\ncity = \"most_frequent\"\nbasket = \"maximum\"\n";
 
 /// What is entered; the last two take entries back.
 const OPERATIONS: [&[&str]; 8] = [

@@ -1,5 +1,5 @@
 -- Who ordered or gave an NPS or a CSAT up to the mark, by attitude and repeat purchase, at the marks of every window.
--- Attitude is the last NPS: high from 9 on, low up to 6; else the last CSAT: satisfied is high, not satisfied is low.
+-- Attitude is the last NPS: high from 9 on, low up to 6 (kpi.attitude); else the last CSAT: satisfied is high, not satisfied is low.
 -- Repeat purchase is two orders or more in the days that make a customer (Dick and Basu 1994).
 
 WITH
@@ -36,7 +36,7 @@ WITH
         SELECT
             assumeNotNull(t.profile_id) AS profile_id, toInt64(ceil(toUnixTimestamp64Milli(a.occurred_at) / 60000)) AS minute,
             a.aspect = 'nps' AS recommends,
-            multiIf(recommends, multiIf(value >= 9, 1, value <= 6, -1, 0), (a.scale = 'yes-no' AND value = 1) OR (a.scale = '1-5' AND value >= 4), 1, -1) AS note,
+            multiIf(recommends, multiIf(value >= {high_attitude:UInt8}, 1, value <= {low_attitude:UInt8}, -1, 0), (a.scale = 'yes-no' AND value = 1) OR (a.scale = '1-5' AND value >= 4), 1, -1) AS note,
             (a.occurred_at, a.message_id, a.timeline, a.scale, toInt64(assumeNotNull(a.value))) AS place
         FROM answers AS a
         INNER JOIN touchpoints_current AS t

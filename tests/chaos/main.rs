@@ -100,3 +100,44 @@ fn a_service_that_runs_apart_can_be_killed_at_any_moment() {
         resume_unwind(cause);
     }
 }
+
+#[test]
+fn processors_that_come_and_go_share_the_work_and_leave_every_count_right() {
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let system = System::start_apart(Settings::new(env!("CARGO_BIN_EXE_tributary"), 1, ""));
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        let mut books = Books::default();
+        let further = ["processor-2", "processor-3"];
+        let events = round(0, &mut books);
+        send_while(&system, &events, || {
+            for part in further {
+                system.start_part(part);
+            }
+        });
+        for part in further {
+            system.await_part(part);
+        }
+        check(&system, &books, "two processors more");
+
+        let events = round(1, &mut books);
+        send_while(&system, &events, || system.kill_part("processor-2"));
+        check(&system, &books, "a kill of one of three processors");
+
+        let events = round(2, &mut books);
+        send_while(&system, &events, || {
+            system.stop_part("processor-3");
+            system.kill_part("processor");
+        });
+        check(&system, &books, "the end of one of three processors");
+
+        system.stop_part("processor-2");
+        let events = round(3, &mut books);
+        send_while(&system, &events, || {});
+        check(&system, &books, "the end of all but one processor");
+        system.stop_apart();
+    }));
+    if let Err(cause) = result {
+        system.show_logs();
+        resume_unwind(cause);
+    }
+}

@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use tributary_contracts::framing;
 use tributary_contracts::wire;
 use tributary_core::ids::ProfileId;
+use tributary_core::kpi::Dimension;
 use tributary_core::profile::{Definitions, TraitRules};
 use tributary_core::time::Timestamp;
 
@@ -51,6 +52,10 @@ pub struct Options {
     pub prefetched_opens: bool,
     /// How traits are chosen.
     pub traits: TraitRules,
+    /// The greatest note of recommendation that is a low attitude, and the least that is a high one.
+    pub attitudes: (u8, u8),
+    /// Dimensions by which KPIs are counted.
+    pub dimensions: Vec<Dimension>,
 }
 
 /// The profile stage.
@@ -95,6 +100,13 @@ impl Stage {
                     .collect(),
                 prefetched_opens: options.prefetched_opens,
                 traits: options.traits,
+                low_attitude: options.attitudes.0,
+                high_attitude: options.attitudes.1,
+                uncounted: Dimension::ALL
+                    .into_iter()
+                    .filter(|dimension| Dimension::OPTIONAL.contains(dimension))
+                    .filter(|dimension| !options.dimensions.contains(dimension))
+                    .collect(),
             },
             taken: BTreeMap::new(),
             hot: Recent::new(options.cached_profiles * AVERAGE_WEIGHT),
@@ -119,7 +131,7 @@ impl Stage {
         let was_somebody = hot.fold.is_somebody();
         let mut changed = false;
         for (atom_id, message) in taken.atoms {
-            let contributions = &mut self.sums.of(&taken.workspace);
+            let contributions = &mut self.sums.of(&taken.workspace, &self.definitions);
             if !hot.apply(
                 &atom_id,
                 message.as_deref(),
@@ -136,7 +148,8 @@ impl Stage {
             outputs.put(partition, &atom_key(id, &atom_id), record)?;
         }
         if changed {
-            hot.tell(&self.definitions, &mut self.sums.of(&taken.workspace))?;
+            let contributions = &mut self.sums.of(&taken.workspace, &self.definitions);
+            hot.tell(&self.definitions, contributions)?;
             self.send(
                 partition,
                 (&taken.workspace, id),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use prometheus::{IntCounter, IntGauge};
-use tributary_core::kpi::Window;
+use tributary_core::kpi::{Dimension, Window};
 use tributary_platform::admin_http::Readiness;
 use tributary_platform::config::{Compression, Config};
 use tributary_platform::lifecycle::Scope;
@@ -87,6 +87,13 @@ fn factories(config: &Config, metrics: &Metrics) -> [(&'static str, Factory); 4]
         customer_days: config.kpi.customer_days,
         prefetched_opens: config.kpi.prefetched_opens,
         traits: config.traits.clone(),
+        attitudes: (config.kpi.attitude.low, config.kpi.attitude.high),
+        dimensions: config
+            .kpi
+            .dimensions
+            .iter()
+            .filter_map(|name| Dimension::named(name))
+            .collect(),
         currencies: config
             .workspaces
             .iter()

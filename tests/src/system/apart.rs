@@ -15,6 +15,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 const GROUND: [&str; 2] = ["kafka", "clickhouse"];
 /// The services, in the direction of flow.
 const SERVICES: [&str; 3] = ["ingest", "processor", "sink"];
+/// Further processes of a service, which a test may start beside it: the service's name, a hyphen and a number.
+const FURTHER: [&str; 2] = ["processor-2", "processor-3"];
 
 /// The processes, by role; behind a lock, so that one can be killed while others are sent to.
 #[derive(Debug, Default)]
@@ -39,7 +41,8 @@ impl Parts {
     /// Free ports, which nobody holds until the processes take them.
     fn choose_ports(&mut self) {
         let names = ["kafka", "kafka_controller", "clickhouse", "ingest"];
-        let metrics = SERVICES.map(|service| format!("metrics of {service}"));
+        let services = SERVICES.into_iter().chain(FURTHER);
+        let metrics = services.map(|service| format!("metrics of {service}"));
         let listeners: Vec<(String, TcpListener)> = names
             .map(str::to_owned)
             .into_iter()
@@ -117,7 +120,8 @@ impl System {
             let file = File::options().create(true).append(true).open(&log);
             file.expect("the temporary folder is writable")
         };
-        let mut command = self.command_on(&[part], &self.data().join(part));
+        let service = part.split('-').next().unwrap_or(part);
+        let mut command = self.command_on(&[service], &self.data().join(part));
         // Those of metrics have no names of their own in the configuration.
         let ports = self.parts.ports.iter();
         for (name, port) in ports.filter(|(name, _)| !name.contains(' ')) {
@@ -171,21 +175,32 @@ impl System {
         self.start_part(part);
     }
 
-    /// Stops everything as an operator does: the services in the direction of flow, then what they stand on.
+    /// Stops the process of a role as an operator does.
+    ///
+    /// # Panics
+    /// When it does not stop by itself, or not well.
+    pub fn stop_part(&self, part: &str) {
+        let mut child = self.parts.running().remove(part).expect("it runs");
+        process::send(child.id().cast_signed(), Signal::TERM);
+        let status = until(
+            &format!("the end of {part}"),
+            STOPS_WITHIN,
+            || match child.try_wait() {
+                Ok(Some(status)) => Ok(status),
+                _ => Err("it runs".to_owned()),
+            },
+        );
+        assert!(status.success(), "{part} ended with {status}");
+    }
+
+    /// Stops everything that [`start_apart`](Self::start_apart) started: the services in the direction of flow, then what
+    /// they stand on.
     ///
     /// # Panics
     /// When one does not stop by itself, or not well, or leaves a process behind.
     pub fn stop_apart(&self) {
         for part in SERVICES.into_iter().chain(GROUND) {
-            let mut child = self.parts.running().remove(part).expect("it runs");
-            process::send(child.id().cast_signed(), Signal::TERM);
-            let status = until(&format!("the end of {part}"), STOPS_WITHIN, || match child
-                .try_wait()
-            {
-                Ok(Some(status)) => Ok(status),
-                _ => Err("it runs".to_owned()),
-            });
-            assert!(status.success(), "{part} ended with {status}");
+            self.stop_part(part);
         }
         self.no_process_is_left();
     }

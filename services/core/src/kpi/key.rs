@@ -157,6 +157,23 @@ impl Dimension {
         Self::Sentiment,
     ];
 
+    /// Those that KPIs may be counted by or not. The whole is always counted; statuses and quadrants are the only dimension
+    /// that their KPIs have.
+    pub const OPTIONAL: [Self; 12] = [
+        Self::Channel,
+        Self::Source,
+        Self::Campaign,
+        Self::DeviceType,
+        Self::Store,
+        Self::Goal,
+        Self::Product,
+        Self::Question,
+        Self::Network,
+        Self::Post,
+        Self::Influencer,
+        Self::Sentiment,
+    ];
+
     /// Its name in tables; empty for the whole.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -177,6 +194,14 @@ impl Dimension {
             Self::Influencer => "influencer",
             Self::Sentiment => "sentiment",
         }
+    }
+
+    /// The dimension of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|dimension| dimension.name() == name)
     }
 
     /// Its place in [`ALL`](Self::ALL).

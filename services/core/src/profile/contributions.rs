@@ -38,6 +38,20 @@ pub struct Definitions {
     pub prefetched_opens: bool,
     /// How traits are chosen.
     pub traits: TraitRules,
+    /// The least note of recommendation that is a high attitude.
+    pub high_attitude: u8,
+    /// The greatest that is a low one.
+    pub low_attitude: u8,
+    /// Dimensions by which nothing is counted.
+    pub uncounted: Vec<Dimension>,
+}
+
+impl Definitions {
+    /// Whether anything is counted by a dimension.
+    #[must_use]
+    pub fn counts_by(&self, dimension: Dimension) -> bool {
+        !self.uncounted.contains(&dimension)
+    }
 }
 
 /// What a change to the sums of a workspace's key changes in those of others: their denominators are its count, or their
@@ -79,7 +93,7 @@ pub fn follow(
         Kpi::Visitors => {
             let kpi = Kpi::ConversionRateProfiles;
             visit(&Key { kpi, ..*key }, counted);
-            if key.dimension == Dimension::Whole {
+            if key.dimension == Dimension::Whole && definitions.counts_by(Dimension::Goal) {
                 for goal in &definitions.goals {
                     let goal = Key {
                         kpi,
@@ -279,7 +293,7 @@ fn noted(note: Note) -> (Kpi, Sum) {
 }
 
 /// 1 for a promoter, -1 for a detractor (Reichheld 2003).
-pub(super) const fn promotion(note: u8) -> i128 {
+const fn promotion(note: u8) -> i128 {
     match note {
         9.. => 1,
         7..=8 => 0,

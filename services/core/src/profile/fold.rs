@@ -10,7 +10,7 @@ use crate::kpi::minute_of;
 
 use super::atom::{Atom, Identifier, Moment, Note, Order, Said, Session, Stated, said};
 use super::contributions::{
-    Contributions, Definitions, Sign, contribute_amounts, each_changed, promotion, recognise,
+    Contributions, Definitions, Sign, contribute_amounts, each_changed, recognise,
 };
 use super::distinct::{Distinct, Known};
 use super::reports::Reports;
@@ -180,7 +180,7 @@ impl Fold {
             lead: self.distinct.first_lead(),
             has_address: of(IdentifierType::EMAIL) + of(IdentifierType::PHONE) > 0,
         };
-        let attitudes = self.attitudes();
+        let attitudes = self.attitudes(definitions);
         self.standing
             .tell(&acquaintance, &attitudes, definitions, contributions);
         let before = self.distinct.is_person();
@@ -200,12 +200,15 @@ impl Fold {
 
     /// The attitude that each answer decides, by minute, and changes only: by the last recommendation, or where that is
     /// neither high nor low by the last word on satisfaction.
-    fn attitudes(&self) -> Vec<(i64, Attitude)> {
+    fn attitudes(&self, definitions: &Definitions) -> Vec<(i64, Attitude)> {
         let mut attitudes: Vec<(i64, Attitude)> = Vec::new();
         let (mut promotes, mut satisfied) = (0, None);
         for answered in self.answers.keys() {
             match answered.note {
-                Note::Nps(note) | Note::NpsFromOne(note) => promotes = promotion(note),
+                Note::Nps(note) | Note::NpsFromOne(note) => {
+                    promotes = i8::from(note >= definitions.high_attitude)
+                        - i8::from(note <= definitions.low_attitude);
+                }
                 Note::Csat(is) => satisfied = Some(is),
                 Note::Ces(_) => continue,
             }

@@ -314,10 +314,24 @@ pub struct Kpi {
     pub goals: BTreeMap<String, Vec<String>>,
     /// For how many days an order makes its profile a customer.
     pub customer_days: u32,
+    /// Names of the dimensions that KPIs are counted by.
+    pub dimensions: Vec<String>,
+    /// What is a high and a low attitude.
+    pub attitude: Attitude,
     /// Values of a dimension that KPIs tell apart; the rest is `other`.
     pub max_values: usize,
     /// Whether e-mails count as opened that only a mail client has fetched the images of.
     pub prefetched_opens: bool,
+}
+
+/// Notes of recommendation by attitude; between the two the last word on satisfaction decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attitude {
+    /// The least that is high.
+    pub high: u8,
+    /// The greatest that is low.
+    pub low: u8,
 }
 
 /// The sink.

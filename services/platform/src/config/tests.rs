@@ -132,6 +132,16 @@ fn a_wrong_value_is_named_with_its_key_and_the_fix() {
         &["`kpi.customer_days`", "at least 1"],
     );
     check_error(
+        "[kpi]\ndimensions = [\"weather\"]\n",
+        &[],
+        &["`kpi.dimensions`", "`weather`", "campaign"],
+    );
+    check_error(
+        "[kpi]\nattitude = { high = 6, low = 6 }\n",
+        &[],
+        &["`kpi.attitude`", "less than high"],
+    );
+    check_error(
         "[kpi]\nmax_values = 0\n",
         &[],
         &["`kpi.max_values`", "at least 1"],

@@ -4,6 +4,7 @@ use super::{Config, Identity, Secret};
 use std::collections::BTreeSet;
 use tributary_core::identifier::IdentifierType;
 use tributary_core::identity::Pattern;
+use tributary_core::kpi::Dimension;
 
 /// Fills in what is derived, then checks. The message names the key and the fix.
 pub(super) fn complete(config: &mut Config) -> Result<(), String> {
@@ -235,6 +236,18 @@ fn check_limits(config: &Config) -> Result<(), String> {
         ("sink.max_rows", config.sink.max_rows),
         ("sink.max_bytes", config.sink.max_bytes),
     ];
+    let names: Vec<&str> = Dimension::OPTIONAL.iter().map(|by| by.name()).collect();
+    let mut dimensions = config.kpi.dimensions.iter();
+    if let Some(unknown) = dimensions.find(|name| !names.contains(&&***name)) {
+        return Err(format!(
+            "`kpi.dimensions`: there is no `{unknown}`; there are {}",
+            names.join(", ")
+        ));
+    }
+    let attitude = config.kpi.attitude;
+    if attitude.low >= attitude.high || attitude.high > 10 {
+        return Err("`kpi.attitude`: low must be less than high, and high at most 10".to_owned());
+    }
     if config.kpi.max_values == 0 {
         return Err("`kpi.max_values`: must be at least 1".to_owned());
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tributary_contracts::framing;
 use tributary_contracts::wire;
 use tributary_core::ids::ProfileId;
-use tributary_core::kpi::Kpi;
+use tributary_core::kpi::{Dimension, Kpi};
 use tributary_core::profile::{Contributions, Definitions, TraitRules};
 use uuid::Uuid;
 
@@ -28,6 +28,9 @@ pub(super) struct Contributed {
     currencies: BTreeMap<Box<str>, Box<str>>,
     prefetched_opens: bool,
     traits: TraitRules,
+    attitudes: (u8, u8),
+    /// Names of dimensions.
+    uncounted: Vec<String>,
     /// Slugs.
     kpis: Vec<String>,
 }
@@ -41,6 +44,12 @@ impl Contributed {
             currencies: definitions.currencies.clone(),
             prefetched_opens: definitions.prefetched_opens,
             traits: definitions.traits.clone(),
+            attitudes: (definitions.low_attitude, definitions.high_attitude),
+            uncounted: definitions
+                .uncounted
+                .iter()
+                .map(|dimension| dimension.name().to_owned())
+                .collect(),
             kpis: Kpi::ALL.map(|kpi| kpi.slug().to_owned()).into(),
         }
     }
@@ -61,6 +70,13 @@ impl Contributed {
             currencies: self.currencies.clone(),
             prefetched_opens: self.prefetched_opens,
             traits: self.traits.clone(),
+            low_attitude: self.attitudes.0,
+            high_attitude: self.attitudes.1,
+            uncounted: self
+                .uncounted
+                .iter()
+                .filter_map(|name| Dimension::named(name))
+                .collect(),
         }
     }
 }
@@ -115,7 +131,7 @@ fn refold(
         }
         let definitions = by.definitions();
         let mut contributions = Redefined {
-            sums: &mut sums.of(atom.workspace),
+            sums: &mut sums.of_all(atom.workspace),
             workspace: atom.workspace,
             definitions: &definitions,
             kpis: &by.kpis,

@@ -40,10 +40,24 @@ impl Sums {
         }
     }
 
-    /// Where contributions of a workspace are added.
-    pub(super) fn of<'a>(&'a mut self, workspace: &'a str) -> OfWorkspace<'a> {
+    /// Where contributions of a workspace are added, but for those by dimensions that are not counted.
+    pub(super) fn of<'a>(
+        &'a mut self,
+        workspace: &'a str,
+        definitions: &'a Definitions,
+    ) -> OfWorkspace<'a> {
         OfWorkspace {
             workspace,
+            definitions: Some(definitions),
+            all: self,
+        }
+    }
+
+    /// Where all contributions of a workspace are added.
+    pub(super) fn of_all<'a>(&'a mut self, workspace: &'a str) -> OfWorkspace<'a> {
+        OfWorkspace {
+            workspace,
+            definitions: None,
             all: self,
         }
     }
@@ -147,12 +161,14 @@ impl Sums {
 /// See [`Sums::of`].
 pub(super) struct OfWorkspace<'a> {
     workspace: &'a str,
+    definitions: Option<&'a Definitions>,
     all: &'a mut Sums,
 }
 
 impl Contributions for OfWorkspace<'_> {
     fn add(&mut self, key: &Key<'_>, differences: &[Difference]) {
-        if differences.is_empty() {
+        let counts = |by: &Definitions| by.counts_by(key.dimension);
+        if differences.is_empty() || !self.definitions.is_none_or(counts) {
             return;
         }
         let place = self.all.place(self.workspace, key);
@@ -186,7 +202,8 @@ pub(super) struct Redefined<'a, C> {
 impl<C: Contributions> Contributions for Redefined<'_, C> {
     fn add(&mut self, key: &Key<'_>, differences: &[Difference]) {
         let mut add = |key: &Key<'_>, of: &dyn Fn(Sum) -> Sum| {
-            if !self.kpis.iter().any(|kpi| kpi == key.kpi.slug()) {
+            let is_known = self.kpis.iter().any(|kpi| kpi == key.kpi.slug());
+            if !is_known || !self.definitions.counts_by(key.dimension) {
                 return;
             }
             let differences: Vec<Difference> = differences

@@ -140,6 +140,8 @@ fn stage(goals: &[&str]) -> Stage {
         customer_days: 365,
         prefetched_opens: true,
         traits: TraitRules::default(),
+        attitudes: (6, 9),
+        dimensions: Dimension::ALL.into(),
         currencies: BTreeMap::new(),
     })
 }
@@ -281,6 +283,8 @@ fn other_definitions_and_new_kpis_count_for_all_the_past() {
     fill(&mut grown);
     grown.stage = stage(&["signup"]);
     grown.stage.definitions.customer_days = 7;
+    grown.stage.definitions.high_attitude = 8;
+    grown.stage.definitions.uncounted = vec![Dimension::Channel, Dimension::Goal];
     grown
         .stage
         .assigned(&[0], &grown.outputs)

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use tributary_contracts::framing;
 use tributary_contracts::wire::{Contribution, KpiBlock, Profile};
 use tributary_core::ids::ProfileId;
+use tributary_core::kpi::Dimension;
 use tributary_core::profile::TraitRules;
 use tributary_core::time::{DAY, HOUR, SECOND, Timestamp};
 use tributary_processor::runtime::memory::{MemoryOutputs, Sent};
@@ -49,6 +50,8 @@ fn profile_stage(outputs: &MemoryOutputs) -> profile::Stage {
         customer_days: CUSTOMER_DAYS as u32,
         prefetched_opens: false,
         traits: TraitRules::default(),
+        attitudes: (6, 9),
+        dimensions: Dimension::ALL.into(),
         currencies: BTreeMap::from([("default".to_owned(), "EUR".to_owned())]),
     });
     stage.assigned(&PARTITIONS, outputs).expect("assigned");

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tributary_core::identifier::Kind;
-use tributary_core::kpi::{Kpi, Window};
+use tributary_core::kpi::{Dimension, Kpi, Window};
 use tributary_core::time::{MINUTE, SECOND, Timestamp};
 use tributary_platform::config::Config;
 
@@ -205,7 +205,7 @@ fn question(kpi: Kpi) -> String {
          groupArrayIf({SHOWN})((of, money, by, is, mark, toString(n), d, toString(cn), cd), NOT same) AS differences \
          FROM (SELECT of, money, by, is, mark, sum(n) AS n, sum(d) AS d, sum(cn) AS cn, sum(cd) AS cd, n = cn AND d = cd AS same FROM \
           (SELECT toString(window) AS of, toString(currency) AS money, toString(dimension) AS by, {counted_as} AS is, \
-           mark, toDecimal128(0, 6) AS n, toInt64(0) AS d, toDecimal128(sum(numerator), 6) AS cn, {of_all} AS cd FROM (\n{computed}\n) \
+           mark, toDecimal128(0, 6) AS n, toInt64(0) AS d, toDecimal128(sum(numerator), 6) AS cn, {of_all} AS cd FROM (\n{computed}\n) WHERE dimension IN {{dimensions:Array(String)}} \
            GROUP BY of, money, by, is, mark HAVING {is_something} \
            UNION ALL SELECT toString(window), toString(currency), toString(dimension), dimension_value, \
            toInt64(intDiv(toUnixTimestamp64Milli(window_end), w.step)), numerator, denominator, toDecimal128(0, 6), toInt64(0) \
@@ -241,6 +241,9 @@ pub(super) fn run(options: &Options, config: &Config) -> Result<(), Failure> {
         ("told_apart", told_apart),
         ("goals", lists(&config.kpi.goals)),
         ("customer_days", config.kpi.customer_days.to_string()),
+        ("high_attitude", config.kpi.attitude.high.to_string()),
+        ("low_attitude", config.kpi.attitude.low.to_string()),
+        ("dimensions", dimensions(config)),
         ("prefetched_opens", config.kpi.prefetched_opens.to_string()),
         ("person_types", person_types(config, workspace)),
         ("currency", currency(config, workspace)),
@@ -410,6 +413,16 @@ fn person_types(config: &Config, workspace: &str) -> String {
     let persons = types.filter(|(_, r#type)| r#type.kind == Kind::Person);
     let persons: Vec<String> = persons.map(|(name, _)| quoted(name)).collect();
     format!("[{}]", persons.join(","))
+}
+
+/// The dimensions that are counted, the whole among them, as ClickHouse reads an array.
+fn dimensions(config: &Config) -> String {
+    let counted = Dimension::ALL.into_iter().filter(|dimension| {
+        let mut names = config.kpi.dimensions.iter();
+        !Dimension::OPTIONAL.contains(dimension) || names.any(|name| name == dimension.name())
+    });
+    let counted: Vec<String> = counted.map(|dimension| quoted(dimension.name())).collect();
+    format!("[{}]", counted.join(","))
 }
 
 /// The workspace's currency.

@@ -43,6 +43,9 @@ fn definitions() -> Definitions {
         customer_days: 20,
         currencies: BTreeMap::new(),
         prefetched_opens: false,
+        high_attitude: 9,
+        low_attitude: 6,
+        uncounted: Vec::new(),
         traits: TraitRules {
             rules: BTreeMap::from([("city".to_owned(), Rule::Union)]),
             priority: Vec::new(),
