@@ -93,7 +93,12 @@ fn outreach(end: i64) -> impl Iterator<Item = Value> {
             "type": "track",
             "timestamp": jiff::Timestamp::from_second(at).expect("within range").to_string(),
         });
-        match dice.below(5) {
+        match dice.below(6) {
+            5 => {
+                event["event"] = json!("Survey Answered");
+                event["userId"] = json!(user);
+                event["properties"] = json!({"aspect": "nps", "value": dice.below(11)});
+            }
             0 => {
                 event["type"] = json!("group");
                 event["userId"] = json!(user);
