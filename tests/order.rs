@@ -93,7 +93,16 @@ fn outreach(end: i64) -> impl Iterator<Item = Value> {
             "type": "track",
             "timestamp": jiff::Timestamp::from_second(at).expect("within range").to_string(),
         });
-        match dice.below(6) {
+        match dice.below(7) {
+            6 => {
+                // The same by people and by bots.
+                event["type"] = json!("page");
+                event["anonymousId"] = json!(format!("device-{person}-1"));
+                event["context"]["campaign"] = json!({"name": format!("campaign-{}", dice.below(12))});
+                if dice.below(2) == 0 {
+                    event["context"]["userAgent"] = json!("Googlebot/2.1");
+                }
+            }
             5 => {
                 event["event"] = json!("Survey Answered");
                 event["userId"] = json!(user);

@@ -6,8 +6,11 @@
 
 use std::collections::BTreeMap;
 
+use tributary_contracts::keys;
 use tributary_core::kpi::Dimension;
 use xxhash_rust::xxh3::xxh3_64;
+
+use crate::runtime::stage::Broken;
 
 /// What values that are not told apart are called.
 pub(crate) const OTHER: &str = "other";
@@ -31,6 +34,30 @@ pub(crate) fn bounded(name: &str) -> Option<Dimension> {
     BOUNDED
         .into_iter()
         .find(|dimension| dimension.name() == name)
+}
+
+/// The key under which a stage stores that it remembers a value.
+pub(crate) fn stored_key(
+    prefix: &[u8],
+    workspace: &str,
+    dimension: Dimension,
+    value: &str,
+) -> Vec<u8> {
+    let parts = keys::joined(&[workspace, dimension.name(), value]);
+    [prefix, &parts].concat()
+}
+
+/// Workspace, dimension and value of such a key.
+pub(crate) fn split_key<'k>(
+    prefix: &[u8],
+    key: &'k [u8],
+) -> Result<(&'k str, Dimension, &'k str), Broken> {
+    let parts = || {
+        let text = std::str::from_utf8(key.strip_prefix(prefix)?).ok()?;
+        let mut parts = text.splitn(3, '\0');
+        Some((parts.next()?, bounded(parts.next()?)?, parts.next()?))
+    };
+    parts().ok_or_else(|| Broken("a stored value of a dimension is malformed".to_owned()))
 }
 
 /// The values of a dimension that are told apart, by hash. Of two with one hash the lesser is.

@@ -45,18 +45,11 @@ pub(super) fn check(event: &str, subject: Subject, properties: &str) -> Result<(
     if !is_report && event != "Brand Mentioned" {
         return Ok(());
     }
-    if is_report && subject != Subject::Source {
-        return Err(Refusal::invalid(
-            "context.subject",
-            "must be \"source\": what a network counts is said by no customer",
-        ));
+    if is_report {
+        let why = "must be \"source\": what a network counts is said by no customer";
+        strict::of_source(subject, why)?;
     }
-    let properties = if properties.is_empty() {
-        "{}"
-    } else {
-        properties
-    };
-    let stated: Stated<'_> = serde_json::from_str(properties)
+    let stated: Stated<'_> = serde_json::from_str(strict::members(properties))
         .map_err(|_| Refusal::invalid("properties", "cannot be read: no field may stand twice"))?;
     let network = name("properties.network", stated.network)?;
     let account = name("properties.account", stated.account)?;

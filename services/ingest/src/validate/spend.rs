@@ -23,18 +23,9 @@ pub(super) fn check(event: &str, subject: Subject, properties: &str) -> Result<(
     if event != "Spend Reported" {
         return Ok(());
     }
-    if subject != Subject::Source {
-        return Err(Refusal::invalid(
-            "context.subject",
-            "must be \"source\": no customer spends the budget for advertising",
-        ));
-    }
-    let properties = if properties.is_empty() {
-        "{}"
-    } else {
-        properties
-    };
-    let stated: Stated<'_> = serde_json::from_str(properties)
+    let why = "must be \"source\": no customer spends the budget for advertising";
+    strict::of_source(subject, why)?;
+    let stated: Stated<'_> = serde_json::from_str(strict::members(properties))
         .map_err(|_| Refusal::invalid("properties", "cannot be read: no field may stand twice"))?;
     let amount = strict::amount(stated.amount, || AMOUNT.into())?;
     if order::not_negative(amount, AMOUNT)?.is_none() {

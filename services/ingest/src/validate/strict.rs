@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;
+use tributary_contracts::wire::Subject;
 use tributary_core::money::{Amount, ParseAmountError};
 use tributary_core::time::Timestamp;
 
@@ -75,6 +76,22 @@ pub(super) fn object<'a>(
             field,
             "must be an object such as {\"name\": \"value\"}",
         )),
+    }
+}
+
+/// Refuses an event that a customer cannot be the subject of, and says why.
+pub(super) fn of_source(subject: Subject, why: &'static str) -> Result<(), Refusal> {
+    match subject {
+        Subject::Source => Ok(()),
+        Subject::Customer => Err(Refusal::invalid("context.subject", why)),
+    }
+}
+
+/// The JSON of properties that are to be read; an empty object where there are none.
+pub(super) fn members(properties: &str) -> &str {
+    match properties {
+        "" => "{}",
+        properties => properties,
     }
 }
 

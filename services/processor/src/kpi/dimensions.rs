@@ -7,7 +7,7 @@ use tributary_core::kpi::{Dimension, Kpi, Sum, Window};
 
 use crate::runtime::stage::{Broken, Outputs, Store};
 use crate::state_record::{self, StateEncoder};
-use crate::values::{OTHER, Seen, Values, bounded};
+use crate::values::{OTHER, Seen, Values, bounded, split_key, stored_key};
 
 use super::{Report, Reported, Stage};
 
@@ -79,11 +79,9 @@ impl Dimensions {
 
     /// Reads what a partition tells apart.
     pub(super) fn restore(&mut self, partition: i32, store: &dyn Store) -> Result<(), Broken> {
-        let malformed = || Broken("a stored value of a dimension is malformed".to_owned());
         let before = match store.get(partition, MOST)? {
-            Some(record) => {
-                usize::try_from(state_record::decode(&record)?.revision).map_err(|_| malformed())?
-            }
+            Some(record) => usize::try_from(state_record::decode(&record)?.revision)
+                .map_err(|_| Broken("a stored number of values is less than 0".to_owned()))?,
             None => usize::MAX,
         };
         let most = self.configured.min(before);
@@ -100,25 +98,20 @@ impl Dimensions {
         };
         self.most.insert(partition, limits);
         store.scan(partition, VALUE, &mut |key, _| {
-            let text = std::str::from_utf8(&key[VALUE.len()..]).map_err(|_| malformed())?;
-            let mut parts = text.splitn(3, '\0');
-            let (Some(workspace), Some(name), Some(value)) =
-                (parts.next(), parts.next(), parts.next())
-            else {
-                return Err(malformed());
-            };
-            if let Some(dimension) = bounded(name) {
-                let values = self.values.entry((partition, dimension)).or_default();
-                let values = values.entry(workspace.into()).or_default();
-                values.see(value, usize::MAX);
-            }
+            let (workspace, dimension, value) = split_key(VALUE, key)?;
+            let values = self.values.entry((partition, dimension)).or_default();
+            let values = values.entry(workspace.into()).or_default();
+            values.see(value, usize::MAX);
             Ok(())
         })?;
         for ((of, dimension), workspaces) in &mut self.values {
             for (workspace, values) in workspaces.iter_mut().filter(|_| *of == partition) {
                 while let Some(value) = values.shrink(most) {
-                    self.news
-                        .push((partition, stored_key(workspace, *dimension, &value), None));
+                    self.news.push((
+                        partition,
+                        stored_key(VALUE, workspace, *dimension, &value),
+                        None,
+                    ));
                     (self.report)(Reported::Overflow(workspace, dimension.name()));
                     self.displaced.push(Displaced {
                         partition,
@@ -161,13 +154,16 @@ impl Dimensions {
                 OTHER
             }
             Seen::New { displaced } => {
-                self.news
-                    .push((partition, stored_key(workspace, dimension, value), Some(0)));
+                self.news.push((
+                    partition,
+                    stored_key(VALUE, workspace, dimension, value),
+                    Some(0),
+                ));
                 if let Some(displaced) = displaced {
                     (self.report)(Reported::Overflow(workspace, dimension.name()));
                     self.news.push((
                         partition,
-                        stored_key(workspace, dimension, &displaced),
+                        stored_key(VALUE, workspace, dimension, &displaced),
                         None,
                     ));
                     self.displaced.push(Displaced {
@@ -212,11 +208,6 @@ impl Dimensions {
         }
         Ok(())
     }
-}
-
-fn stored_key(workspace: &str, dimension: Dimension, value: &str) -> Vec<u8> {
-    let parts = keys::joined(&[workspace, dimension.name(), value]);
-    [VALUE, &parts].concat()
 }
 
 impl Stage {

@@ -2,13 +2,12 @@
 //! apart follows from all that were ever stored, not from those that count somewhere for the time being.
 
 use rustc_hash::FxHashMap;
-use tributary_contracts::keys;
 use tributary_core::kpi::Dimension;
 
 use super::sending::Sending;
 use super::stored::{More, Says};
 use crate::runtime::stage::{Broken, Store};
-use crate::values::{BOUNDED, OTHER, Seen, Values};
+use crate::values::{BOUNDED, OTHER, Seen, Values, split_key, stored_key};
 use tributary_contracts::wire::Touchpoint;
 
 /// What begins the keys of the store.
@@ -41,18 +40,8 @@ impl Dimensions {
     /// Reads what a partition remembers.
     pub(super) fn restore(&mut self, partition: i32, store: &dyn Store) -> Result<(), Broken> {
         store.scan(partition, VALUE, &mut |key, _| {
-            let malformed = || Broken("a stored value of a dimension is malformed".to_owned());
-            let text = std::str::from_utf8(&key[VALUE.len()..]).map_err(|_| malformed())?;
-            let mut parts = text.splitn(3, '\0');
-            let (Some(workspace), Some(name), Some(value)) =
-                (parts.next(), parts.next(), parts.next())
-            else {
-                return Err(malformed());
-            };
-            if let Some(place) = BOUNDED
-                .iter()
-                .position(|dimension| dimension.name() == name)
-            {
+            let (workspace, dimension, value) = split_key(VALUE, key)?;
+            if let Some(place) = BOUNDED.iter().position(|bounded| *bounded == dimension) {
                 let workspaces = self.values.entry(partition).or_default();
                 let values = workspaces.entry(workspace.into()).or_default();
                 values[place].see(value, usize::MAX);
@@ -61,7 +50,7 @@ impl Dimensions {
         })
     }
 
-    /// Sees the facts of an event, where they are new to its timeline, and what it says.
+    /// Sees the facts of an event, where it is the first of its timeline that has them, and what it says.
     pub(super) fn see(
         &mut self,
         partition: i32,
@@ -148,10 +137,7 @@ impl Dimensions {
     pub(super) fn tell(&mut self, sending: &mut Sending<'_>) -> Result<(), Broken> {
         for (partition, workspace, dimension, value, displaced) in std::mem::take(&mut self.news) {
             sending.value(&workspace, dimension, &value)?;
-            let key = |value: &str| {
-                let parts = keys::joined(&[&workspace, dimension.name(), value]);
-                [VALUE, &parts].concat()
-            };
+            let key = |value: &str| stored_key(VALUE, &workspace, dimension, value);
             sending.put(partition, &key(&value), Some(&()))?;
             if let Some(displaced) = displaced {
                 sending.put::<()>(partition, &key(&displaced), None)?;

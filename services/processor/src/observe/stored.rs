@@ -30,6 +30,8 @@ pub(super) struct Facts {
     text: Box<str>,
     /// Where each of the fields but the last ends in `text`.
     ends: [u32; 5],
+    /// An event has them that is no bot's.
+    are_told: bool,
 }
 
 impl Facts {
@@ -44,6 +46,7 @@ impl Facts {
         Self {
             text: fields.concat().into(),
             ends,
+            are_told: false,
         }
     }
 
@@ -559,7 +562,7 @@ impl Timeline {
         }))
     }
 
-    /// The place of the event's facts, and whether they are new to the timeline.
+    /// The place of the event's facts, and whether it is the first on the timeline that has them and is no bot's.
     pub(super) fn facts(&mut self, touchpoint: &Touchpoint<'_>) -> (Index, bool) {
         let facts = &mut self.header.facts;
         let known = facts.iter().rposition(|facts| facts.are_of(touchpoint));
@@ -568,7 +571,12 @@ impl Timeline {
             self.header_dirty = true;
             facts.len() - 1
         });
-        (Index::new(place), known.is_none())
+        let is_first = !touchpoint.bot && !facts[place].are_told;
+        if is_first {
+            facts[place].are_told = true;
+            self.header_dirty = true;
+        }
+        (Index::new(place), is_first)
     }
 
     /// The place of a name.
