@@ -9,11 +9,11 @@ mod stages;
 use anyhow::{Context as _, ensure};
 use stages::{Stages, profile};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const SESSIONS: &str = "10,1000,100000";
 
-/// Sessions of one flush while a profile grows.
+/// Sessions of one flush, as many as the observe stage tells in one.
 const BATCH: usize = 1_000;
 
 /// How often what is short is measured; the middle counts.
@@ -25,15 +25,24 @@ const LIMIT: f64 = 2.0;
 /// What was measured of profiles of one size.
 struct Measured {
     sessions: usize,
-    /// One event more in a session, and a session more: in the profile stage, and in both.
-    goes_on: [Duration; 2],
-    comes: [Duration; 2],
-    /// Differences that one event more sends to the kpi stage, and that a session more sends.
-    differences: [f64; 2],
-    merged: [Duration; 2],
+    /// In the profile stage.
+    goes_on: Step,
+    comes: Step,
+    merged: Duration,
+    longest: Duration,
+    /// In the kpi stage.
+    summed: Duration,
     profile_bytes: f64,
     kpi_keys: usize,
     kpi_bytes: f64,
+}
+
+/// One event more.
+#[derive(Clone, Copy)]
+struct Step {
+    taken: Duration,
+    /// What the kpi stage is told of it.
+    differences: usize,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -53,52 +62,37 @@ fn main() -> anyhow::Result<ExitCode> {
     }
     let micros = |time: Duration| time.as_secs_f64() * 1e6;
     let first = all.first().context("BENCH_SESSIONS names no size")?;
-    let (least_goes_on, least_comes) = (micros(first.goes_on[1]), micros(first.comes[1]));
-    for Measured {
-        sessions,
-        goes_on,
-        comes,
-        differences,
-        merged,
-        profile_bytes,
-        kpi_keys,
-        kpi_bytes,
-    } in &all
-    {
+    for of in &all {
+        let sessions = of.sessions;
         println!("a profile of {sessions} sessions");
-        for (what, times, least, differences) in [
-            (
-                "one event more in a session",
-                goes_on,
-                least_goes_on,
-                differences[0],
-            ),
-            ("one session more", comes, least_comes, differences[1]),
+        for (what, step, least) in [
+            ("one event more in a session", of.goes_on, first.goes_on),
+            ("one session more", of.comes, first.comes),
         ] {
-            let both = micros(times[1]);
-            let ratio = both / least;
+            let (taken, least) = (micros(step.taken), micros(least.taken));
+            let ratio = taken / least;
             let verdict = if ratio <= LIMIT {
                 "ok"
             } else {
                 "over the limit"
             };
             println!(
-                "  {what:<30} {:>9.1} us in profile, {both:>9.1} us with kpi; {ratio:>5.2}x the first size, limit {LIMIT}x: {verdict}; {differences:.0} differences",
-                micros(times[0]),
+                "  {what:<30} {taken:>9.1} us, {ratio:>5.2}x the first size, limit {LIMIT}x: {verdict}; {} differences",
+                step.differences,
             );
         }
-        let each = |time: Duration| micros(time) / *sessions as f64;
+        let each = |time: Duration| micros(time) / sessions as f64;
         println!(
-            "  {:<30} {:>9.3} s in profile, {:>9.3} s with kpi; {:.1} us and {:.1} us a session that moves",
+            "  {:<30} {:>9.3} s, {:.1} us a session that moves; the longest flush {:.3} s; their sums {:.3} s in the kpi stage",
             "merged with one of its size",
-            merged[0].as_secs_f64(),
-            merged[1].as_secs_f64(),
-            each(merged[0]),
-            each(merged[1]),
+            of.merged.as_secs_f64(),
+            each(of.merged),
+            of.longest.as_secs_f64(),
+            of.summed.as_secs_f64(),
         );
         println!(
-            "  {:<30} {profile_bytes:>9.0} bytes a session in profile; {kpi_keys} KPI keys of {kpi_bytes:.0} bytes each\n",
-            "state",
+            "  {:<30} {:>9.0} bytes a session; {} sums in the kpi stage, {:.0} bytes each\n",
+            "state", of.profile_bytes, of.kpi_keys, of.kpi_bytes,
         );
     }
     Ok(ExitCode::SUCCESS)
@@ -113,38 +107,36 @@ fn measured(sessions: usize) -> anyhow::Result<Measured> {
             for number in begin..sessions.min(begin + BATCH) {
                 stages.session(owner, name, number, sessions, 20);
             }
-            stages.flush();
+            stages.fold();
+            stages.sum();
         }
     }
-    stages.settle();
     let profile_bytes = stages.profile_bytes() as f64 / (2 * sessions) as f64;
     let (kpi_keys, kpi_bytes) = stages.kpi_state();
 
     let middle = sessions / 2;
-    let mut differences = [0.0; 2];
     let goes_on = repeated(|repeat| {
-        stages.session(ann, "ann", middle, sessions, 21 + repeat);
-        let (times, sent) = stages.flush();
-        differences[0] = sent as f64;
-        times
+        stages.goes_on(ann, "ann", middle, sessions, 21 + repeat);
+        stages.fold()
     });
     let comes = repeated(|repeat| {
-        // Where a later one is, too: what comes late costs no more.
+        // Amid those that are there: what comes late costs no more.
         stages.another(ann, "ann", middle, sessions, repeat);
-        let (times, sent) = stages.flush();
-        differences[1] = sent as f64;
-        times
+        stages.fold()
     });
-    stages.settle();
+    stages.sum();
 
-    for number in 0..sessions {
-        stages.moves(bob, ann, "bob", number, sessions);
-    }
     stages.identifier_moves(bob, ann, "bob");
-    let begin = Instant::now();
-    let (times, _) = stages.flush();
-    stages.settle();
-    let merged = [times[0], begin.elapsed()];
+    let (mut merged, mut longest, mut summed) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
+    for begin in (0..sessions).step_by(BATCH) {
+        for number in begin..sessions.min(begin + BATCH) {
+            stages.moves(bob, ann, "bob", number, sessions);
+        }
+        let (taken, _) = stages.fold();
+        merged += taken;
+        longest = longest.max(taken);
+        summed += stages.sum();
+    }
     let held = stages.sessions_of(ann);
     ensure!(
         held == (2 * sessions + REPEATS) as i64,
@@ -154,19 +146,19 @@ fn measured(sessions: usize) -> anyhow::Result<Measured> {
         sessions,
         goes_on,
         comes,
-        differences,
         merged,
+        longest,
+        summed,
         profile_bytes,
         kpi_keys,
         kpi_bytes,
     })
 }
 
-/// The middle of many, of each of the two times.
-fn repeated(mut run: impl FnMut(i64) -> [Duration; 2]) -> [Duration; 2] {
-    let mut times: Vec<[Duration; 2]> = (0..REPEATS as i64).map(&mut run).collect();
-    [0, 1].map(|which| {
-        times.sort_unstable_by_key(|times| times[which]);
-        times[REPEATS / 2][which]
-    })
+/// The middle of many.
+fn repeated(run: impl FnMut(i64) -> (Duration, usize)) -> Step {
+    let mut steps: Vec<(Duration, usize)> = (0..REPEATS as i64).map(run).collect();
+    steps.sort_unstable();
+    let (taken, differences) = steps[REPEATS / 2];
+    Step { taken, differences }
 }

@@ -30,6 +30,8 @@ pub(crate) struct Stages {
     kpis: (kpi::Stage, MemoryOutputs),
     offset: i64,
     now: i64,
+    /// Contributions that the kpi stage has yet to take, with their partitions.
+    told: Vec<(i32, Vec<u8>)>,
     /// The newest record of each profile.
     records: BTreeMap<ProfileId, i64>,
 }
@@ -71,13 +73,15 @@ impl Stages {
             ),
             offset: 0,
             now: NOW,
+            told: Vec::new(),
             records: BTreeMap::new(),
         };
         let (stage, outputs) = &mut stages.profiles;
         stage.assigned(&[0, 1, 2, 3], outputs).expect("assigned");
         let (stage, outputs) = &mut stages.kpis;
         stage.assigned(&[0, 1, 2, 3], outputs).expect("assigned");
-        stages.flush();
+        stages.fold();
+        stages.sum();
         stages
     }
 
@@ -110,16 +114,24 @@ impl Stages {
         of: usize,
         touchpoints: i64,
     ) {
-        let start = start(name, number, of);
-        self.take(
-            owner,
-            &format!("session:{name}:{number}"),
-            Some(session(name, start, touchpoints)),
-        );
+        self.goes_on(owner, name, number, of, touchpoints);
         if number.is_multiple_of(10) {
-            let order = order(name, start);
+            let order = order(name, start(name, number, of));
             self.take(owner, &format!("order:{name}:{number}"), Some(order));
         }
+    }
+
+    /// A session has so many touchpoints now.
+    pub(crate) fn goes_on(
+        &mut self,
+        owner: ProfileId,
+        name: &str,
+        number: usize,
+        of: usize,
+        touchpoints: i64,
+    ) {
+        let body = session(name, start(name, number, of), touchpoints);
+        self.take(owner, &format!("session:{name}:{number}"), Some(body));
     }
 
     /// A session more, right after one that is there.
@@ -166,54 +178,46 @@ impl Stages {
         self.identifier(to, name);
     }
 
-    /// Lets both stages work on what was taken. Returns how long the profile stage took, and how long both did; and how many
-    /// differences the one told the other.
-    pub(crate) fn flush(&mut self) -> ([Duration; 2], usize) {
+    /// Lets the profile stage work on what was taken. Returns how long it took, and how many differences it tells.
+    pub(crate) fn fold(&mut self) -> (Duration, usize) {
         let begin = Instant::now();
         let (stage, outputs) = &mut self.profiles;
         stage.flush(Timestamp(self.now), outputs).expect("flushed");
-        let in_profile = begin.elapsed();
-        let sent = self.profiles.1.take_sent();
+        let taken = begin.elapsed();
         let mut differences = 0;
-        for sent in &sent {
-            match sent.topic {
-                "contributions" => {
-                    let told: Contribution<'_> =
-                        framing::decode(&sent.value).expect("a contribution");
-                    differences += told.changes.len();
-                }
-                _ => {
-                    let record: Profile<'_> = framing::decode(&sent.value).expect("a profile");
-                    self.records.insert(record.profile_id, record.sessions);
-                }
+        for sent in outputs.take_sent() {
+            if sent.topic == "contributions" {
+                let told: Contribution<'_> = framing::decode(&sent.value).expect("a contribution");
+                differences += told.changes.len();
+                self.told.push((sent.partition, sent.value));
+            } else {
+                let record: Profile<'_> = framing::decode(&sent.value).expect("a profile");
+                self.records.insert(record.profile_id, record.sessions);
             }
         }
+        (taken, differences)
+    }
+
+    /// Lets the kpi stage work on what it was told, until nothing is held back for publishing. Returns how long it took.
+    pub(crate) fn sum(&mut self) -> Duration {
         let begin = Instant::now();
         let (stage, outputs) = &mut self.kpis;
-        for sent in sent.iter().filter(|sent| sent.topic == "contributions") {
+        for (partition, message) in std::mem::take(&mut self.told) {
             let input = Input {
-                partition: sent.partition,
+                partition,
                 offset: self.offset,
                 key: b"",
-                value: Some(&sent.value),
+                value: Some(&message),
             };
             self.offset += 1;
             stage.take(&input, outputs).expect("taken");
         }
-        stage.flush(Timestamp(self.now), outputs).expect("flushed");
-        outputs.take_sent();
-        ([in_profile, in_profile + begin.elapsed()], differences)
-    }
-
-    /// Until nothing is held back for publishing.
-    pub(crate) fn settle(&mut self) {
         loop {
             self.now += SECOND;
-            let (stage, outputs) = &mut self.kpis;
             let held_back = stage.flush(Timestamp(self.now), outputs).expect("flushed");
             outputs.take_sent();
             if !held_back {
-                return;
+                return begin.elapsed();
             }
         }
     }
