@@ -183,7 +183,7 @@ impl Buzz {
                     value: Amount::from_millionths(told.value),
                     usual: Amount::from_millionths(told.usual),
                     most: Amount::from_millionths(told.most),
-                    revision: passed,
+                    revision: 2 * passed + i64::from(cleared_at.is_some()),
                 };
                 let mut buffer = Vec::new();
                 encoder

@@ -122,6 +122,9 @@ impl Dimensions {
                 }
             }
         }
+        if self.due() {
+            self.most(partition);
+        }
         Ok(())
     }
 

@@ -441,3 +441,63 @@ fn bad_buzz_is_raised_within_a_minute_and_cleared_when_it_is_over() {
     fixture.flush(over + MINUTE);
     assert_eq!(fixture.alerts(), []);
 }
+
+#[test]
+fn where_fewer_values_are_told_apart_than_before_the_rest_is_other_for_good() {
+    let mut fixture = Fixture::new(YEARS);
+    let order = || {
+        vec![Change {
+            window: 0,
+            mark: START / MINUTE,
+            numerator: 1_000_000,
+            denominator: 0,
+        }]
+    };
+    let campaigns = ["a", "b", "c", "d"];
+    for campaign in campaigns {
+        fixture
+            .take_by("orders", ("campaign", campaign), order())
+            .expect("taken");
+    }
+    let now = fixture.settle(START + MINUTE);
+    let values = |fixture: &Fixture| {
+        let mut values: Vec<(String, i64)> = Vec::new();
+        for message in fixture.outputs.compacted().values() {
+            let block: KpiBlock<'_> = framing::decode(message).expect("a block");
+            if block.window == "1h" && !block.marks.is_empty() {
+                let orders = block.numerators[0].millionths() / 1_000_000;
+                values.push((block.dimension_value.to_owned(), orders as i64));
+            }
+        }
+        values.sort();
+        values
+    };
+    assert_eq!(values(&fixture).len(), 4);
+    for most_values in [2, 1_000] {
+        let options = Options {
+            keep: [YEARS; 6],
+            cached_differences: 1_000,
+            most_values,
+        };
+        fixture.stage = Stage::new(options, std::sync::Arc::new(|_| {}));
+        fixture
+            .stage
+            .assigned(&[0], &fixture.outputs)
+            .expect("assigned");
+        fixture.settle(now + SECOND);
+        let orders = values(&fixture);
+        let told_apart = |(name, orders): &&(String, i64)| name != "other" && *orders == 1;
+        assert_eq!(orders.iter().filter(told_apart).count(), 2, "{orders:?}");
+        assert!(orders.contains(&("other".to_owned(), 2)), "{orders:?}");
+    }
+    // One that is other already stays so.
+    let other = campaigns
+        .into_iter()
+        .find(|campaign| values(&fixture).iter().all(|(name, _)| name != campaign));
+    let other = other.expect("two of them are");
+    fixture
+        .take_by("orders", ("campaign", other), order())
+        .expect("taken");
+    fixture.settle(now + 5 * SECOND);
+    assert!(values(&fixture).contains(&("other".to_owned(), 3)));
+}
