@@ -31,9 +31,7 @@ pub(crate) const BOUNDED: [Dimension; 10] = [
 
 /// The dimension of that name, if its values are bounded.
 pub(crate) fn bounded(name: &str) -> Option<Dimension> {
-    BOUNDED
-        .into_iter()
-        .find(|dimension| dimension.name() == name)
+    Dimension::named(name).filter(|dimension| BOUNDED.contains(dimension))
 }
 
 /// The key under which a stage stores that it remembers a value.

@@ -1,5 +1,7 @@
 //! What a sum is of: a KPI, a currency, a dimension and its value.
 
+use serde::{Deserialize, Serialize};
+
 macro_rules! kpis {
     ($($kpi:ident $slug:literal $made:ident $doc:literal)*) => {
         /// A KPI that is made of sums.
@@ -103,7 +105,7 @@ impl Kpi {
 }
 
 /// What a KPI is broken down by; one at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Dimension {
     /// Not at all.
     Whole,

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::kpi::{Dimension, Key, Kpi, Sum, Window, minute_of};
 use crate::money::Amount;
 
@@ -26,7 +28,7 @@ pub trait Contributions {
 }
 
 /// What of the configuration the KPIs of profiles depend on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Definitions {
     /// Names of the goals, sorted.
     pub goals: Vec<Box<str>>,

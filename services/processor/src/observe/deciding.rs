@@ -471,7 +471,7 @@ fn send_email_claims(
             email_id: &email.email_id,
             recipient_type: &email.recipient_type,
             recipient_value: &email.recipient_value,
-            kind: email.kind(),
+            kind: email.kind,
             message_id: &event.message,
             timeline_type: &header.timeline_type,
             timeline_value: &header.timeline_value,

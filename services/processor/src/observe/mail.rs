@@ -20,17 +20,6 @@ const EVENTS: [(&str, EmailClaimKind); 8] = [
 /// The user agent with which Apple Mail fetches the images of every mail, read or not, and nobody else.
 const APPLE_MAIL_PRIVACY_PROTECTION: &str = "Mozilla/5.0";
 
-/// Kinds as they are kept, by place.
-const KINDS: [EmailClaimKind; 7] = [
-    EmailClaimKind::Sent,
-    EmailClaimKind::Delivered,
-    EmailClaimKind::Bounced,
-    EmailClaimKind::Opened,
-    EmailClaimKind::Prefetched,
-    EmailClaimKind::Clicked,
-    EmailClaimKind::Unsubscribed,
-];
-
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Properties {
@@ -87,7 +76,7 @@ pub(super) fn of(touchpoint: &Touchpoint<'_>) -> Option<StoredEmail> {
     };
     let (recipient_type, recipient_value) = recipient(touchpoint);
     Some(StoredEmail {
-        kind: KINDS.iter().position(|known| *known == kind)? as u8,
+        kind,
         email_id,
         recipient_type: recipient_type.to_owned(),
         recipient_value: recipient_value.to_owned(),
@@ -116,13 +105,6 @@ fn user_agent(context: &str) -> Option<String> {
         user_agent: Option<String>,
     }
     serde_json::from_str::<Stated>(context).ok()?.user_agent
-}
-
-impl StoredEmail {
-    /// What is claimed, but for whom the event belongs to.
-    pub(super) fn kind(&self) -> EmailClaimKind {
-        KINDS[usize::from(self.kind)]
-    }
 }
 
 /// The key of a claim, under which all claims of a message to a recipient come together.

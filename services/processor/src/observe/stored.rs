@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
-use tributary_contracts::wire::{Order, OrderKind, Touchpoint};
+use tributary_contracts::wire::{EmailClaimKind, Order, OrderKind, Touchpoint};
 use tributary_core::identifier::{Identifier, IdentifierType, SOURCE};
 use tributary_core::identity::{Graph, NodeId};
 use tributary_core::ids::{ProfileId, SessionId};
@@ -146,8 +146,7 @@ pub(super) struct StoredOrder {
 /// What happened to an e-mail, as claimed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct StoredEmail {
-    /// Place of its kind.
-    pub(super) kind: u8,
+    pub(super) kind: EmailClaimKind,
     pub(super) email_id: String,
     pub(super) recipient_type: String,
     pub(super) recipient_value: String,

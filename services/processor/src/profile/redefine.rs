@@ -2,14 +2,12 @@
 //! traits, or KPIs that an older version did not know. What every profile contributed is taken back, and contributed anew,
 //! and its record is sent again.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use tributary_contracts::framing;
 use tributary_contracts::wire;
 use tributary_core::ids::ProfileId;
-use tributary_core::kpi::{Dimension, Kpi};
-use tributary_core::profile::{Contributions, Definitions, TraitRules};
+use tributary_core::kpi::Kpi;
+use tributary_core::profile::{Contributions, Definitions};
 use uuid::Uuid;
 
 use super::hot::{ATOM, Hot};
@@ -23,14 +21,7 @@ const CONTRIBUTED: &[u8] = b"g";
 /// What the contributions of a partition were made by, and to which KPIs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Contributed {
-    goals: Vec<Box<str>>,
-    customer_days: i64,
-    currencies: BTreeMap<Box<str>, Box<str>>,
-    prefetched_opens: bool,
-    traits: TraitRules,
-    attitudes: (u8, u8),
-    /// Names of dimensions.
-    uncounted: Vec<String>,
+    definitions: Definitions,
     /// Slugs.
     kpis: Vec<String>,
 }
@@ -39,17 +30,7 @@ impl Contributed {
     /// By these definitions to all KPIs that there are.
     pub(super) fn by(definitions: &Definitions) -> Self {
         Self {
-            goals: definitions.goals.clone(),
-            customer_days: definitions.customer_days,
-            currencies: definitions.currencies.clone(),
-            prefetched_opens: definitions.prefetched_opens,
-            traits: definitions.traits.clone(),
-            attitudes: (definitions.low_attitude, definitions.high_attitude),
-            uncounted: definitions
-                .uncounted
-                .iter()
-                .map(|dimension| dimension.name().to_owned())
-                .collect(),
+            definitions: definitions.clone(),
             kpis: Kpi::ALL.map(|kpi| kpi.slug().to_owned()).into(),
         }
     }
@@ -61,23 +42,6 @@ impl Contributed {
         };
         postcard::from_bytes(state_record::decode(&record)?.body)
             .map_err(|error| Broken(format!("read what was contributed by: {error}")))
-    }
-
-    fn definitions(&self) -> Definitions {
-        Definitions {
-            goals: self.goals.clone(),
-            customer_days: self.customer_days,
-            currencies: self.currencies.clone(),
-            prefetched_opens: self.prefetched_opens,
-            traits: self.traits.clone(),
-            low_attitude: self.attitudes.0,
-            high_attitude: self.attitudes.1,
-            uncounted: self
-                .uncounted
-                .iter()
-                .filter_map(|name| Dimension::named(name))
-                .collect(),
-        }
     }
 }
 
@@ -129,15 +93,14 @@ fn refold(
         if by.kpis.is_empty() {
             continue;
         }
-        let definitions = by.definitions();
         let mut contributions = Redefined {
             sums: &mut sums.of_all(atom.workspace),
             workspace: atom.workspace,
-            definitions: &definitions,
+            definitions: &by.definitions,
             kpis: &by.kpis,
             is_taken_back,
         };
-        fold(messages, &definitions, &mut contributions)?;
+        fold(messages, &by.definitions, &mut contributions)?;
     }
     Ok(())
 }
