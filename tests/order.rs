@@ -67,18 +67,44 @@ fn world(end: i64) -> Vec<Value> {
                     event["event"] = json!("Order Completed");
                     event["userId"] = json!(user);
                     event["properties"] = json!({"order_id": format!("o{}", dice.below(250)), "total": dice.below(10_000), "currency": "EUR"});
+                    event["properties"]["products"] = products(number);
+                    if number % 2 == 0 {
+                        event["properties"]["margin"] = json!(number % 90);
+                    }
                 }
                 _ => {
                     event["type"] = json!("track");
-                    event["event"] = json!("Order Refunded");
+                    event["event"] = json!(["Order Refunded", "Order Cancelled"][usize::from(number % 9 == 0)]);
                     event["userId"] = json!(user);
                     event["properties"] = json!({"order_id": format!("o{}", dice.below(250)), "total": dice.below(100), "currency": "EUR"});
+                    if number % 3 == 0 {
+                        event["properties"]["products"] = products(number);
+                    }
                 }
             }
             event
         })
         .chain(outreach(end))
         .collect()
+}
+
+/// Lines of an order, or what comes back of it: some without a price, some a discount, a product on two of them.
+fn products(number: u64) -> Value {
+    let mut dice = Dice(number);
+    let line = |dice: &mut Dice| {
+        let mut line =
+            json!({"product_id": format!("p{}", dice.below(6)), "quantity": 1 + dice.below(3)});
+        match dice.below(8) {
+            0 => {}
+            1 => line["price"] = json!(-0.333_333),
+            _ => {
+                line["price"] =
+                    json!(f64::from(u32::try_from(dice.below(99_999)).expect("small")) / 1000.0)
+            }
+        }
+        line
+    };
+    (0..dice.below(4)).map(|_| line(&mut dice)).collect()
 }
 
 /// What the same people are sent, say, agree to and belong to.
@@ -141,7 +167,7 @@ fn outreach(end: i64) -> impl Iterator<Item = Value> {
 
 /// Traits of the world that are not as stated last, and fewer values of a dimension told apart than there are,
 /// fewer dimensions, another attitude.
-const CONFIGURED: &str = "[kpi]\nmax_values = 3\nattitude = { high = 8, low = 5 }\ndimensions = [\"channel\", \"campaign\", \"goal\", \"network\", \"sentiment\"]\n[traits.rules]\ninterests = \"union\"\ncity = \"most_frequent\"\nbasket = \"maximum\"\n";
+const CONFIGURED: &str = "[kpi]\nmax_values = 3\nattitude = { high = 8, low = 5 }\ndimensions = [\"channel\", \"campaign\", \"goal\", \"product\", \"network\", \"sentiment\"]\n[traits.rules]\ninterests = \"union\"\ncity = \"most_frequent\"\nbasket = \"maximum\"\n";
 
 /// What is entered; the last two take entries back.
 const OPERATIONS: [&[&str]; 8] = [
@@ -335,7 +361,7 @@ fn any_order_with_duplicates_gives_the_same_rows() {
     let others: Vec<&Value> = others.iter().map(|row| &row["dimension"]).collect();
     assert_eq!(
         others,
-        ["campaign", "network"],
+        ["campaign", "network", "product"],
         "more values than are told apart"
     );
     system.stop();

@@ -1,4 +1,4 @@
--- Orders placed in the window, each counted once: the first event of it counts.
+-- Orders placed in the window, each counted once: the first event of it counts. By product: those with a line of it.
 
 WITH
     sessions AS
@@ -11,17 +11,33 @@ WITH
         WHERE workspace = {workspace:String} AND session_id IS NOT NULL
         GROUP BY session_id
     ),
+    -- What the lines of each product of an order event come to, in millionths.
+    lines AS
+    (
+        SELECT message_id, timeline, arraySort(groupArray((product_id, amount))) AS products
+        FROM
+        (
+            SELECT
+                message_id, timeline, product_id,
+                sum(intDiv(toInt128(quantity * 1000000) * toInt128(ifNull(price, 0) * 1000000), 1000000)) AS amount
+            FROM order_lines
+            WHERE workspace = {workspace:String} AND product_id != ''
+            GROUP BY message_id, timeline, product_id
+        )
+        GROUP BY message_id, timeline
+    ),
     orders AS
     (
         SELECT
             t.order_namespace AS order_namespace, t.order_id AS order_id, t.profile_id AS profile_id, t.occurred_at AS at,
-            t.currency AS currency, ifNull(t.revenue, 0) AS total, t.margin AS margin,
+            l.products AS products,
             arrayFilter(d -> d.1 = '' OR d.2 != '',
                 [('', ''), ('channel', t.channel), ('store', t.store), ('device_type', t.device_type),
                     ('source', if(t.session_id IS NULL, t.traffic_source, s.source)),
                     ('campaign', if(t.session_id IS NULL, t.campaign, s.campaign))]) AS dimensions
         FROM touchpoints_current AS t
         LEFT JOIN sessions AS s ON s.session_id = t.session_id
+        LEFT JOIN lines AS l ON l.message_id = t.message_id AND l.timeline = t.timeline
         WHERE t.workspace = {workspace:String} AND t.order_kind = 'placed' AND t.profile_id IS NOT NULL
         ORDER BY t.occurred_at, t.message_id, t.timeline
         LIMIT 1 BY order_namespace, order_id
@@ -32,7 +48,7 @@ SELECT
 FROM
 (
     SELECT
-        arrayJoin(dimensions) AS d,
+        arrayJoin(arrayConcat(dimensions, arrayMap(p -> ('product', p.1), products))) AS d,
         arrayJoin({windows:Array(Tuple(name String, length Int64, step Int64, first Int64, last Int64))}) AS w,
         w.name AS window,
         toInt64(ceil(toUnixTimestamp64Milli(at) / w.step)) AS first_mark,

@@ -316,5 +316,6 @@ fn order<'a>(name: &'a str, start: i64) -> AtomBody<'a> {
         message_id: "m",
         timeline_type: "anonymous_id",
         timeline_value: name,
+        products: Vec::new(),
     })
 }

@@ -9,12 +9,12 @@ mod stitching;
 mod touchpoint;
 
 pub use kpi::{Alert, Change, Contribution, KpiBlock};
-pub use order::{Claim, ClaimKind, EmailClaim, EmailClaimKind, OrderState};
+pub use order::{Claim, ClaimKind, EmailClaim, EmailClaimKind, OrderState, ProductAmount};
 pub use profile::{
     AnswerGiven, Atom, AtomBody, BrandMentioned, ChannelActivity, EmailAtom, Emails, GoalMinutes,
     IdentifierAtom, LastAnswer, LeadMade, MinuteRun, Moment, OrderAtom, PassiveAtom, PointsMoved,
-    Profile, ProfileConsent, ProfileIdentifier, Provenance, Refund, Said, SessionAtom, Since,
-    SocialReported, SourceAtom, SpendReported, Spending, Trait,
+    ProductSold, Profile, ProfileConsent, ProfileIdentifier, Provenance, Refund, Said, SessionAtom,
+    Since, SocialReported, SourceAtom, SpendReported, Spending, Trait,
 };
 pub use state::State;
 pub use stitching::{

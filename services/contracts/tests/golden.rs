@@ -345,6 +345,10 @@ fn every_record_of_orders_profiles_and_kpis_is_written_and_read_as_its_golden_by
         session_id: Some(SESSION),
         profile_id: Some(PROFILE),
         gone: false,
+        products: vec![ProductAmount {
+            product_id: "p1",
+            amount: amount("5.5"),
+        }],
     });
     check(&EmailClaim {
         workspace: "default",
@@ -388,39 +392,34 @@ fn every_record_of_orders_profiles_and_kpis_is_written_and_read_as_its_golden_by
     check(&Atom {
         workspace: "default",
         profile_id: PROFILE,
-        atom_id: "session:1",
+        atom_id: "order:1",
         revision: 3,
-        body: Some(AtomBody::SessionAtom(SessionAtom {
-            timeline_type: "anonymous_id",
-            timeline_value: "c1",
-            started_at: AT,
-            ended_at: Timestamp(AT.0 + 90_000),
-            touchpoints: 2,
-            views: 1,
+        body: Some(AtomBody::OrderAtom(OrderAtom {
+            ordered_at: AT,
+            currency: "EUR",
+            total: amount("25.5"),
+            margin: Some(amount("5")),
             channel: "web",
             traffic_source: "search",
             campaign: "spring",
             store: "",
             device_type: "mobile",
-            source: "site",
-            goals: BTreeMap::from([("purchase", 1)]),
-            activity: vec![ChannelActivity {
-                channel: "web",
-                store: "",
-                device_type: "mobile",
-                minutes: vec![MinuteRun {
-                    first: 28_333_334,
-                    length: 2,
-                }],
-                goals: vec![GoalMinutes {
-                    goal: "purchase",
-                    minutes: vec![28_333_335],
+            refunds: vec![Refund {
+                refunded_at: Timestamp(AT.0 + 90_000),
+                amount: amount("5.5"),
+                products: vec![ProductAmount {
+                    product_id: "p1",
+                    amount: amount("5.5"),
                 }],
             }],
-            traits: vec![stated("city", "\"Rome\"")],
-            moments: vec![moment()],
-            consents: vec![stated("marketing", "true")],
-            groups: vec![stated("team-1", "true")],
+            message_id: "m-1",
+            timeline_type: "anonymous_id",
+            timeline_value: "c1",
+            products: vec![ProductSold {
+                product_id: "p1",
+                amount: amount("25.5"),
+                margin: Some(amount("5")),
+            }],
         })),
     });
     check(&Contribution {
@@ -595,6 +594,52 @@ fn an_atom_of_version_1_is_read_with_what_it_did_not_say_left_out() {
         person: None,
     };
     assert_eq!(read.body, Some(AtomBody::IdentifierAtom(identifier)));
+}
+
+#[test]
+fn a_session_of_version_3_is_read_as_it_was_written() {
+    let golden = std::fs::read_to_string(golden("atom", 3)).expect("a golden record");
+    let golden = bytes(&golden);
+    let read: Atom<'_> = framing::decode(&golden).expect("an atom");
+    let session = Atom {
+        workspace: "default",
+        profile_id: PROFILE,
+        atom_id: "session:1",
+        revision: 3,
+        body: Some(AtomBody::SessionAtom(SessionAtom {
+            timeline_type: "anonymous_id",
+            timeline_value: "c1",
+            started_at: AT,
+            ended_at: Timestamp(AT.0 + 90_000),
+            touchpoints: 2,
+            views: 1,
+            channel: "web",
+            traffic_source: "search",
+            campaign: "spring",
+            store: "",
+            device_type: "mobile",
+            source: "site",
+            goals: BTreeMap::from([("purchase", 1)]),
+            activity: vec![ChannelActivity {
+                channel: "web",
+                store: "",
+                device_type: "mobile",
+                minutes: vec![MinuteRun {
+                    first: 28_333_334,
+                    length: 2,
+                }],
+                goals: vec![GoalMinutes {
+                    goal: "purchase",
+                    minutes: vec![28_333_335],
+                }],
+            }],
+            traits: vec![stated("city", "\"Rome\"")],
+            moments: vec![moment()],
+            consents: vec![stated("marketing", "true")],
+            groups: vec![stated("team-1", "true")],
+        })),
+    };
+    assert_eq!(read, session);
 }
 
 fn stated(name: &'static str, value: &'static str) -> Trait<'static> {

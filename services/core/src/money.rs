@@ -56,6 +56,22 @@ impl Amount {
         self.0 as f64 / UNIT as f64
     }
 
+    /// Part of whole of it, the rest below a millionth cut off; nothing of a whole that is nothing. Exact where this and the
+    /// part are within [`LIMIT`](Self::LIMIT).
+    #[must_use]
+    pub const fn share(self, part: Self, whole: Self) -> Self {
+        match self.0.saturating_mul(part.0).checked_div(whole.0) {
+            Some(share) => Self(share),
+            None => Self::ZERO,
+        }
+    }
+
+    /// So many times of it, the rest below a millionth cut off. Exact where both are within [`LIMIT`](Self::LIMIT).
+    #[must_use]
+    pub const fn times(self, count: Self) -> Self {
+        Self(self.0.saturating_mul(count.0) / UNIT)
+    }
+
     /// Whether this is exactly nothing.
     #[must_use]
     pub const fn is_zero(self) -> bool {

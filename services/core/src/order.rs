@@ -16,8 +16,19 @@ pub struct Claim<'a> {
     pub timeline: (&'a str, &'a str),
     /// Of a placed order its total; of a refund what is given back, of either sign; none where it was not said.
     pub amount: Option<Amount>,
+    /// Products, each once, sorted by id: what their lines come to.
+    pub products: &'a [Product<'a>],
     /// Whether somebody owns the event. Nobody's event places no order.
     pub owned: bool,
+}
+
+/// What the lines of a product come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Product<'a> {
+    /// Product id.
+    pub id: &'a str,
+    /// Of each line the quantity times the price, added up; nothing where no line states a price.
+    pub amount: Amount,
 }
 
 /// What happened to the order.
@@ -38,19 +49,21 @@ pub struct Order {
     pub winner: usize,
     /// Before refunds.
     pub total: Amount,
-    /// Money given back, by time; never nothing, together never more than the total.
+    /// What was given back, by time; never nothing, together never more than the total.
     pub refunds: Vec<Refund>,
     /// Whether one of the claims cancels it.
     pub cancelled: bool,
 }
 
 /// Money given back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refund {
     /// When.
     pub refunded_at: Timestamp,
     /// How much.
     pub amount: Amount,
+    /// How much of it for each of the winner's products.
+    pub products: Vec<Amount>,
 }
 
 impl Order {
@@ -74,6 +87,7 @@ pub fn decide(claims: &[Claim<'_>]) -> Option<Order> {
         in_order().find(|(_, claim)| claim.kind == Kind::Placed && claim.owned)?;
     let total = placed.amount.unwrap_or(Amount::ZERO);
     let mut left = total.max(Amount::ZERO);
+    let mut returns = Returns::new(placed.products, total);
     let mut refunds = Vec::new();
     let mut cancelled = false;
     for (_, claim) in in_order() {
@@ -87,11 +101,13 @@ pub fn decide(claims: &[Claim<'_>]) -> Option<Order> {
             }
         };
         let amount = wanted.min(left);
-        if !amount.is_zero() {
-            left -= amount;
+        left -= amount;
+        let products = returns.take(amount, left, claim.products);
+        if !(amount.is_zero() && products.iter().all(|amount| amount.is_zero())) {
             refunds.push(Refund {
                 refunded_at: claim.occurred_at,
                 amount,
+                products,
             });
         }
     }
@@ -101,6 +117,69 @@ pub fn decide(claims: &[Claim<'_>]) -> Option<Order> {
         refunds,
         cancelled,
     })
+}
+
+/// What is given back of each product.
+struct Returns<'a> {
+    products: &'a [Product<'a>],
+    total: Amount,
+    /// As if there were no end to what can be given.
+    asked: Vec<Amount>,
+    given: Vec<Amount>,
+}
+
+impl<'a> Returns<'a> {
+    fn new(products: &'a [Product<'a>], total: Amount) -> Self {
+        Self {
+            products,
+            total,
+            asked: vec![Amount::ZERO; products.len()],
+            given: vec![Amount::ZERO; products.len()],
+        }
+    }
+
+    /// Gives back what the lines of a refund name, or where they come to nothing each product's share of the amount, but no
+    /// more than it came to; all that is left of each once nothing is left of the order.
+    fn take(&mut self, amount: Amount, left: Amount, named: &[Product<'_>]) -> Vec<Amount> {
+        let names_some = named.iter().any(|product| !product.amount.is_zero());
+        let mut back = Vec::with_capacity(self.products.len());
+        for (place, product) in self.products.iter().enumerate() {
+            let most = product.amount.max(Amount::ZERO);
+            let line = named.iter().find(|line| line.id == product.id);
+            self.asked[place] += match line {
+                _ if !names_some => most.share(amount, self.total),
+                Some(line) => line.amount.max(-line.amount),
+                None => Amount::ZERO,
+            };
+            let until = match left.is_zero() {
+                true => product.amount,
+                false => self.asked[place].min(most),
+            };
+            back.push(until - self.given[place]);
+            self.given[place] = until;
+        }
+        back
+    }
+}
+
+/// What of an order's amount is each product's: in proportion to what they come to, and together all of it. None where
+/// they come to nothing. Products that come to less than nothing, as discounts do, have no part.
+#[must_use]
+pub fn share_out(amount: Amount, products: &[Product<'_>]) -> Option<Vec<Amount>> {
+    let parts = products
+        .iter()
+        .map(|product| product.amount.max(Amount::ZERO));
+    let whole: Amount = parts.clone().sum();
+    if whole.is_zero() {
+        return None;
+    }
+    let (mut until, mut shared) = (Amount::ZERO, Amount::ZERO);
+    let shares = parts.map(|part| {
+        until += part;
+        let before = std::mem::replace(&mut shared, amount.share(until, whole));
+        shared - before
+    });
+    Some(shares.collect())
 }
 
 /// What "first" means.
@@ -120,6 +199,7 @@ mod tests {
             message_id,
             timeline: ("anonymous_id", "c1"),
             amount: amount.map(Amount::from_units),
+            products: &[],
             owned: true,
         }
     }
@@ -238,6 +318,123 @@ mod tests {
         );
     }
 
+    const fn product(id: &str, units: i64) -> Product<'_> {
+        Product {
+            id,
+            amount: Amount::from_units(units),
+        }
+    }
+
+    #[test]
+    fn a_refund_gives_back_the_lines_it_names_or_else_of_each_product_its_share() {
+        const LINES: [Product<'static>; 3] =
+            [product("a", 60), product("b", 30), product("gift", -5)];
+        const TWO_OF_A: [Product<'static>; 1] = [product("a", 40)];
+        const NO_PRICE: [Product<'static>; 1] = [product("a", 0)];
+        const UNKNOWN: [Product<'static>; 1] = [product("z", 40)];
+        let placed = |total| Claim {
+            products: &LINES,
+            ..claim(Kind::Placed, 1, "order", Some(total))
+        };
+        let of = |at, amount, products| Claim {
+            products,
+            ..claim(Kind::Refunded, at, "r", amount)
+        };
+        let cancelled = claim(Kind::Cancelled, 9, "c", None);
+        for (name, total, others, expected) in [
+            (
+                "in proportion",
+                120,
+                vec![of(2, Some(40), &[])],
+                vec![[20, 10, 0]],
+            ),
+            (
+                "by its lines",
+                120,
+                vec![of(2, Some(40), &TWO_OF_A)],
+                vec![[40, 0, 0]],
+            ),
+            (
+                "lines without price",
+                120,
+                vec![of(2, Some(40), &NO_PRICE)],
+                vec![[20, 10, 0]],
+            ),
+            (
+                "a product that was not ordered",
+                120,
+                vec![of(2, Some(40), &UNKNOWN)],
+                vec![[0, 0, 0]],
+            ),
+            (
+                "no more than there was",
+                120,
+                vec![of(2, Some(40), &TWO_OF_A), of(3, Some(40), &TWO_OF_A)],
+                vec![[40, 0, 0], [20, 0, 0]],
+            ),
+            (
+                "all that is left with the last of the order",
+                120,
+                vec![of(2, Some(40), &TWO_OF_A), cancelled],
+                vec![[40, 0, 0], [20, 30, -5]],
+            ),
+            (
+                "of an order that states no total",
+                0,
+                vec![cancelled],
+                vec![[60, 30, -5]],
+            ),
+            (
+                "after all is given back",
+                120,
+                vec![of(2, None, &[]), cancelled],
+                vec![[60, 30, -5]],
+            ),
+        ] {
+            let claims: Vec<_> = std::iter::once(placed(total)).chain(others).collect();
+            let given: Vec<Vec<i128>> = decide(&claims)
+                .expect("an order")
+                .refunds
+                .iter()
+                .map(|refund| {
+                    refund
+                        .products
+                        .iter()
+                        .map(|a| a.millionths() / 1_000_000)
+                        .collect()
+                })
+                .collect();
+            assert_eq!(given, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_margin_is_shared_out_to_the_last_millionth() {
+        let thirds = [
+            product("a", 1),
+            product("b", 1),
+            product("c", 1),
+            product("gift", -9),
+        ];
+        let shares = share_out(Amount::from_units(1), &thirds).expect("shares");
+        let shares: Vec<i128> = shares.into_iter().map(Amount::millionths).collect();
+        assert_eq!(shares, [333_333, 333_333, 333_334, 0]);
+        assert_eq!(
+            share_out(Amount::from_units(1), &[product("gift", -9)]),
+            None
+        );
+    }
+
+    fn any_products() -> impl Strategy<Value = &'static [Product<'static>]> {
+        const SETS: [&[Product<'static>]; 4] = [
+            &[],
+            &[product("a", 7)],
+            &[product("a", 5), product("b", 11)],
+            &[product("b", -3), product("c", 20)],
+        ];
+        prop::sample::select(SETS.to_vec())
+    }
+
     fn any_claim() -> impl Strategy<Value = Claim<'static>> {
         let kind = prop_oneof![3 => Just(Kind::Placed), 2 => Just(Kind::Refunded), 1 => Just(Kind::Cancelled)];
         let message = prop::sample::select(vec!["a", "b", "c", "d", "e"]);
@@ -248,16 +445,20 @@ mod tests {
             message,
             timeline,
             prop::option::of(-50..50_i64),
+            any_products(),
             any::<bool>(),
         )
-            .prop_map(|(kind, at, message_id, timeline, amount, owned)| Claim {
-                kind,
-                occurred_at: Timestamp(at),
-                message_id,
-                timeline,
-                amount: amount.map(Amount::from_units),
-                owned,
-            })
+            .prop_map(
+                |(kind, at, message_id, timeline, amount, products, owned)| Claim {
+                    kind,
+                    occurred_at: Timestamp(at),
+                    message_id,
+                    timeline,
+                    amount: amount.map(Amount::from_units),
+                    products,
+                    owned,
+                },
+            )
     }
 
     /// A set: a message determines its content.
@@ -287,9 +488,17 @@ mod tests {
         fn no_more_is_refunded_than_was_paid(claims in claim_sets()) {
             if let Some(order) = decide(&claims) {
                 prop_assert!(order.refunded() <= order.total.max(Amount::ZERO));
-                prop_assert!(order.refunds.iter().all(|refund| refund.amount > Amount::ZERO));
+                prop_assert!(order.refunds.iter().all(|refund| refund.amount >= Amount::ZERO));
                 if order.cancelled {
                     prop_assert_eq!(order.refunded(), order.total.max(Amount::ZERO));
+                }
+                for (place, product) in claims[order.winner].products.iter().enumerate() {
+                    let back: Amount = order.refunds.iter().map(|refund| refund.products[place]).sum();
+                    if order.cancelled {
+                        prop_assert_eq!(back, product.amount);
+                    } else if product.amount >= Amount::ZERO {
+                        prop_assert!((Amount::ZERO..=product.amount).contains(&back));
+                    }
                 }
             }
         }

@@ -20,7 +20,7 @@ mod traits;
 
 pub use atom::{
     Activity, Answer, Atom, Email, Facets, Identifier, Mention, Moment, Note, Order, Passive,
-    Refund, Report, Said, Session, Social, Source, Stated, Trait,
+    Product, Refund, Report, Said, Session, Social, Source, Stated, Trait,
 };
 pub use contributions::{Contributions, Definitions, Difference, follow};
 pub use fold::{Emails, Fold, Recognition, Spending};

@@ -134,8 +134,16 @@ impl Stage {
 
     fn order<'a>(&mut self, claims: impl Iterator<Item = &'a Vec<u8>>) -> Result<Emitted, Broken> {
         let claims: Vec<Claim<'_>> = claims.map(|claim| read(claim)).collect::<Result<_, _>>()?;
-        match order::decide(&claims.iter().map(core_claim).collect::<Vec<_>>()) {
-            Some(order) => self.encoders.of_order(&claims, &order),
+        let products: Vec<Vec<order::Product<'_>>> = claims.iter().map(core_products).collect();
+        let claimed = claims.iter().zip(&products);
+        let claimed: Vec<_> = claimed
+            .map(|(claim, products)| core_claim(claim, products))
+            .collect();
+        match order::decide(&claimed) {
+            Some(order) => {
+                let products = claimed[order.winner].products;
+                self.encoders.of_order(&claims, products, &order)
+            }
             None => Ok(Emitted::default()),
         }
     }
@@ -246,7 +254,7 @@ fn read<'a, T: framing::Message + Deserialize<'a>>(claim: &'a [u8]) -> Result<T,
     framing::decode(claim).map_err(|error| Broken(format!("a stored claim {error}")))
 }
 
-fn core_claim<'a>(claim: &Claim<'a>) -> order::Claim<'a> {
+fn core_claim<'a>(claim: &Claim<'a>, products: &'a [order::Product<'a>]) -> order::Claim<'a> {
     order::Claim {
         kind: match claim.kind {
             ClaimKind::Placed => Kind::Placed,
@@ -257,8 +265,19 @@ fn core_claim<'a>(claim: &Claim<'a>) -> order::Claim<'a> {
         message_id: claim.message_id,
         timeline: (claim.timeline_type, claim.timeline_value),
         amount: claim.total,
+        products,
         owned: claim.profile_id.is_some(),
     }
+}
+
+fn core_products<'a>(claim: &Claim<'a>) -> Vec<order::Product<'a>> {
+    let products = claim.products.iter();
+    products
+        .map(|product| order::Product {
+            id: product.product_id,
+            amount: product.amount,
+        })
+        .collect()
 }
 
 fn core_email_claim<'a>(claim: &EmailClaim<'a>) -> email::Claim<'a> {

@@ -105,6 +105,18 @@ pub struct Claim<'a> {
     pub profile_id: Option<ProfileId>,
     /// Withdrawn.
     pub gone: bool,
+    /// Products of the event, each once, by id.
+    #[serde(borrow, default)]
+    pub products: Vec<ProductAmount<'a>>,
+}
+
+/// What of an amount is a product's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProductAmount<'a> {
+    /// Product id.
+    pub product_id: &'a str,
+    /// How much.
+    pub amount: Amount,
 }
 
 /// See the schema.

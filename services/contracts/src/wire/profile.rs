@@ -7,6 +7,8 @@ use tributary_core::ids::ProfileId;
 use tributary_core::money::Amount;
 use tributary_core::time::Timestamp;
 
+use super::ProductAmount;
+
 super::message!(Atom = "atom", Profile = "profile");
 
 /// A dated fact with one owner, from which a profile is folded.
@@ -336,7 +338,8 @@ pub struct OrderAtom<'a> {
     /// Device type.
     pub device_type: &'a str,
     /// Refunds, in order of time.
-    pub refunds: Vec<Refund>,
+    #[serde(borrow)]
+    pub refunds: Vec<Refund<'a>>,
     /// Message id of the touchpoint that counts.
     #[serde(default)]
     pub message_id: &'a str,
@@ -346,15 +349,32 @@ pub struct OrderAtom<'a> {
     /// Value of the identifier that it is filed under.
     #[serde(default)]
     pub timeline_value: &'a str,
+    /// Its products, each once, by id.
+    #[serde(borrow, default)]
+    pub products: Vec<ProductSold<'a>>,
+}
+
+/// A product of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProductSold<'a> {
+    /// Product id.
+    pub product_id: &'a str,
+    /// What its lines come to.
+    pub amount: Amount,
+    /// Its part of the order's margin, where that states one.
+    pub margin: Option<Amount>,
 }
 
 /// Money given back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refund {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refund<'a> {
     /// When.
     pub refunded_at: Timestamp,
     /// How much.
     pub amount: Amount,
+    /// What of it is of which product, by id.
+    #[serde(borrow, default)]
+    pub products: Vec<ProductAmount<'a>>,
 }
 
 /// An e-mail to one recipient.

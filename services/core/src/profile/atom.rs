@@ -297,7 +297,9 @@ pub struct Order<'a> {
     /// Its dimensions, which its refunds share.
     pub facets: Facets<'a>,
     /// Money given back.
-    pub refunds: Vec<Refund>,
+    pub refunds: Vec<Refund<'a>>,
+    /// Its products, each once.
+    pub products: Vec<Product<'a>>,
     /// Message id of the touchpoint that counts.
     pub message_id: &'a str,
     /// Type and value of the identifier that it is filed under.
@@ -315,13 +317,26 @@ pub struct Email<'a> {
     pub outcome: Outcome,
 }
 
-/// Money given back.
+/// A product of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refund {
+pub struct Product<'a> {
+    /// Product id.
+    pub id: &'a str,
+    /// What its lines come to.
+    pub amount: Amount,
+    /// Its part of the order's margin, where that states one.
+    pub margin: Option<Amount>,
+}
+
+/// Money given back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refund<'a> {
     /// When.
     pub refunded_at: Timestamp,
     /// How much.
     pub amount: Amount,
+    /// How much of it for which product.
+    pub products: Vec<(&'a str, Amount)>,
 }
 
 /// An identifier: ordered highest first, types that are not built in after those that are, by name.

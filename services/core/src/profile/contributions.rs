@@ -454,11 +454,6 @@ fn email_amounts(
 
 fn order_amounts(order: &Order<'_>, sign: Sign, contributions: &mut impl Contributions) {
     let minute = minute_of(order.ordered_at);
-    let money = |amount: Amount| Sum {
-        numerator: amount.millionths(),
-        denominator: 0,
-    };
-    let counted = [at(minute, sign.of(Sum::ONE))];
     let covered = [at(
         minute,
         sign.of(Sum {
@@ -466,39 +461,84 @@ fn order_amounts(order: &Order<'_>, sign: Sign, contributions: &mut impl Contrib
             denominator: 1,
         }),
     )];
-    let margin = order
-        .margin
-        .map(|margin| [at(minute, sign.of(money(margin)))]);
-    let average = [at(
-        minute,
-        sign.of(Sum {
-            denominator: 1,
-            ..money(order.total)
-        }),
-    )];
-    let mut revenue = vec![at(minute, sign.of(money(order.total)))];
-    revenue.extend(order.refunds.iter().map(|refund| {
-        at(
-            minute_of(refund.refunded_at),
-            sign.of(money(-refund.amount)),
-        )
-    }));
-    for (dimension, value) in order.facets.rows() {
-        let key = |kpi, currency| Key {
-            kpi,
-            currency,
-            dimension,
-            value,
+    let refunds = order.refunds.iter();
+    let sold = Sold {
+        amount: order.total,
+        margin: order.margin,
+        refunds: refunds
+            .map(|refund| (minute_of(refund.refunded_at), refund.amount))
+            .collect(),
+    };
+    for row in order.facets.rows() {
+        add_to_rows(
+            (Kpi::MarginCoverage, ""),
+            [row].into_iter(),
+            &covered,
+            contributions,
+        );
+        sold_amounts(order, row, &sold, sign, contributions);
+    }
+    for product in &order.products {
+        let back = order.refunds.iter().filter_map(|refund| {
+            let (_, amount) = refund.products.iter().find(|(id, _)| *id == product.id)?;
+            Some((minute_of(refund.refunded_at), *amount))
+        });
+        let sold = Sold {
+            amount: product.amount,
+            margin: product.margin,
+            refunds: back.collect(),
         };
-        contributions.add(&key(Kpi::Orders, ""), &counted);
-        contributions.add(&key(Kpi::MarginCoverage, ""), &covered);
-        if !order.currency.is_empty() {
-            contributions.add(&key(Kpi::Revenue, order.currency), &revenue);
-            contributions.add(&key(Kpi::AverageOrderValue, order.currency), &average);
-            if let Some(margin) = &margin {
-                contributions.add(&key(Kpi::Margin, order.currency), margin);
-            }
-        }
+        let row = (Dimension::Product, product.id);
+        sold_amounts(order, row, &sold, sign, contributions);
+    }
+}
+
+/// What an order brings in a row: all of it, or what its lines of a product come to.
+struct Sold {
+    amount: Amount,
+    margin: Option<Amount>,
+    /// By minute.
+    refunds: Vec<(i64, Amount)>,
+}
+
+fn sold_amounts(
+    order: &Order<'_>,
+    row: (Dimension, &str),
+    sold: &Sold,
+    sign: Sign,
+    contributions: &mut impl Contributions,
+) {
+    let minute = minute_of(order.ordered_at);
+    let money = |minute, amount: Amount, denominator| {
+        let sum = Sum {
+            numerator: amount.millionths(),
+            denominator,
+        };
+        at(minute, sign.of(sum))
+    };
+    let mut add = |kpi, currency, differences: &[Difference]| {
+        add_to_rows(
+            (kpi, currency),
+            [row].into_iter(),
+            differences,
+            contributions,
+        );
+    };
+    add(Kpi::Orders, "", &[at(minute, sign.of(Sum::ONE))]);
+    if order.currency.is_empty() {
+        return;
+    }
+    let refunds = sold.refunds.iter();
+    let refunds = refunds.map(|(minute, amount)| money(*minute, -*amount, 0));
+    let revenue: Vec<_> = [money(minute, sold.amount, 0)]
+        .into_iter()
+        .chain(refunds)
+        .collect();
+    add(Kpi::Revenue, order.currency, &revenue);
+    let average = [money(minute, sold.amount, 1)];
+    add(Kpi::AverageOrderValue, order.currency, &average);
+    if let Some(margin) = sold.margin {
+        add(Kpi::Margin, order.currency, &[money(minute, margin, 0)]);
     }
 }
 

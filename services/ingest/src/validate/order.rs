@@ -127,7 +127,8 @@ pub(super) fn order(kind: OrderKind, properties: &str) -> Result<Order<'_>, Refu
         .enumerate();
     let lines = lines
         .map(|(index, product)| line(index, product))
-        .collect::<Result<_, _>>()?;
+        .collect::<Result<Vec<_>, _>>()?;
+    not_absurd(&lines)?;
     Ok(Order {
         kind,
         order_id,
@@ -184,6 +185,23 @@ pub(super) fn not_negative(
     }
 }
 
+/// What lines come to is counted by product: together it must be an amount.
+fn not_absurd(lines: &[Line<'_>]) -> Result<(), Refusal> {
+    let amounts = lines.iter().filter_map(|line| {
+        let amount = line.price?.times(line.quantity);
+        Some(amount.max(-amount))
+    });
+    if amounts.sum::<Amount>() > Amount::LIMIT {
+        let message = "come to more than 1000000000000: mend their quantities and prices";
+        return Err(Refusal::new(
+            Reason::InvalidAmount,
+            "properties.products",
+            message,
+        ));
+    }
+    Ok(())
+}
+
 fn line(index: usize, product: Product<'_>) -> Result<Line<'_>, Refusal> {
     let field = |name: &str| Cow::Owned(format!("properties.products[{index}].{name}"));
     let quantity = strict::amount(product.quantity, || field("quantity"))?;
@@ -194,6 +212,10 @@ fn line(index: usize, product: Product<'_>) -> Result<Line<'_>, Refusal> {
     } else {
         product.product_id.0
     };
+    if product_id.len() > LONGEST_ID || product_id.contains('\0') {
+        let message = "must have at most 512 bytes, and not hold the character NUL";
+        return Err(Refusal::invalid(field("product_id"), message));
+    }
     Ok(Line {
         product_id,
         sku,
@@ -239,6 +261,14 @@ mod tests {
                 Err("properties.products[0].quantity"),
             ),
             (r#"{"margin":"x"}"#, Err("properties.margin")),
+            (
+                r#"{"products":[{"price":1e12,"quantity":0.5},{"price":-1e12,"quantity":0.6}]}"#,
+                Err("properties.products"),
+            ),
+            (
+                r#"{"products":[{"sku":"a\u0000b"}]}"#,
+                Err("properties.products[0].product_id"),
+            ),
             (r#"{"products":7}"#, Err("properties")),
             (r#"{"currency":"euro"}"#, Err("properties.currency")),
             (r#"{"order_id":"a\u0000b"}"#, Err("properties.order_id")),

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use tributary_contracts::wire::{
     AtomBody, Claim, ClaimKind, EmailClaim, Override, OverrideMessage, OverrideRange, PassiveAtom,
-    Session, SessionAtom, SourceAtom,
+    ProductAmount, Session, SessionAtom, SourceAtom,
 };
 use tributary_core::identity::{Graph, NodeId};
 use tributary_core::ids::{ProfileId, SessionId};
+use tributary_core::money::Amount;
 use tributary_core::time::Timestamp;
 use tributary_core::timeline::{
     Activity, Decision, Decisions, Event, Owner, SessionDecision, decide,
@@ -423,6 +424,14 @@ fn send_claims(
             session_id,
             profile_id,
             gone: profile_id.is_none(),
+            products: order
+                .products
+                .iter()
+                .map(|(product_id, amount)| ProductAmount {
+                    product_id,
+                    amount: Amount::from_millionths(*amount),
+                })
+                .collect(),
         };
         // The rest of a claim never changes: its message determines it.
         let changing = format!(

@@ -76,6 +76,10 @@ impl Dimensions {
         if let Some(email) = &more.email {
             self.add(partition, workspace, Dimension::Campaign, &email.campaign);
         }
+        let products = more.order.iter().flat_map(|order| &order.products);
+        for (product, _) in products {
+            self.add(partition, workspace, Dimension::Product, product);
+        }
         for says in &more.says {
             match says {
                 Says::Answer {

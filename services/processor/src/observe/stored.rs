@@ -3,11 +3,11 @@
 //! A change writes the page it touches, never the whole timeline; a page that overflows is split. While a timeline has
 //! only one page, as most have, that page stands in one record with the header.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
-use tributary_contracts::wire::{EmailClaimKind, Order, OrderKind, Touchpoint};
+use tributary_contracts::wire::{EmailClaimKind, Order, OrderKind, OrderLine, Touchpoint};
 use tributary_core::identifier::{Identifier, IdentifierType, SOURCE};
 use tributary_core::identity::{Graph, NodeId};
 use tributary_core::ids::{ProfileId, SessionId};
@@ -139,6 +139,8 @@ pub(super) struct StoredOrder {
     pub(super) currency: String,
     pub(super) total: Option<i128>,
     pub(super) margin: Option<i128>,
+    /// Product ids, each once, sorted, and what their lines come to.
+    pub(super) products: Vec<(String, i128)>,
     /// Hash of the claim last sent; 0 for none.
     pub(super) claimed: u64,
 }
@@ -393,6 +395,7 @@ impl StoredOrder {
             currency: order.currency.to_owned(),
             total: order.total.map(Amount::millionths),
             margin: order.margin.map(Amount::millionths),
+            products: products(&order.lines),
             claimed: 0,
         }
     }
@@ -404,6 +407,18 @@ impl StoredOrder {
     pub(super) fn margin(&self) -> Option<Amount> {
         self.margin.map(Amount::from_millionths)
     }
+}
+
+/// What the lines of each product come to; a line without product is nobody's, one without price comes to nothing.
+fn products(lines: &[OrderLine<'_>]) -> Vec<(String, i128)> {
+    let mut products = BTreeMap::new();
+    for line in lines.iter().filter(|line| !line.product_id.is_empty()) {
+        let price = line.price.unwrap_or(Amount::ZERO);
+        *products.entry(line.product_id).or_default() += price.times(line.quantity);
+    }
+    let each = products.into_iter();
+    each.map(|(id, amount): (&str, Amount)| (id.to_owned(), amount.millionths()))
+        .collect()
 }
 
 impl Timeline {

@@ -4,10 +4,12 @@ use serde::{Deserialize, Serialize};
 use tributary_contracts::framing::{self, Encoder};
 use tributary_contracts::keys;
 use tributary_contracts::wire::{
-    Atom, AtomBody, Claim, EmailAtom, EmailClaim, OrderAtom, OrderState, Refund,
+    Atom, AtomBody, Claim, EmailAtom, EmailClaim, OrderAtom, OrderState, ProductAmount,
+    ProductSold, Refund,
 };
 use tributary_core::email::Outcome;
-use tributary_core::order::Order;
+use tributary_core::money::Amount;
+use tributary_core::order::{self, Order, Product};
 
 use crate::runtime::stage::{Broken, Outputs};
 use crate::state_record;
@@ -164,6 +166,7 @@ impl Encoders {
     pub(super) fn of_order(
         &mut self,
         claims: &[Claim<'_>],
+        products: &[Product<'_>],
         order: &Order,
     ) -> Result<Emitted, Broken> {
         let first = &claims[order.winner];
@@ -217,11 +220,13 @@ impl Encoders {
                     .map(|refund| Refund {
                         refunded_at: refund.refunded_at,
                         amount: refund.amount,
+                        products: given_back(products, &refund.products),
                     })
                     .collect(),
                 message_id: first.message_id,
                 timeline_type: first.timeline_type,
                 timeline_value: first.timeline_value,
+                products: sold(products, first.margin),
             })),
         };
         Ok(Emitted {
@@ -246,6 +251,31 @@ impl Encoders {
             .map_err(|error| Broken(format!("encode an atom: {error}")))?;
         Ok(buffer)
     }
+}
+
+/// The products of an order, each with its part of the margin.
+fn sold<'a>(products: &[Product<'a>], margin: Option<Amount>) -> Vec<ProductSold<'a>> {
+    let margins = margin.and_then(|margin| order::share_out(margin, products));
+    let margin_of = |place: usize| margins.as_ref().map(|margins| margins[place]);
+    let products = products.iter().enumerate();
+    products
+        .map(|(place, product)| ProductSold {
+            product_id: product.id,
+            amount: product.amount,
+            margin: margin_of(place),
+        })
+        .collect()
+}
+
+/// Products of which something is given back.
+fn given_back<'a>(products: &[Product<'a>], amounts: &[Amount]) -> Vec<ProductAmount<'a>> {
+    let each = products.iter().zip(amounts);
+    each.filter(|(_, amount)| !amount.is_zero())
+        .map(|(product, amount)| ProductAmount {
+            product_id: product.id,
+            amount: *amount,
+        })
+        .collect()
 }
 
 fn kept<'a, T: framing::Message + Deserialize<'a>>(message: &'a [u8]) -> Result<T, Broken> {

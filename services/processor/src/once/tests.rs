@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use tributary_contracts::wire::{Atom, AtomBody, ClaimKind, OrderState};
+use tributary_contracts::wire::{
+    Atom, AtomBody, ClaimKind, OrderState, ProductAmount, ProductSold,
+};
 use tributary_contracts::{framing, keys};
 use tributary_core::ids::ProfileId;
 use tributary_core::money::Amount;
@@ -43,6 +45,7 @@ fn claim(
         session_id: None,
         profile_id: owner.map(profile),
         gone: owner.is_none(),
+        products: Vec::new(),
     }
 }
 
@@ -242,6 +245,39 @@ fn a_refund_waits_for_its_order_and_moves_with_it() {
         .map(|refund| (refund.refunded_at.0, refund.amount.to_string()))
         .collect();
     assert_eq!(refunds, [(5, "4".to_owned()), (6, "6".to_owned())]);
+}
+
+#[test]
+fn an_atom_says_what_each_product_brings_and_what_of_it_is_given_back() {
+    let product = |product_id, units| ProductAmount {
+        product_id,
+        amount: Amount::from_units(units),
+    };
+    let placed = Claim {
+        margin: Some(Amount::from_units(9)),
+        products: vec![product("p1", 20), product("p2", 10)],
+        ..placed("a", 1, 60, 1)
+    };
+    let refunded = Claim {
+        products: vec![product("p2", 4)],
+        ..claim(ClaimKind::Refunded, "r", 5, Some(4), Some(1))
+    };
+    let part = claim(ClaimKind::Refunded, "s", 6, Some(6), Some(1));
+    let sent = Bench::new().claimed(&[part, refunded, placed]);
+    let atom = sent.iter().find(|sent| sent.topic == "atoms");
+    let atom: Atom<'_> = framing::decode(&atom.expect("an atom").value).expect("an atom");
+    let Some(AtomBody::OrderAtom(order)) = atom.body else {
+        panic!("no order")
+    };
+    let sold = |product_id, amount, margin| ProductSold {
+        product_id,
+        amount: Amount::from_units(amount),
+        margin: Some(Amount::from_units(margin)),
+    };
+    assert_eq!(order.products, [sold("p1", 20, 6), sold("p2", 10, 3)]);
+    let back: Vec<_> = order.refunds.into_iter().map(|r| r.products).collect();
+    let tenth = [product("p1", 2), product("p2", 1)];
+    assert_eq!(back, [vec![product("p2", 4)], tenth.to_vec()]);
 }
 
 #[test]

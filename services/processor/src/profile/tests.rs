@@ -165,6 +165,7 @@ fn order<'a>() -> AtomBody<'a> {
         message_id: "m",
         timeline_type: "anonymous_id",
         timeline_value: "c1",
+        products: Vec::new(),
     })
 }
 

@@ -5,7 +5,7 @@ use tributary_core::email::Outcome;
 use tributary_core::identifier::{BUILT_IN, Kind};
 use tributary_core::profile::{
     Activity, Answer, Atom, Email, Facets, Identifier, Mention, Moment, Note, Order, Passive,
-    Refund, Report, Runs, Said, Session, Social, Source, Stated, Trait,
+    Product, Refund, Report, Runs, Said, Session, Social, Source, Stated, Trait,
 };
 use tributary_core::time::{MINUTE, Timestamp};
 
@@ -73,6 +73,7 @@ pub(super) fn atom<'a>(body: &AtomBody<'a>) -> Result<Atom<'a>, OutOfRange> {
             refunds: order.refunds.iter().map(refund).collect::<Result<_, _>>()?,
             message_id: order.message_id,
             timeline: (order.timeline_type, order.timeline_value),
+            products: order.products.iter().map(product).collect(),
         }),
         AtomBody::IdentifierAtom(identifier) => Atom::Identifier(Identifier {
             r#type: identifier.r#type,
@@ -212,9 +213,21 @@ fn each_stated<'a>(stated: &[wire::Trait<'a>]) -> Vec<Trait<'a>> {
     stated.iter().map(each).collect()
 }
 
-fn refund(refund: &wire::Refund) -> Result<Refund, OutOfRange> {
+fn product<'a>(product: &wire::ProductSold<'a>) -> Product<'a> {
+    Product {
+        id: value(product.product_id),
+        amount: product.amount,
+        margin: product.margin,
+    }
+}
+
+fn refund<'a>(refund: &wire::Refund<'a>) -> Result<Refund<'a>, OutOfRange> {
+    let products = refund.products.iter();
     Ok(Refund {
         refunded_at: time("refunded_at", refund.refunded_at)?,
         amount: refund.amount,
+        products: products
+            .map(|product| (value(product.product_id), product.amount))
+            .collect(),
     })
 }

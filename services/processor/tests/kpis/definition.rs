@@ -414,7 +414,23 @@ impl Tables {
                 margin,
                 facets,
                 refunds,
+                products,
             } => {
+                for (product, units) in products {
+                    let row = ("product", *product);
+                    let amount = i128::from(*units) * ONE;
+                    self.add("orders", "", row, *time, (ONE, 0));
+                    self.add("average_order_value", currency, row, *time, (amount, 1));
+                    self.add("revenue", currency, row, *time, (amount, 0));
+                    for (after, units) in refunds {
+                        let back = i128::from(units + 1) * ONE;
+                        self.add("revenue", currency, row, time + after, (-back, 0));
+                    }
+                    if let Some(margin) = margin {
+                        let margin = i128::from(margin - 1) * ONE;
+                        self.add("margin", currency, row, *time, (margin, 0));
+                    }
+                }
                 let total = i128::from(*units) * ONE;
                 for row in rows(facets) {
                     self.add("orders", "", row, *time, (ONE, 0));
@@ -560,6 +576,7 @@ impl Ordered {
             margin,
             facets,
             refunds,
+            ..
         } = fact
         else {
             return None;

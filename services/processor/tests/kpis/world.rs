@@ -6,8 +6,9 @@ use proptest::prelude::*;
 use tributary_contracts::framing;
 use tributary_contracts::wire::{
     AnswerGiven, Atom, AtomBody, BrandMentioned, ChannelActivity, EmailAtom, GoalMinutes,
-    IdentifierAtom, LeadMade, MinuteRun, Moment, OrderAtom, PassiveAtom, PointsMoved, Refund, Said,
-    SessionAtom, SocialReported, SourceAtom, SpendReported, Trait,
+    IdentifierAtom, LeadMade, MinuteRun, Moment, OrderAtom, PassiveAtom, PointsMoved,
+    ProductAmount, ProductSold, Refund, Said, SessionAtom, SocialReported, SourceAtom,
+    SpendReported, Trait,
 };
 use tributary_core::identifier::{Identifier, IdentifierType};
 use tributary_core::ids::ProfileId;
@@ -24,7 +25,7 @@ pub(crate) const VALUES: [(&str, &[&str]); 8] = [
     ("campaign", &["sale"]),
     ("device_type", &["mobile"]),
     ("store", &["s1", "s2"]),
-    ("product", &["p1"]),
+    ("product", &["p1", "p2"]),
     ("network", &["chirper"]),
     ("influencer", &["ann"]),
 ];
@@ -43,7 +44,8 @@ pub(crate) enum Fact {
         views: i64,
         says: Vec<Says>,
     },
-    /// The margin where one is stated, refunds as time after the order, and units.
+    /// The margin where one is stated; refunds as time after the order, and units: as many of each product, and one more;
+    /// products, with what they come to: each has a margin of one less than the order.
     Order {
         time: i64,
         currency: &'static str,
@@ -51,6 +53,7 @@ pub(crate) enum Fact {
         margin: Option<i64>,
         facets: Facets,
         refunds: Vec<(i64, i64)>,
+        products: BTreeMap<&'static str, i64>,
     },
     /// When the first was, how many, and what they say.
     Passive(i64, i64, Vec<Says>),
@@ -201,21 +204,27 @@ fn fact() -> impl Strategy<Value = Fact> {
         word(&["EUR", "USD"]),
         (0..4_i64, prop::option::of(-1..3_i64)),
         facets(),
-        prop::collection::vec((0..2 * DAY, 0..3_i64), 0..3),
+        (
+            prop::collection::vec((0..2 * DAY, 0..3_i64), 0..3),
+            prop::collection::btree_map(word(&["p1", "p2"]), -1..3_i64, 0..3),
+        ),
     )
-        .prop_map(|(time, currency, (units, margin), facets, mut refunds)| {
-            refunds
-                .iter_mut()
-                .for_each(|refund| refund.0 = refund.0.min(NOW.0 - time));
-            Fact::Order {
-                time,
-                currency,
-                units,
-                margin,
-                facets,
-                refunds,
-            }
-        });
+        .prop_map(
+            |(time, currency, (units, margin), facets, (mut refunds, products))| {
+                refunds
+                    .iter_mut()
+                    .for_each(|refund| refund.0 = refund.0.min(NOW.0 - time));
+                Fact::Order {
+                    time,
+                    currency,
+                    units,
+                    margin,
+                    facets,
+                    refunds,
+                    products,
+                }
+            },
+        );
     prop_oneof![
         4 => session,
         4 => order,
@@ -373,10 +382,18 @@ fn body<'a>(atom_id: &'a str, fact: &Fact) -> AtomBody<'a> {
             margin,
             facets: [channel, source, campaign, device_type, store],
             refunds,
+            products,
         } => {
             let refund = |&(after, units): &(i64, i64)| Refund {
                 refunded_at: Timestamp(time + after),
                 amount: Amount::from_units(units),
+                products: products
+                    .keys()
+                    .map(|product_id| ProductAmount {
+                        product_id,
+                        amount: Amount::from_units(units + 1),
+                    })
+                    .collect(),
             };
             AtomBody::OrderAtom(OrderAtom {
                 ordered_at: Timestamp(*time),
@@ -392,6 +409,14 @@ fn body<'a>(atom_id: &'a str, fact: &Fact) -> AtomBody<'a> {
                 message_id: atom_id,
                 timeline_type: "anonymous_id",
                 timeline_value: "c1",
+                products: products
+                    .iter()
+                    .map(|(product_id, units)| ProductSold {
+                        product_id,
+                        amount: Amount::from_units(*units),
+                        margin: margin.map(|margin| Amount::from_units(margin - 1)),
+                    })
+                    .collect(),
             })
         }
         Fact::Passive(time, touchpoints, says) => AtomBody::PassiveAtom(PassiveAtom {

@@ -3,8 +3,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::super::atom::{
-    Activity, Answer, Email, Facets, Mention, Moment, Passive, Refund, Report, Session, Social,
-    Source, Trait,
+    Activity, Answer, Email, Facets, Mention, Moment, Passive, Product, Refund, Report, Session,
+    Social, Source, Trait,
 };
 use super::super::contributions::Difference;
 use super::super::runs::Runs;
@@ -263,6 +263,12 @@ fn atom() -> impl Strategy<Value = Atom<'static>> {
             let refund = Refund {
                 refunded_at: Timestamp(time + 70_000),
                 amount: Amount::from_units(1),
+                products: vec![("p1", Amount::from_units(1))],
+            };
+            let product = Product {
+                id: "p1",
+                amount: Amount::from_units(units),
+                margin: margin.map(Amount::from_units),
             };
             Atom::Order(Order {
                 ordered_at: Timestamp(time),
@@ -273,6 +279,7 @@ fn atom() -> impl Strategy<Value = Atom<'static>> {
                 refunds: vec![refund; refunds],
                 message_id: "m1",
                 timeline: ("anonymous_id", if time % 2 == 0 { "c1" } else { "c2" }),
+                products: vec![product; usize::from(units > 2)],
             })
         });
     let passive = (stated(), moments()).prop_map(|(stated, moments)| {
@@ -406,9 +413,11 @@ fn a_profile_tells_what_its_atoms_say() {
         refunds: vec![Refund {
             refunded_at: Timestamp(9),
             amount: Amount::from_units(4),
+            products: Vec::new(),
         }],
         message_id: "m",
         timeline: ("anonymous_id", "c1"),
+        products: Vec::new(),
     });
     let late = session(50_000, vec![city(9, "m9", "\"Rome\"")]);
     let atoms = [
@@ -515,6 +524,7 @@ fn a_margin_counts_where_it_is_stated_and_how_often_that_is() {
             refunds: Vec::new(),
             message_id: "m",
             timeline: ("anonymous_id", "c1"),
+            products: Vec::new(),
         })
     };
     let (mut fold, mut sums) = (Fold::default(), Sums::default());
