@@ -6,6 +6,7 @@
 use crate::kafka::Kafka;
 use crate::usage;
 use anyhow::{Context as _, bail};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -269,6 +270,23 @@ impl Service {
         self.process.until("being ready", STARTS_WITHIN, || {
             Ok(client.get(&url).is_ok_and(|answer| answer.status == 200))
         })
+    }
+
+    /// What the processor has committed, in records by topic.
+    pub(crate) fn records_out(&self) -> anyhow::Result<BTreeMap<String, f64>> {
+        let answer = self.client.get(&format!("{}/metrics", self.metrics));
+        let answer = answer.map_err(anyhow::Error::msg)?;
+        let mut records = BTreeMap::new();
+        for line in answer.body.lines() {
+            if let Some(rest) = line.strip_prefix("tributary_processor_records_out_total{")
+                && let Some((labels, count)) = rest.split_once("} ")
+                && let Some((_, topic)) = labels.split_once("topic=\"")
+            {
+                let topic = topic.trim_end_matches('"').to_owned();
+                *records.entry(topic).or_default() += count.parse::<f64>()?;
+            }
+        }
+        Ok(records)
     }
 
     /// The names of the stages that have read and committed everything, in the direction of flow up to the first that

@@ -78,6 +78,22 @@ pub(crate) fn measure(bench: &mut Bench, records: &[Record]) -> anyhow::Result<(
                 start_up.as_secs_f64()
             )),
     );
+    bench.report.add(
+        Row::new(
+            "processor, all stages: an hour of 1,000 events/s is caught up with in",
+            "s",
+            3_600_000.0 * wall.as_secs_f64() / records.len() as f64,
+        )
+        .noted("at the rate above, beside nothing new"),
+    );
+    for (topic, sent) in processor.records_out()? {
+        let topic = topic.rsplit('.').next().unwrap_or_default().to_owned();
+        bench.report.add(Row::new(
+            format!("processor, all stages: records an event to {topic}"),
+            "",
+            sent / records.len() as f64,
+        ));
+    }
     for (thread, time) in usage::by_thread(processor.process.pid()) {
         if per_event(time) >= 0.1 {
             bench.report.add(Row::new(

@@ -207,6 +207,52 @@ pub(crate) fn an_order_sent_by_two_systems_counts_once_and_a_refund_is_taken_off
     assert_eq!(kpis, expected);
 }
 
+pub(crate) fn a_product_brings_its_lines_less_what_is_given_back_of_it(tenant: &Tenant<'_>) {
+    let mut placed = order("m1", "laptop", "ada", "o1", 100.0, minutes_ago(150));
+    placed["properties"]["margin"] = json!(10);
+    placed["properties"]["products"] = json!([
+        {"product_id": "mug", "price": 30, "quantity": 2},
+        {"sku": "pot", "price": 30},
+        {"product_id": "voucher", "price": -1},
+    ]);
+    let refunded = |id: &str, amount: f64, at| {
+        let mut refund = order(id, "laptop", "ada", "o1", amount, at);
+        refund["event"] = json!("Order Refunded");
+        refund
+    };
+    let mut a_pot = refunded("m2", 10.0, minutes_ago(140));
+    a_pot["properties"]["products"] = json!([{"product_id": "pot", "price": 10}]);
+    let a_tenth = refunded("m3", 10.0, minutes_ago(130));
+    let expect = |kpi: &str, expected: &[(&str, &str)]| {
+        tenant.settled();
+        let values = tenant.query(&format!(
+            "SELECT dimension_value, toString(value) AS value FROM kpis_current WHERE workspace = {{w:String}} AND kpi = '{kpi}' \
+             AND dimension = 'product' AND window = '7d' AND window_end = \
+             (SELECT max(window_end) FROM kpis_current WHERE workspace = {{w:String}} AND kpi = 'orders' AND window = '7d') \
+             ORDER BY dimension_value"
+        ));
+        let expected = expected
+            .iter()
+            .map(|(product, value)| json!({"dimension_value": product, "value": value}));
+        assert_eq!(values, expected.collect::<Vec<_>>(), "{kpi}");
+    };
+    tenant.send("web", &[a_tenth, a_pot, placed]);
+    expect("orders", &[("mug", "1"), ("pot", "1"), ("voucher", "1")]);
+    expect(
+        "average_order_value",
+        &[("mug", "60"), ("pot", "30"), ("voucher", "-1")],
+    );
+    expect("margin", &[("mug", "6.666666"), ("pot", "3.333334")]);
+    expect(
+        "revenue",
+        &[("mug", "54"), ("pot", "17"), ("voucher", "-1")],
+    );
+    let mut cancelled = refunded("m4", 0.0, minutes_ago(120));
+    cancelled["event"] = json!("Order Cancelled");
+    tenant.send("web", &[cancelled]);
+    expect("revenue", &[]);
+}
+
 pub(crate) fn kpis_are_what_sql_says_over_all_events(tenant: &Tenant<'_>) {
     let mut events = Vec::new();
     for visitor in 0..40_i64 {

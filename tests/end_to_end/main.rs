@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         customers::logins_on_two_devices_make_one_customer_of_three,
         customers::people_on_a_shared_tablet_stay_two,
         customers::an_order_sent_by_two_systems_counts_once_and_a_refund_is_taken_off,
+        customers::a_product_brings_its_lines_less_what_is_given_back_of_it,
         customers::kpis_are_what_sql_says_over_all_events,
         customers::a_kpi_that_is_not_what_sql_says_is_told,
         kpis::answers_leads_and_points_follow_their_customer,
