@@ -12,6 +12,7 @@ use std::time::Duration;
 use tributary_tests::Tenant;
 use tributary_tests::client::Answer;
 use tributary_tests::system::basic;
+use tributary_tests::wait::until;
 
 fn post(tenant: &Tenant<'_>, path: &str, key: &str, body: &[u8]) -> Answer {
     tenant
@@ -206,6 +207,36 @@ pub(crate) fn a_clock_that_is_years_wrong_is_corrected(tenant: &Tenant<'_>) {
     let row = tenant.row("SELECT abs(dateDiff('minute', occurred_at, received_at)) <= 1 AS corrected, toYear(original_timestamp) AS year FROM touchpoints WHERE workspace = {w:String}");
     let year = years_ago.to_string()[..4].parse::<i32>().expect("a year");
     assert_eq!(row, json!({"corrected": 1, "year": year}));
+}
+
+pub(crate) fn every_partition_tells_up_to_when_it_is_complete_and_what_is_late_is_counted(
+    tenant: &Tenant<'_>,
+) {
+    let read = |name: &str| -> Vec<i64> {
+        let metrics = tenant.system.metrics();
+        let lines = metrics.lines().filter(|line| line.starts_with(name));
+        let values = lines.filter_map(|line| line.rsplit(' ').next());
+        values
+            .map(|value| value.parse().expect("a number"))
+            .collect()
+    };
+    let late = || read("tributary_processor_late_events_total")[0];
+    let begin = jiff::Timestamp::now();
+    // Partitions without a single event go on with the clock, too.
+    until(
+        "a watermark of every partition",
+        Duration::from_secs(60),
+        || {
+            let watermarks = read("tributary_processor_watermark_timestamp_seconds");
+            let newest = begin.as_second() - 60;
+            let passed = watermarks.len() == 4 && watermarks.iter().all(|at| *at >= newest);
+            passed.then_some(()).ok_or(format!("{watermarks:?}"))
+        },
+    );
+    let before = late();
+    tenant.send("web", &[page("m1", "cookie", minutes_ago(90))]);
+    tenant.settled();
+    assert!(late() > before, "an event of long ago is late");
 }
 
 pub(crate) fn a_topic_with_too_few_partitions_is_named(tenant: &Tenant<'_>) {

@@ -29,6 +29,7 @@ mod snapshot;
 mod stored;
 mod summary;
 mod waiting;
+mod watermarks;
 mod word;
 mod workspaces;
 
@@ -50,6 +51,7 @@ use self::sending::{Encoders, Sending};
 use self::snapshot::{Opening, Reopening};
 use self::stored::{Known, More, StoredEvent, StoredOrder, Timeline};
 use self::waiting::Waiting;
+use self::watermarks::Watermarks;
 use self::word::Said;
 use self::workspaces::Workspaces;
 use crate::rules;
@@ -67,6 +69,8 @@ pub struct Settings {
     pub goals: BTreeMap<String, Vec<String>>,
     /// How many values of a dimension KPIs tell apart.
     pub most_values: usize,
+    /// How many milliseconds later than others of its partition an event may come before it is counted as late.
+    pub out_of_orderness: i64,
     /// How many events of timelines are kept decoded in memory; the rest is read again from the store.
     pub cached_events: usize,
     /// How much of a change of the graph is worked on in one flush, in events and links; the rest waits for the next.
@@ -94,6 +98,8 @@ pub struct Counts {
     pub conflicts: u64,
     /// New touchpoints with two person identifiers of one type.
     pub ambiguous: u64,
+    /// New touchpoints that came after their partition's watermark had passed them.
+    pub late: u64,
     /// Links told to the log.
     pub links: u64,
     /// Identifiers that came to another profile than the one they had.
@@ -122,6 +128,7 @@ pub struct Observe {
     key: Vec<u8>,
     observed: Observed,
     dimensions: Dimensions,
+    watermarks: Watermarks,
     revisions: BTreeMap<i32, i64>,
     links_offset: i64,
     backlog: Backlog,
@@ -170,6 +177,7 @@ impl Observe {
             key: Vec::new(),
             observed: Observed::default(),
             dimensions: Dimensions::new(settings.most_values),
+            watermarks: Watermarks::new(settings.out_of_orderness),
             revisions: BTreeMap::new(),
             links_offset: 0,
             backlog: Backlog::default(),
@@ -337,6 +345,7 @@ impl Stage for Observe {
         self.revisions.clear();
         self.known.clear();
         self.dimensions.clear();
+        self.watermarks.clear();
         for partition in partitions {
             self.dimensions.restore(*partition, store)?;
             for workspace in self.workspaces.configured() {
@@ -444,6 +453,8 @@ impl Stage for Observe {
         match self.file(&key, input.partition, value, &reading, store) {
             Ok(Known::New) => {
                 self.counts.stored += 1;
+                let is_late = self.watermarks.see(input.partition, touchpoint.occurred_at);
+                self.counts.late += u64::from(is_late);
                 let mut repeated = reading.repeated_types().peekable();
                 if repeated.peek().is_some() {
                     // Of two persons of one type it is a guess which of them acted.
@@ -458,6 +469,14 @@ impl Stage for Observe {
         }
         self.key = key;
         Ok(())
+    }
+
+    fn idle(&mut self, partition: i32, now: Timestamp) {
+        self.watermarks.idle(partition, now);
+    }
+
+    fn watermark(&self, partition: i32) -> Option<Timestamp> {
+        self.watermarks.of(partition)
     }
 
     fn due(&self, _now: Timestamp) -> bool {

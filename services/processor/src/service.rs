@@ -76,6 +76,8 @@ fn factories(config: &Config, metrics: &Metrics) -> [(&'static str, Factory); 4]
             .collect(),
         goals: config.kpi.goals.clone(),
         most_values: config.kpi.max_values,
+        out_of_orderness: i64::try_from(config.processor.out_of_orderness.as_millis())
+            .unwrap_or(i64::MAX),
         cached_events: config.processor.cached_timelines * EVENTS_PER_TIMELINE,
         slice: observe::Settings::SLICE,
         links: observe::Settings::LINKS,
@@ -150,6 +152,7 @@ struct ObserveMetrics {
     duplicates: IntCounter,
     conflicts: IntCounter,
     ambiguous: IntCounter,
+    late: IntCounter,
     links: IntCounter,
     moved: IntCounter,
     refusals: IntGauge,
@@ -170,6 +173,10 @@ impl ObserveMetrics {
             ambiguous: metrics.counter(
                 "tributary_processor_ambiguous_events_total",
                 "Touchpoints with two person identifiers of one type, such as two user ids: which of them acted is a guess.",
+            ),
+            late: metrics.counter(
+                "tributary_processor_late_events_total",
+                "Touchpoints that came after their partition's watermark had passed them: they correct what was published.",
             ),
             links: metrics.counter(
                 "tributary_processor_links_total",
@@ -198,6 +205,7 @@ impl ObserveMetrics {
                 .inc_by(counts.duplicates - last.duplicates);
             metrics.conflicts.inc_by(counts.conflicts - last.conflicts);
             metrics.ambiguous.inc_by(counts.ambiguous - last.ambiguous);
+            metrics.late.inc_by(counts.late - last.late);
             metrics.links.inc_by(counts.links - last.links);
             metrics.moved.inc_by(counts.moved - last.moved);
             metrics.refusals.add(counts.refusals - last.refusals);

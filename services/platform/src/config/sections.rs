@@ -172,6 +172,9 @@ pub struct Processor {
     pub commit_interval: Duration,
     /// Input records of one transaction.
     pub max_batch: usize,
+    /// How much later than others of its partition an event may come before it is counted as late.
+    #[serde(with = "values::duration")]
+    pub out_of_orderness: Duration,
     /// Time between two writes of the local store.
     #[serde(with = "values::duration")]
     pub checkpoint_interval: Duration,

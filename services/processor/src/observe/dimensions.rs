@@ -76,9 +76,8 @@ impl Dimensions {
         if let Some(email) = &more.email {
             self.add(partition, workspace, Dimension::Campaign, &email.campaign);
         }
-        let products = more.order.iter().flat_map(|order| &order.products);
-        for (product, _) in products {
-            self.add(partition, workspace, Dimension::Product, product);
+        for line in touchpoint.order.iter().flat_map(|order| &order.lines) {
+            self.add(partition, workspace, Dimension::Product, line.product_id);
         }
         for says in &more.says {
             match says {

@@ -408,6 +408,14 @@ impl<'a> Life<'a> {
         self.measured_at = Instant::now();
         let metrics = &self.worker.metrics;
         metrics.changed_keys.set(self.store.changed_keys() as i64);
+        for partition in &self.partitions {
+            if self.member.is_at_end(*partition) {
+                self.stage.idle(*partition, now());
+            }
+            if let Some(watermark) = self.stage.watermark(*partition) {
+                metrics.watermark(*partition, watermark);
+            }
+        }
         metrics.store_bytes.set(self.store.disk_bytes() as i64);
         // A broker that does not answer this will not answer a commit either: let that one decide.
         if let Ok(ends) = self.member.ends(&self.partitions) {
@@ -420,6 +428,17 @@ impl<'a> Life<'a> {
             );
         }
         Ok(())
+    }
+}
+
+impl Drop for Life<'_> {
+    /// Another process may own the partitions next, and tell their watermarks.
+    fn drop(&mut self) {
+        for partition in &self.partitions {
+            if self.stage.watermark(*partition).is_some() {
+                self.worker.metrics.no_watermark(*partition);
+            }
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
 };
+use tributary_core::time::Timestamp;
 use tributary_platform::metrics::{LATENCY_SECONDS, Metrics};
 
 /// The metrics of all workers of a process.
@@ -20,6 +21,7 @@ pub struct RuntimeMetrics {
     lag_seconds: IntGaugeVec,
     store_bytes: IntGaugeVec,
     changed_keys: IntGaugeVec,
+    watermark: IntGaugeVec,
 }
 
 impl RuntimeMetrics {
@@ -88,6 +90,11 @@ impl RuntimeMetrics {
                 "Keys in memory that the local store does not hold yet.",
                 &["stage"],
             ),
+            watermark: metrics.gauge_vec(
+                "tributary_processor_watermark_timestamp_seconds",
+                "Event time, since 1970, up to which a partition of touchpoints is taken to be complete; what comes later yet corrects what was published. It goes on with the clock where nothing is left to read. Alert where time() less the least is above 300.",
+                &["partition"],
+            ),
         }
     }
 
@@ -106,6 +113,7 @@ impl RuntimeMetrics {
             lag_seconds: self.lag_seconds.with_label_values(&[stage]),
             store_bytes: self.store_bytes.with_label_values(&[stage]),
             changed_keys: self.changed_keys.with_label_values(&[stage]),
+            watermark: self.watermark.clone(),
         }
     }
 }
@@ -125,6 +133,7 @@ pub(super) struct StageMetrics {
     pub(super) lag_seconds: IntGauge,
     pub(super) store_bytes: IntGauge,
     pub(super) changed_keys: IntGauge,
+    watermark: IntGaugeVec,
 }
 
 impl StageMetrics {
@@ -138,6 +147,20 @@ impl StageMetrics {
         self.dead_letters
             .with_label_values(&[self.stage, reason])
             .inc();
+    }
+
+    /// Only the first stage has one; so it has no label.
+    pub(super) fn watermark(&self, partition: i32, watermark: Timestamp) {
+        self.watermark
+            .with_label_values(&[&partition.to_string()])
+            .set(watermark.0.div_euclid(1000));
+    }
+
+    pub(super) fn no_watermark(&self, partition: i32) {
+        // Fails where none was told yet.
+        let _ = self
+            .watermark
+            .remove_label_values(&[&partition.to_string()]);
     }
 
     pub(super) fn restart(&self, reason: &str) {

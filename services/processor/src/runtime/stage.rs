@@ -161,6 +161,14 @@ pub trait Stage: Send {
     /// [`Poison`] when it cannot be used.
     fn take(&mut self, input: &Input<'_>, store: &dyn Store) -> Result<(), Poison>;
 
+    /// Everything of a partition of the input was read, up to now.
+    fn idle(&mut self, _partition: i32, _now: Timestamp) {}
+
+    /// Up to which event time a partition of the input is taken to be complete; none where the stage does not know.
+    fn watermark(&self, _partition: i32) -> Option<Timestamp> {
+        None
+    }
+
     /// Whether there is something to flush though no input came (learned links, marks that the clock has passed).
     fn due(&self, now: Timestamp) -> bool;
 

@@ -85,6 +85,7 @@ fn stage(ruled: &Ruled, slices: Slices) -> Observe {
     Observe::new(
         Settings {
             most_values: 3,
+            out_of_orderness: 60_000,
             rules: BTreeMap::from([("default".to_owned(), rules)]),
             goals,
             cached_events: 30,
