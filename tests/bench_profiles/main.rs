@@ -4,9 +4,11 @@
 //! A profile has sessions over a year, an order for every tenth. Then one of them goes on, a new one comes, and the profile
 //! merges with another of its size. `BENCH_SESSIONS` sets how many sessions there are, as a list.
 
+mod device;
 mod stages;
 
 use anyhow::{Context as _, ensure};
+use device::{Device, Habit};
 use stages::{Stages, profile};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -15,6 +17,9 @@ const SESSIONS: &str = "10,1000,100000";
 
 /// Sessions of one flush, as many as the observe stage tells in one.
 const BATCH: usize = 1_000;
+
+/// Events of a device.
+const DEVICE_EVENTS: [i64; 3] = [10, 1_000, 100_000];
 
 /// How often what is short is measured; the middle counts.
 const REPEATS: usize = 101;
@@ -95,7 +100,33 @@ fn main() -> anyhow::Result<ExitCode> {
             "state", of.profile_bytes, of.kpi_keys, of.kpi_bytes,
         );
     }
+    devices();
     Ok(ExitCode::SUCCESS)
+}
+
+/// What one event more costs in the observe stage by how many its device has.
+fn devices() {
+    println!("one event more of a device, in a flush of its own of the observe stage, us");
+    println!(
+        "  {:<26} {}",
+        "events of the device",
+        DEVICE_EVENTS.map(|events| format!("{events:>9}")).concat()
+    );
+    for habit in Habit::ALL {
+        let mut device = Device::new(habit);
+        let mut events = 0;
+        let taken = DEVICE_EVENTS.map(|size| {
+            while events < size {
+                let more = (size - events).min(10_000);
+                device.comes(more);
+                events += more;
+            }
+            let step = repeated(|_| (device.comes(1), 0));
+            events += REPEATS as i64;
+            format!("{:>9.1}", step.taken.as_secs_f64() * 1e6)
+        });
+        println!("  {:<26} {}", habit.name(), taken.concat());
+    }
 }
 
 fn measured(sessions: usize) -> anyhow::Result<Measured> {
