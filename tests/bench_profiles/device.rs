@@ -53,6 +53,7 @@ impl Device {
             goals: BTreeMap::new(),
             most_values: 1_000,
             out_of_orderness: MINUTE,
+            page: Settings::PAGE,
             cached_events: 3_200_000,
             slice: Settings::SLICE,
             links: Settings::LINKS,

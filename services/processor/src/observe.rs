@@ -71,6 +71,8 @@ pub struct Settings {
     pub most_values: usize,
     /// How many milliseconds later than others of its partition an event may come before it is counted as late.
     pub out_of_orderness: i64,
+    /// How many events of a timeline are written together, at most.
+    pub page: usize,
     /// How many events of timelines are kept decoded in memory; the rest is read again from the store.
     pub cached_events: usize,
     /// How much of a change of the graph is worked on in one flush, in events and links; the rest waits for the next.
@@ -80,6 +82,9 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Small, because a page is the least that a change writes; not smaller, because each costs a record.
+    pub const PAGE: usize = 64;
+
     /// A slice that takes about a tenth of a second.
     pub const SLICE: usize = 20_000;
 
@@ -116,6 +121,7 @@ pub type CountsSink = std::sync::Arc<dyn Fn(&Counts) + Send + Sync>;
 /// The stage.
 pub struct Observe {
     goals: Goals,
+    page: usize,
     cached_events: usize,
     slice: usize,
     links: usize,
@@ -166,6 +172,7 @@ impl Observe {
     pub fn new(settings: Settings, report: CountsSink) -> Self {
         Self {
             goals: Goals::new(settings.goals),
+            page: settings.page,
             cached_events: settings.cached_events,
             slice: settings.slice,
             links: settings.links,
@@ -260,6 +267,7 @@ impl Observe {
             if let Some(timeline) = self.timelines.get_mut(&key) {
                 cost += 1 + timeline.events();
                 timeline.touched = true;
+                timeline.settled = None;
                 self.touched.insert(key);
             }
         }
@@ -273,6 +281,8 @@ impl Observe {
             && (self.timelines.contains_key(&key) || stored::exists(partition, &key, outputs)?);
         if is_here && !self.touched.contains(&key) {
             self.backlog.add_timeline(key);
+        } else if let Some(timeline) = self.timelines.get_mut(&key) {
+            timeline.settled = None;
         }
         Ok(is_here)
     }
@@ -570,7 +580,7 @@ impl Observe {
             view: matches!(touchpoint.r#type, "page" | "screen"),
             more: more.is_something().then(|| Box::new(more)),
         };
-        timeline.insert(event);
+        timeline.insert(event, self.page);
         if let Some(set) = set {
             let sight = Sight {
                 partition,

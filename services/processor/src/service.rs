@@ -78,6 +78,7 @@ fn factories(config: &Config, metrics: &Metrics) -> [(&'static str, Factory); 4]
         most_values: config.kpi.max_values,
         out_of_orderness: i64::try_from(config.processor.out_of_orderness.as_millis())
             .unwrap_or(i64::MAX),
+        page: observe::Settings::PAGE,
         cached_events: config.processor.cached_timelines * EVENTS_PER_TIMELINE,
         slice: observe::Settings::SLICE,
         links: observe::Settings::LINKS,

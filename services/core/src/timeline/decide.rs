@@ -1,12 +1,13 @@
 use std::collections::BTreeMap;
 
+use super::cut::Cut;
 use super::event::{Activity, Event};
 use super::line::{self, LineKey};
 use crate::identity::{Graph, NodeId, Rules, SharedDevices, Strangers};
 use crate::time::{MINUTE, Timestamp};
 
 /// A gap longer than this ends a session.
-const GAP: i64 = 30 * MINUTE;
+pub(super) const GAP: i64 = 30 * MINUTE;
 
 /// Who owns a session or an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -69,11 +70,27 @@ pub struct Decisions {
     pub single_line: bool,
 }
 
+impl Decisions {
+    /// Whether somebody logged in in one of the sessions.
+    #[must_use]
+    pub fn is_anchored(&self) -> bool {
+        let mut sessions = self.sessions.iter();
+        sessions.any(|session| session.anchored.is_some())
+    }
+}
+
 /// Decides sessions and owners of a timeline.
 ///
 /// `events` stand in order of (time, message id), without duplicates.
 #[must_use]
 pub fn decide(graph: &Graph, timeline: NodeId, events: &[Event<'_>]) -> Decisions {
+    decide_from(graph, timeline, &Cut::default(), events)
+}
+
+/// The same of the events from a cut on, all of which are given; spans are as if there were none before it. Indices are
+/// those of the events given.
+#[must_use]
+pub fn decide_from(graph: &Graph, timeline: NodeId, cut: &Cut, events: &[Event<'_>]) -> Decisions {
     debug_assert!(
         events.is_sorted_by_key(|event| (event.time, event.message)),
         "events stand in order"
@@ -117,7 +134,12 @@ pub fn decide(graph: &Graph, timeline: NodeId, events: &[Event<'_>]) -> Decision
     };
     for line in lines.values() {
         let first = decisions.sessions.len();
-        line.decide(graph, timeline, &mut decisions);
+        // Before a cut all is on the timeline's own line.
+        let before = match line.key {
+            LineKey::Own => cut.before.map(|person| graph.root(person)),
+            _ => None,
+        };
+        line.decide(graph, timeline, before, &mut decisions);
         if line.key == LineKey::Own && !graph.is_blocked(timeline) {
             decisions.spans = spans(graph, timeline, &decisions.sessions[first..]);
         }
@@ -150,7 +172,13 @@ impl Line {
         }
     }
 
-    fn decide(&self, graph: &Graph, timeline: NodeId, decisions: &mut Decisions) {
+    fn decide(
+        &self,
+        graph: &Graph,
+        timeline: NodeId,
+        before: Option<NodeId>,
+        decisions: &mut Decisions,
+    ) {
         let identifier = match self.key {
             LineKey::Own if graph.is_blocked(timeline) => None,
             LineKey::Own => Some(timeline),
@@ -160,7 +188,7 @@ impl Line {
         let fallback = identifier.map_or(Owner::Nobody, |node| Owner::Profile(graph.root(node)));
         let hub = identifier.is_some_and(|node| graph.is_hub(node));
         let mut sessions = self.cut(graph);
-        own(&mut sessions, fallback, hub, graph.rules());
+        own(&mut sessions, before, fallback, hub, graph.rules());
 
         let first = decisions.sessions.len() as u32;
         for (number, session) in (first..).zip(&sessions) {
@@ -230,7 +258,13 @@ impl Line {
 }
 
 /// Gives the sessions of a line their owners.
-fn own(sessions: &mut [SessionDecision], fallback: Owner, hub: bool, rules: &Rules) {
+fn own(
+    sessions: &mut [SessionDecision],
+    mut before: Option<NodeId>,
+    fallback: Owner,
+    hub: bool,
+    rules: &Rules,
+) {
     let unless_strangers = |device, session: &SessionDecision| match rules.strangers {
         Strangers::Device => device,
         Strangers::Session => Owner::Stranger(session.events[0]),
@@ -241,7 +275,6 @@ fn own(sessions: &mut [SessionDecision], fallback: Owner, hub: bool, rules: &Rul
         *after = next;
         next = session.anchored.or(next);
     }
-    let mut before = None;
     for (session, after) in sessions.iter_mut().zip(after) {
         session.owner = match (session.anchored, before, after) {
             (Some(person), _, _) => Owner::Profile(person),

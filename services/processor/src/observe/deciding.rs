@@ -11,7 +11,7 @@ use tributary_core::ids::{ProfileId, SessionId};
 use tributary_core::money::Amount;
 use tributary_core::time::Timestamp;
 use tributary_core::timeline::{
-    Activity, Decision, Decisions, Event, Owner, SessionDecision, decide,
+    Activity, Cut, Decision, Decisions, Event, Owner, SessionDecision, cuts, decide_from,
 };
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
@@ -21,7 +21,7 @@ use super::identities::OwnedSpan;
 use super::saying;
 use super::sending::Sending;
 use super::stored::{
-    Index, Page, SentPassive, SentSession, StoredEvent, Timeline, session_uuid, uuid_of,
+    Index, Page, SentPassive, SentSession, Settled, StoredEvent, Timeline, session_uuid, uuid_of,
 };
 use super::summary;
 use super::waiting::Waiting;
@@ -30,7 +30,8 @@ use crate::runtime::stage::Broken;
 /// The place of an event: its page and its place on the page.
 type Place = (usize, usize);
 
-/// Decides the timeline anew, sends the differences, and returns whose its identifier is when.
+/// Decides the timeline anew, or what new events may have changed of it, sends the differences, and returns whose its
+/// identifier is when.
 pub(super) fn settle(
     key: &[u8],
     timeline: &mut Timeline,
@@ -39,11 +40,13 @@ pub(super) fn settle(
     waiting: &Waiting,
     sending: &mut Sending<'_>,
 ) -> Result<Vec<OwnedSpan>, Broken> {
-    let decisions = decided(timeline, graph);
+    let part = decided(timeline, graph);
+    let decisions = &part.decisions;
     let places: Vec<Place> = timeline
         .pages
         .iter()
         .enumerate()
+        .skip(part.page)
         .flat_map(|(page, content)| (0..content.events.len()).map(move |place| (page, place)))
         .collect();
     let mut owners = Owners {
@@ -53,8 +56,8 @@ pub(super) fn settle(
         known: BTreeMap::new(),
         strangers: BTreeMap::new(),
     };
-    owners.know_strangers(timeline, &decisions, &places);
-    let session_ids = send_sessions(timeline, &decisions, &places, &mut owners, goals, sending)?;
+    owners.know_strangers(timeline, decisions, &places);
+    let session_ids = send_sessions(timeline, decisions, &places, &mut owners, goals, sending)?;
     let now: Vec<(Option<SessionId>, Option<ProfileId>)> = decisions
         .events
         .iter()
@@ -66,39 +69,150 @@ pub(super) fn settle(
         })
         .collect();
     send_resolved(key, timeline, &places, &now, waiting, sending)?;
-    send_claims(timeline, &decisions, &places, &now, sending)?;
+    send_claims(timeline, decisions, &places, &now, sending)?;
     send_email_claims(timeline, &places, &now, sending)?;
-    send_passive(timeline, &now, sending)?;
+    send_passive(timeline, part.page, &now, sending)?;
     send_overrides(
         timeline,
-        &decisions,
+        &part,
         &places,
         &now,
         &session_ids,
         &mut owners,
         sending,
     )?;
-    let spans = decisions.spans.iter().map(|span| OwnedSpan {
-        from: span.from,
-        owner: owners.id(span.owner),
+    let spans = part.spans(timeline, &mut owners);
+    timeline.touched_from = usize::MAX;
+    timeline.settled = (decisions.single_line && timeline.pages.len() > 1).then(|| Settled {
+        spans: spans.clone(),
+        last_anchored: part.last_anchored(timeline),
     });
-    Ok(spans.collect())
+    Ok(spans)
 }
 
-fn decided(timeline: &Timeline, graph: &Graph) -> Decisions {
-    let stored = || timeline.pages.iter().flat_map(|page| &page.events);
-    let Some(node) = timeline.node else {
-        let nobody = Decision {
-            session: None,
-            owner: Owner::Nobody,
+/// What was decided of a timeline: what stands on a page and behind it.
+struct Part {
+    page: usize,
+    /// Of the page.
+    cut: Cut,
+    decisions: Decisions,
+}
+
+impl Part {
+    /// Whose the timeline's identifier is when, with what was known of the time before.
+    fn spans(&self, timeline: &Timeline, owners: &mut Owners<'_>) -> Vec<OwnedSpan> {
+        let mut spans: Vec<OwnedSpan> = match &timeline.settled {
+            Some(settled) if self.cut.has_sessions() => settled.spans.clone(),
+            _ => Vec::new(),
         };
-        return Decisions {
-            events: vec![nobody; stored().count()],
-            single_line: true,
-            ..Decisions::default()
-        };
+        let is_first = spans.is_empty();
+        let begin = self.decisions.sessions.first().map(|session| session.start);
+        if !is_first && let Some(begin) = begin {
+            spans.retain(|span| span.from < begin);
+        }
+        for span in &self.decisions.spans {
+            let owner = owners.id(span.owner);
+            match (spans.last(), begin) {
+                // Without sessions nothing is said of whose it is.
+                (Some(_), None) => {}
+                (Some(last), Some(_)) if last.owner == owner => {}
+                (Some(_), Some(begin)) => spans.push(OwnedSpan {
+                    from: span.from.max(begin),
+                    owner,
+                }),
+                (None, _) => spans.push(OwnedSpan {
+                    from: span.from,
+                    owner,
+                }),
+            }
+        }
+        spans
+    }
+
+    /// When the last session begins in which somebody logged in. There is always one once there was one, unless the graph
+    /// changes.
+    fn last_anchored(&self, timeline: &Timeline) -> Option<Timestamp> {
+        let sessions = self.decisions.sessions.iter();
+        let anchored = sessions.filter(|session| session.anchored.is_some());
+        let here = anchored.map(|session| session.start).max();
+        let before = timeline.settled.as_ref();
+        here.max(before.and_then(|settled| settled.last_anchored))
+    }
+}
+
+/// Decides what new events may have changed: from the last page on that has none before it and can be decided alone.
+fn decided(timeline: &mut Timeline, graph: &Graph) -> Part {
+    let mut page = match &timeline.settled {
+        Some(_) => timeline.touched_from.min(timeline.pages.len() - 1),
+        None => 0,
     };
-    let events: Vec<Event<'_>> = stored()
+    let mut somebody_logs_in = false;
+    loop {
+        let cut = loop {
+            match cut_at(timeline, page, somebody_logs_in) {
+                Some(cut) => break cut,
+                None => page -= 1,
+            }
+        };
+        let events = events(timeline, page);
+        let decisions = match timeline.node {
+            Some(node) => decide_from(graph, node, &cut, &events),
+            None => of_nobody(events.len()),
+        };
+        if page > 0 && !decisions.single_line {
+            page = 0;
+        } else if page > 0 && cut.is_open() && decisions.is_anchored() {
+            somebody_logs_in = true;
+        } else {
+            let cuts = cuts_behind(timeline, page, cut, graph, &events, &decisions);
+            for (page, cut) in timeline.pages[page + 1..].iter_mut().zip(cuts) {
+                page.cut = cut;
+            }
+            return Part {
+                page,
+                cut,
+                decisions,
+            };
+        }
+    }
+}
+
+/// The cut at the beginning of a page, where it can be decided from there on; the first always can.
+fn cut_at(timeline: &Timeline, page: usize, somebody_logs_in: bool) -> Option<Cut> {
+    let settled = match &timeline.settled {
+        Some(settled) if page > 0 => settled,
+        _ => return Some(Cut::default()),
+    };
+    let page = &timeline.pages[page];
+    let begin = page.events.first().map(StoredEvent::time);
+    let depends = |cut: &Cut| cut.is_open() && (somebody_logs_in || settled.last_anchored >= begin);
+    page.cut.filter(|cut| !depends(cut))
+}
+
+/// Which of the pages behind that one are cuts.
+fn cuts_behind(
+    timeline: &Timeline,
+    page: usize,
+    cut: Cut,
+    graph: &Graph,
+    events: &[Event<'_>],
+    decisions: &Decisions,
+) -> Vec<Option<Cut>> {
+    let behind = timeline.pages.len() - page - 1;
+    if !decisions.single_line {
+        return vec![None; behind];
+    }
+    let begins = timeline.pages[page..].iter().scan(0, |begin, page| {
+        *begin += page.events.len();
+        Some(*begin)
+    });
+    cuts(graph.rules(), cut, events, decisions, begins.take(behind)).collect()
+}
+
+/// The events of a page and those behind it.
+fn events(timeline: &Timeline, page: usize) -> Vec<Event<'_>> {
+    let stored = timeline.pages[page..].iter().flat_map(|page| &page.events);
+    stored
         .map(|event| Event {
             time: event.time(),
             message: &event.message,
@@ -109,8 +223,20 @@ fn decided(timeline: &Timeline, graph: &Graph) -> Decisions {
             },
             identifiers: event.set.map_or(&[], |set| &timeline.nodes[set.get()]),
         })
-        .collect();
-    decide(graph, node, &events)
+        .collect()
+}
+
+/// What is decided of events that all are nobody's.
+fn of_nobody(events: usize) -> Decisions {
+    let nobody = Decision {
+        session: None,
+        owner: Owner::Nobody,
+    };
+    Decisions {
+        events: vec![nobody; events],
+        single_line: true,
+        ..Decisions::default()
+    }
 }
 
 /// Ids of owners, each made once.
@@ -503,12 +629,13 @@ fn send_email_claims(
 /// Sends what is in no session: passive touchpoints to their owners, and what a source says of itself.
 fn send_passive(
     timeline: &mut Timeline,
+    first: usize,
     now: &[(Option<SessionId>, Option<ProfileId>)],
     sending: &mut Sending<'_>,
 ) -> Result<(), Broken> {
     let mut decided = now.iter();
     let is_source = timeline.source().is_some();
-    for index in 0..timeline.pages.len() {
+    for index in first..timeline.pages.len() {
         let page = &timeline.pages[index];
         let mut owned: BTreeMap<Uuid, Vec<&StoredEvent>> = BTreeMap::new();
         for event in &page.events {
@@ -585,13 +712,14 @@ fn send_passive(
 /// message else.
 fn send_overrides(
     timeline: &mut Timeline,
-    decisions: &Decisions,
+    part: &Part,
     places: &[Place],
     now: &[(Option<SessionId>, Option<ProfileId>)],
     session_ids: &[SessionId],
     owners: &mut Owners<'_>,
     sending: &mut Sending<'_>,
 ) -> Result<(), Broken> {
+    let decisions = &part.decisions;
     let otherwise = |timeline: &Timeline, index: usize| {
         let (page, place) = places[index];
         let page = &timeline.pages[page];
@@ -623,7 +751,7 @@ fn send_overrides(
         }
     }
     let mut next = 0;
-    for index in 0..timeline.pages.len() {
+    for index in part.page..timeline.pages.len() {
         let page = &timeline.pages[index];
         let first = next;
         next += page.events.len();

@@ -13,15 +13,13 @@ use tributary_core::identity::{Graph, NodeId};
 use tributary_core::ids::{ProfileId, SessionId};
 use tributary_core::money::Amount;
 use tributary_core::time::Timestamp;
-use tributary_core::timeline::Activity;
+use tributary_core::timeline::{Activity, Cut};
 use uuid::Uuid;
 
+use super::identities::OwnedSpan;
 use super::sending::Sending;
 use super::waiting::Place;
 use crate::runtime::stage::{Broken, Store};
-
-/// Events on a page. Small, because a page is the least that a change writes; not smaller, because each costs a record.
-const PAGE: usize = 64;
 
 /// What an event shares with most others of its timeline. One text, because each event is compared with it: six would
 /// be six places in memory.
@@ -277,6 +275,18 @@ pub(super) struct Page {
     pub(super) overrides: u64,
     #[serde(skip)]
     pub(super) dirty: bool,
+    /// What of the events before must be known to decide from here on, where that is enough.
+    #[serde(skip)]
+    pub(super) cut: Option<Cut>,
+}
+
+/// What was last decided of a timeline of several pages, all of it on one line and under the same graph.
+#[derive(Debug)]
+pub(super) struct Settled {
+    /// Whose its identifier is when.
+    pub(super) spans: Vec<OwnedSpan>,
+    /// When the last session begins in which somebody logged in.
+    pub(super) last_anchored: Option<Timestamp>,
 }
 
 /// A timeline in memory.
@@ -292,6 +302,10 @@ pub(super) struct Timeline {
     pub(super) nodes: Vec<Box<[NodeId]>>,
     /// Is to be decided at the next flush.
     pub(super) touched: bool,
+    /// The first page that an event came to since it was last decided.
+    pub(super) touched_from: usize,
+    /// None where all of it must be decided anew.
+    pub(super) settled: Option<Settled>,
     /// Hashes of message ids, against duplicates.
     known: HashSet<u64, rustc_hash::FxBuildHasher>,
     pub(super) used: u64,
@@ -451,6 +465,8 @@ impl Timeline {
             node: None,
             nodes: Vec::new(),
             touched: false,
+            touched_from: usize::MAX,
+            settled: None,
             known,
             used: 0,
         }
@@ -604,17 +620,18 @@ impl Timeline {
         }))
     }
 
-    /// Files an event at its place.
-    pub(super) fn insert(&mut self, event: StoredEvent) {
+    /// Files an event at its place, on a page that has no more events than that.
+    pub(super) fn insert(&mut self, event: StoredEvent, most: usize) {
         self.known.insert(message_hash(&event.message));
         let after = self
             .pages
             .partition_point(|page| page.first() <= (event.time, &event.message));
         let mut index = after.saturating_sub(1);
+        self.touched_from = self.touched_from.min(index);
         let full = self
             .pages
             .get(index)
-            .is_none_or(|page| page.events.len() >= PAGE);
+            .is_none_or(|page| page.events.len() >= most);
         if full {
             let at_the_end = self
                 .pages
@@ -637,7 +654,7 @@ impl Timeline {
                 index = self.pages.len() - 1;
             } else {
                 let old = &mut self.pages[index];
-                page.events = old.events.split_off(PAGE / 2);
+                page.events = old.events.split_off(most / 2);
                 page.ids.clone_from(&old.ids);
                 page.dirty = true;
                 old.dirty = true;

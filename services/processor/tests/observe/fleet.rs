@@ -73,6 +73,9 @@ pub(crate) enum Event {
 pub(crate) struct Slices {
     pub(crate) events: usize,
     pub(crate) links: usize,
+    /// Events of a timeline that are written together, and of all that are kept in memory.
+    pub(crate) page: usize,
+    pub(crate) cached: usize,
 }
 
 fn stage(ruled: &Ruled, slices: Slices) -> Observe {
@@ -88,7 +91,8 @@ fn stage(ruled: &Ruled, slices: Slices) -> Observe {
             out_of_orderness: 60_000,
             rules: BTreeMap::from([("default".to_owned(), rules)]),
             goals,
-            cached_events: 30,
+            page: slices.page,
+            cached_events: slices.cached,
             slice: slices.events,
             links: slices.links,
         },

@@ -1,7 +1,7 @@
 //! L1 and L2 on the observe stage: in whatever order, batches and duplicates touchpoints arrive, whenever operations are
 //! entered and undone and rules published, in slices of whatever size, by however many processors, whenever these crash,
 //! with or without a snapshot, give partitions to each other or lag behind the links log: what was sent in the end says the same as by one that never
-//! stopped.
+//! stopped, nor decided only a part of a timeline.
 
 mod fleet;
 mod said;
@@ -29,18 +29,19 @@ proptest! {
 
     #[test]
     fn the_same_touchpoints_operations_and_rules_in_any_order_by_processors_that_crash_say_the_same_in_the_end(
-        (first, world, other, events) in world().prop_flat_map(|(first, world)| {
+        (first, world, other, happens) in world().prop_flat_map(|(first, world)| {
             let doubled: Vec<Step> = world.iter().chain(world.iter().step_by(4)).cloned().collect();
             let events = prop::collection::vec(event(), doubled.len());
             (Just(first), Just(world), Just(doubled).prop_shuffle(), events)
         }),
-        (events_at_once, links_at_once) in (1..40_usize, 1..60_usize),
+        (events, links, page, cached) in (1..40_usize, 1..60_usize, 2..6_usize, prop::sample::select(vec![30, 1_000])),
         processors in 1..4_usize,
     ) {
-        let mut steady = Fleet::new(&first, Slices { events: Settings::SLICE, links: Settings::LINKS }, 1);
+        let whole = Slices { events: Settings::SLICE, links: Settings::LINKS, page: Settings::PAGE, cached: 30 };
+        let mut steady = Fleet::new(&first, whole, 1);
         world.iter().for_each(|step| steady.take(step));
-        let mut shaken = Fleet::new(&first, Slices { events: events_at_once, links: links_at_once }, processors);
-        for (step, event) in other.iter().zip(&events) {
+        let mut shaken = Fleet::new(&first, Slices { events, links, page, cached }, processors);
+        for (step, event) in other.iter().zip(&happens) {
             shaken.take(step);
             shaken.happens(event);
         }
@@ -49,6 +50,7 @@ proptest! {
         prop_assert_eq!(&steady.sessions, &shaken.sessions, "sessions");
         prop_assert_eq!(&steady.identities, &shaken.identities, "identities");
         prop_assert_eq!(&steady.refusals, &shaken.refusals, "refusals");
+        prop_assert_eq!(&steady.passive, &shaken.passive, "passive touchpoints");
         prop_assert_eq!(&steady.atoms, &shaken.atoms, "atoms");
         prop_assert_eq!(&steady.claims, &shaken.claims, "claims");
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_contracts::framing;
 use tributary_contracts::wire::{
-    Activity, Atom, Claim, Identity, Override, Refusal, ResolvedTouchpoint, Session,
+    Activity, Atom, AtomBody, Claim, Identity, Override, Refusal, ResolvedTouchpoint, Session,
 };
 use tributary_processor::runtime::memory::MemoryOutputs;
 
@@ -16,6 +16,8 @@ pub(crate) struct Said {
     pub(crate) identities: BTreeSet<String>,
     pub(crate) refusals: BTreeSet<String>,
     pub(crate) atoms: BTreeSet<String>,
+    /// By owner: how passive touchpoints are spread over pages depends on arrival; what they add up to does not.
+    pub(crate) passive: BTreeMap<String, i64>,
     pub(crate) claims: BTreeMap<String, String>,
 }
 
@@ -72,9 +74,15 @@ impl Said {
                 "atoms" => {
                     let mut atom: Atom<'_> = framing::decode(value).expect("an atom");
                     atom.revision = 0;
-                    // How passive touchpoints are spread over pages depends on arrival; what they add up to does not.
-                    if atom.body.is_some() && !atom.atom_id.starts_with("passive:") {
-                        said.atoms.insert(format!("{atom:?}"));
+                    match &atom.body {
+                        None => {}
+                        Some(AtomBody::PassiveAtom(passive)) => {
+                            let of_owner = said.passive.entry(atom.profile_id.to_string());
+                            *of_owner.or_default() += passive.touchpoints;
+                        }
+                        Some(_) => {
+                            said.atoms.insert(format!("{atom:?}"));
+                        }
                     }
                 }
                 "overrides" => {
