@@ -21,7 +21,7 @@ use super::identities::OwnedSpan;
 use super::saying;
 use super::sending::Sending;
 use super::stored::{
-    Index, Page, SentPassive, SentSession, Settled, StoredEvent, Timeline, session_uuid, uuid_of,
+    Index, Page, SentPassive, SentSession, StoredEvent, Timeline, session_uuid, uuid_of,
 };
 use super::summary;
 use super::waiting::Waiting;
@@ -83,10 +83,8 @@ pub(super) fn settle(
     )?;
     let spans = part.spans(timeline, &mut owners);
     timeline.touched_from = usize::MAX;
-    timeline.settled = (decisions.single_line && timeline.pages.len() > 1).then(|| Settled {
-        spans: spans.clone(),
-        last_anchored: part.last_anchored(timeline),
-    });
+    let goes_on = decisions.single_line && timeline.pages.len() > 1;
+    timeline.settled = goes_on.then(|| spans.clone());
     Ok(spans)
 }
 
@@ -102,7 +100,7 @@ impl Part {
     /// Whose the timeline's identifier is when, with what was known of the time before.
     fn spans(&self, timeline: &Timeline, owners: &mut Owners<'_>) -> Vec<OwnedSpan> {
         let mut spans: Vec<OwnedSpan> = match &timeline.settled {
-            Some(settled) if self.cut.has_sessions() => settled.spans.clone(),
+            Some(settled) if self.cut.has_sessions() => settled.clone(),
             _ => Vec::new(),
         };
         let is_first = spans.is_empty();
@@ -127,16 +125,6 @@ impl Part {
             }
         }
         spans
-    }
-
-    /// When the last session begins in which somebody logged in. There is always one once there was one, unless the graph
-    /// changes.
-    fn last_anchored(&self, timeline: &Timeline) -> Option<Timestamp> {
-        let sessions = self.decisions.sessions.iter();
-        let anchored = sessions.filter(|session| session.anchored.is_some());
-        let here = anchored.map(|session| session.start).max();
-        let before = timeline.settled.as_ref();
-        here.max(before.and_then(|settled| settled.last_anchored))
     }
 }
 
@@ -179,14 +167,12 @@ fn decided(timeline: &mut Timeline, graph: &Graph) -> Part {
 
 /// The cut at the beginning of a page, where it can be decided from there on; the first always can.
 fn cut_at(timeline: &Timeline, page: usize, somebody_logs_in: bool) -> Option<Cut> {
-    let settled = match &timeline.settled {
-        Some(settled) if page > 0 => settled,
-        _ => return Some(Cut::default()),
-    };
-    let page = &timeline.pages[page];
-    let begin = page.events.first().map(StoredEvent::time);
-    let depends = |cut: &Cut| cut.is_open() && (somebody_logs_in || settled.last_anchored >= begin);
-    page.cut.filter(|cut| !depends(cut))
+    match page {
+        0 => Some(Cut::default()),
+        page => timeline.pages[page]
+            .cut
+            .filter(|cut| !(cut.is_open() && somebody_logs_in)),
+    }
 }
 
 /// Which of the pages behind that one are cuts.

@@ -280,15 +280,6 @@ pub(super) struct Page {
     pub(super) cut: Option<Cut>,
 }
 
-/// What was last decided of a timeline of several pages, all of it on one line and under the same graph.
-#[derive(Debug)]
-pub(super) struct Settled {
-    /// Whose its identifier is when.
-    pub(super) spans: Vec<OwnedSpan>,
-    /// When the last session begins in which somebody logged in.
-    pub(super) last_anchored: Option<Timestamp>,
-}
-
 /// A timeline in memory.
 #[derive(Debug)]
 pub(super) struct Timeline {
@@ -304,8 +295,9 @@ pub(super) struct Timeline {
     pub(super) touched: bool,
     /// The first page that an event came to since it was last decided.
     pub(super) touched_from: usize,
-    /// None where all of it must be decided anew.
-    pub(super) settled: Option<Settled>,
+    /// Whose its identifier is when, as last decided under the same graph, where all is on one line; none where all of it
+    /// must be decided anew.
+    pub(super) settled: Option<Vec<OwnedSpan>>,
     /// Hashes of message ids, against duplicates.
     known: HashSet<u64, rustc_hash::FxBuildHasher>,
     pub(super) used: u64,
