@@ -23,8 +23,10 @@ fn seen(most: i64, name: &'static str) -> impl Strategy<Value = Vec<Seen>> {
         2 => Just(Activity::Passive),
         1 => Just(Activity::Nobody),
     ];
+    // Often at the same time, and now and then long after.
+    let at = prop_oneof![0..12_i64, 0..most];
     let event = (
-        0..most,
+        at,
         0..99_u8,
         activity,
         prop::option::weighted(0.12, 0..3_usize),
