@@ -9,7 +9,7 @@ mod steps;
 
 use fleet::{Event, Fleet, Slices};
 use proptest::prelude::*;
-use steps::{Step, world};
+use steps::{Step, device, world};
 use tributary_processor::observe::Settings;
 
 fn event() -> impl Strategy<Value = Event> {
@@ -29,7 +29,7 @@ proptest! {
 
     #[test]
     fn the_same_touchpoints_operations_and_rules_in_any_order_by_processors_that_crash_say_the_same_in_the_end(
-        (first, world, other, happens) in world().prop_flat_map(|(first, world)| {
+        (first, world, other, happens) in prop_oneof![world(), device()].prop_flat_map(|(first, world)| {
             let doubled: Vec<Step> = world.iter().chain(world.iter().step_by(4)).cloned().collect();
             let events = prop::collection::vec(event(), doubled.len());
             (Just(first), Just(world), Just(doubled).prop_shuffle(), events)

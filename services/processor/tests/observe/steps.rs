@@ -334,6 +334,51 @@ fn operations() -> impl Strategy<Value = Vec<Step>> {
 
 /// The first rules, and what comes.
 pub(crate) fn world() -> impl Strategy<Value = (Ruled, Vec<Step>)> {
+    let all = (versions(), touchpoints(), operations());
+    all.prop_map(|(versions, touchpoints, operations)| {
+        let mut versions = versions.into_iter();
+        let first = versions.next().expect("at least one");
+        let steps = touchpoints.into_iter().chain(operations);
+        (first, steps.chain(versions.map(Step::Rules)).collect())
+    })
+}
+
+/// The same of a single device with many visits, on which somebody logs in now and then.
+pub(crate) fn device() -> impl Strategy<Value = (Ruled, Vec<Step>)> {
+    let seconds = prop_oneof![
+        (0..900_i64).prop_map(|tens| tens * 600),
+        (0..90_i64).prop_map(|halves| halves * 1_800)
+    ];
+    let event = (
+        seconds,
+        prop::option::weighted(0.1, 0..2_u8),
+        prop::bool::weighted(0.15),
+        prop::bool::weighted(0.1),
+        prop::option::weighted(0.1, Just(1_u8)),
+    );
+    let events = prop::collection::vec(event, 20..90);
+    (versions(), events).prop_map(|(versions, events)| {
+        let number = |(index, (seconds, user, passive, bot, order))| {
+            let user: Option<u8> = user;
+            let mut identifiers = vec![("anonymous_id", "c0".to_owned())];
+            identifiers.extend(user.map(|user| ("user_id", format!("u{user}"))));
+            Step::Touchpoint(Sent {
+                message: format!("m{index}"),
+                seconds,
+                identifiers,
+                passive,
+                bot,
+                order,
+                pixel: false,
+                consent: None,
+            })
+        };
+        let steps = events.into_iter().enumerate().map(number).collect();
+        (versions.into_iter().next().expect("at least one"), steps)
+    })
+}
+
+fn versions() -> impl Strategy<Value = Vec<Ruled>> {
     let ruled = (
         prop::bool::weighted(0.2),
         (any::<bool>(), any::<bool>()),
@@ -345,7 +390,7 @@ pub(crate) fn world() -> impl Strategy<Value = (Ruled, Vec<Step>)> {
         prop::option::of(prop::sample::select(vec![Kind::Person, Kind::Device])),
         prop::bool::weighted(0.3),
     );
-    let versions = prop::collection::vec(ruled, 1..4).prop_map(|versions| {
+    prop::collection::vec(ruled, 1..4).prop_map(|versions| {
         let number = |(
             version,
             (
@@ -373,11 +418,5 @@ pub(crate) fn world() -> impl Strategy<Value = (Ruled, Vec<Step>)> {
             email_first,
         };
         (1..).zip(versions).map(number).collect::<Vec<_>>()
-    });
-    (versions, touchpoints(), operations()).prop_map(|(versions, touchpoints, operations)| {
-        let mut versions = versions.into_iter();
-        let first = versions.next().expect("at least one");
-        let steps = touchpoints.into_iter().chain(operations);
-        (first, steps.chain(versions.map(Step::Rules)).collect())
     })
 }
