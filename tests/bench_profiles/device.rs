@@ -19,17 +19,20 @@ pub(crate) enum Habit {
     Visits,
     /// A bot's events, one after the other.
     Bot,
+    /// Somebody else logs in with each event, as at a kiosk.
+    Kiosk,
     /// Events one after the other, in a session without end.
     Endless,
 }
 
 impl Habit {
-    pub(crate) const ALL: [Self; 3] = [Self::Visits, Self::Bot, Self::Endless];
+    pub(crate) const ALL: [Self; 4] = [Self::Visits, Self::Bot, Self::Kiosk, Self::Endless];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Visits => "visits of ten",
             Self::Bot => "of a bot",
+            Self::Kiosk => "of as many people",
             Self::Endless => "one session without end",
         }
     }
@@ -114,9 +117,10 @@ impl Device {
     fn take(&mut self) {
         let number = self.events;
         self.events += 1;
-        let (message, begin) = (format!("m{number}"), 19_000 * DAY);
+        let (message, begin) = (format!("m{number}"), 12_000 * DAY);
         let seconds = match self.habit {
             Habit::Visits => number / 10 * 3_600 + number % 10 * 20,
+            Habit::Kiosk => number * 3_600,
             Habit::Bot | Habit::Endless => number / 28,
         };
         let of = |r#type, value| Identifier {
@@ -126,8 +130,13 @@ impl Device {
             flags: 0,
         };
         let mut identifiers = vec![of("anonymous_id", "c1")];
-        if self.habit == Habit::Visits && number % 100 == 0 {
-            identifiers.insert(0, of("user_id", "ann"));
+        let user = match self.habit {
+            Habit::Visits if number % 100 == 0 => Some("ann".to_owned()),
+            Habit::Kiosk => Some(format!("user {number}")),
+            _ => None,
+        };
+        if let Some(user) = &user {
+            identifiers.insert(0, of("user_id", user));
         }
         let touchpoint = Touchpoint {
             workspace: "bench",
