@@ -12,11 +12,13 @@ WITH
         WHERE workspace = {workspace:String} AND session_id IS NOT NULL
         GROUP BY session_id
     ),
-    -- Events of the goal lead; who says that one is not qualified makes a contact of it only.
+    -- Events of the goal lead; who says that one is not qualified makes a contact of it only, and so does a source that
+    -- qualifies leads by saying nothing.
     leads AS
     (
         SELECT
-            t.profile_id AS profile_id, t.occurred_at AS at, ifNull(t.properties.qualified.:Bool, true) AS qualified,
+            t.profile_id AS profile_id, t.occurred_at AS at,
+            ifNull(t.properties.qualified.:Bool, NOT has({qualifying_sources:Array(String)}, t.source)) AS qualified,
             arrayFilter(d -> d.1 = '' OR d.2 != '',
                 [('', ''), ('campaign', if(t.session_id IS NULL, t.campaign, s.campaign))]) AS dimensions
         FROM touchpoints_current AS t

@@ -50,6 +50,7 @@ impl Stages {
                 .into(),
             customer_days: 365,
             currencies: BTreeMap::from([("bench".to_owned(), "EUR".to_owned())]),
+            qualifying: BTreeMap::new(),
             prefetched_opens: true,
             traits: TraitRules::default(),
             attitudes: (6, 9),

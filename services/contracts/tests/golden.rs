@@ -705,7 +705,11 @@ fn atoms_of_every_kind_come_back_as_they_went() {
         timeline_value: "kiosk",
         moments: vec![
             Moment {
-                said: Said::LeadMade(LeadMade { qualified: true }),
+                said: Said::LeadMade(LeadMade {
+                    qualified: true,
+                    stated: false,
+                    source: "crm",
+                }),
                 ..moment()
             },
             Moment {

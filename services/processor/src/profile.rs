@@ -15,7 +15,7 @@ mod redefine;
 mod sums;
 mod translate;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_contracts::framing;
 use tributary_contracts::wire;
@@ -48,6 +48,8 @@ pub struct Options {
     pub customer_days: u32,
     /// By workspace: the currency in which leads and contacts have a cost.
     pub currencies: BTreeMap<String, String>,
+    /// By workspace: sources of which a lead counts as one only where they say that it is qualified.
+    pub qualifying: BTreeMap<Box<str>, BTreeSet<Box<str>>>,
     /// Whether an e-mail that only a mail client has opened counts as opened.
     pub prefetched_opens: bool,
     /// How traits are chosen.
@@ -98,6 +100,7 @@ impl Stage {
                     .into_iter()
                     .map(|(workspace, currency)| (workspace.into(), currency.into()))
                     .collect(),
+                qualifying: options.qualifying,
                 prefetched_opens: options.prefetched_opens,
                 traits: options.traits,
                 low_attitude: options.attitudes.0,
@@ -240,7 +243,7 @@ impl stage::Stage for Stage {
         let atom: wire::Atom<'_> =
             framing::decode(message).map_err(|error| poison(format!("the atom {error}")))?;
         if let Some(body) = &atom.body {
-            translate::atom(body)
+            translate::atom(body, atom.workspace, &self.definitions)
                 .map_err(|error| poison(format!("{} of the atom is out of range", error.0)))?;
         }
         let taken = self

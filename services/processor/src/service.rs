@@ -1,5 +1,6 @@
 //! The composition of the processor: which stages run, set up by which part of the configuration.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use prometheus::{IntCounter, IntGauge};
@@ -88,6 +89,7 @@ fn factories(config: &Config, metrics: &Metrics) -> [(&'static str, Factory); 4]
         cached_profiles: config.processor.cached_profiles,
         goals: config.kpi.goals.keys().cloned().collect(),
         customer_days: config.kpi.customer_days,
+        qualifying: qualifying(config),
         prefetched_opens: config.kpi.prefetched_opens,
         traits: config.traits.clone(),
         attitudes: (config.kpi.attitude.low, config.kpi.attitude.high),
@@ -144,6 +146,20 @@ fn factories(config: &Config, metrics: &Metrics) -> [(&'static str, Factory); 4]
             Arc::new(move || Box::new(kpi::Stage::new(kpis, report.clone()))),
         ),
     ]
+}
+
+/// Sources that say of each lead whether it is qualified, by workspace.
+fn qualifying(config: &Config) -> BTreeMap<Box<str>, BTreeSet<Box<str>>> {
+    let mut sources: BTreeMap<Box<str>, BTreeSet<Box<str>>> = BTreeMap::new();
+    for source in config
+        .sources
+        .iter()
+        .filter(|source| source.qualifies_leads)
+    {
+        let of_workspace = sources.entry(source.workspace.as_str().into()).or_default();
+        of_workspace.insert(source.name.as_str().into());
+    }
+    sources
 }
 
 /// What operations sees of stitching.

@@ -152,7 +152,8 @@ pub enum Said<'a> {
     AnswerGiven(AnswerGiven<'a>),
     /// An event of the goal `lead`.
     #[serde(alias = "tributary.v1.LeadMade")]
-    LeadMade(LeadMade),
+    #[serde(borrow)]
+    LeadMade(LeadMade<'a>),
     /// Loyalty points.
     #[serde(alias = "tributary.v1.PointsMoved")]
     PointsMoved(PointsMoved),
@@ -188,9 +189,19 @@ pub struct AnswerGiven<'a> {
 
 /// An event of the goal `lead`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LeadMade {
-    /// Whether it makes its profile a lead.
+pub struct LeadMade<'a> {
+    /// Whether it is said to be qualified; true where nothing is said.
     pub qualified: bool,
+    /// Whether anything is said of that.
+    #[serde(default = "yes")]
+    pub stated: bool,
+    /// Source of the event.
+    #[serde(default)]
+    pub source: &'a str,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// Loyalty points earned, redeemed or expired.

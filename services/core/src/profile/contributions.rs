@@ -1,6 +1,6 @@
 //! What atoms contribute to KPIs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,8 @@ pub struct Definitions {
     pub customer_days: i64,
     /// By workspace: the currency in which leads and contacts have a cost.
     pub currencies: BTreeMap<Box<str>, Box<str>>,
+    /// By workspace: sources of which a lead counts as one only where they say that it is qualified.
+    pub qualifying: BTreeMap<Box<str>, BTreeSet<Box<str>>>,
     /// Whether an e-mail that only a mail client has opened, and no person, counts as opened.
     pub prefetched_opens: bool,
     /// How traits are chosen.
@@ -49,6 +51,15 @@ pub struct Definitions {
 }
 
 impl Definitions {
+    /// Whether an event of the goal `lead` makes its profile one: as its source says, or where that says nothing unless it
+    /// qualifies others.
+    #[must_use]
+    pub fn is_lead(&self, workspace: &str, source: &str, qualified: Option<bool>) -> bool {
+        let of_workspace = self.qualifying.get(workspace);
+        let qualifies = || of_workspace.is_some_and(|sources| sources.contains(source));
+        qualified.unwrap_or_else(|| !qualifies())
+    }
+
     /// Whether anything is counted by a dimension.
     #[must_use]
     pub fn counts_by(&self, dimension: Dimension) -> bool {

@@ -106,6 +106,8 @@ pub struct Source {
     pub order_namespace: String,
     /// Whether its events make links.
     pub links: bool,
+    /// Whether it says of each qualified lead that it is one: what it says nothing of is none.
+    pub qualifies_leads: bool,
     /// `*`, or origins such as `https://shop.example`.
     pub allowed_origins: Vec<String>,
 }

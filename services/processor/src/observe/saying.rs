@@ -45,7 +45,7 @@ pub(super) fn of(touchpoint: &Touchpoint<'_>, goals: &Goals) -> Vec<Says> {
     let mut says: Vec<Says> = answers.collect();
     if touchpoint.r#type == "track" && touchpoint.subject == Subject::Customer {
         if goals.is_reached(LEAD, touchpoint.event) {
-            says.push(Says::Lead(is_qualified(touchpoint.properties)));
+            says.push(Says::Lead(qualified(touchpoint.properties)));
         }
         let points = POINTS.iter().find(|(event, _)| *event == touchpoint.event);
         let moved = points.and_then(|(_, sign)| Some(sign * points_of(touchpoint.properties)?));
@@ -123,14 +123,14 @@ fn mentioned(properties: &str) -> Option<Says> {
     ]))
 }
 
-/// Not where the event says that it is none.
-fn is_qualified(properties: &str) -> bool {
+/// Whether the event is said to be a qualified lead.
+fn qualified(properties: &str) -> Option<bool> {
     #[derive(Deserialize)]
     struct Stated {
         qualified: Option<bool>,
     }
     let stated: Result<Stated, _> = serde_json::from_str(properties);
-    stated.ok().and_then(|stated| stated.qualified) != Some(false)
+    stated.ok()?.qualified
 }
 
 /// The number of points, without a sign, as ingest let it pass.
@@ -177,13 +177,13 @@ pub(super) fn moments<'a>(
             campaign: begun.campaign(),
             store: facts.store(),
             device_type: facts.device_type(),
-            said: said(says),
+            said: said(says, facts.source()),
         }));
     }
     moments
 }
 
-fn said(says: &Says) -> Said<'_> {
+fn said<'a>(says: &'a Says, source: &'a str) -> Said<'a> {
     match says {
         Says::Answer {
             question,
@@ -203,7 +203,9 @@ fn said(says: &Says) -> Said<'_> {
             product,
         }),
         Says::Lead(qualified) => Said::LeadMade(LeadMade {
-            qualified: *qualified,
+            qualified: qualified.unwrap_or(true),
+            stated: qualified.is_some(),
+            source,
         }),
         Says::Spend(amount, currency) => Said::SpendReported(SpendReported {
             amount: Amount::from_millionths(*amount),

@@ -231,8 +231,8 @@ pub(super) enum Says {
         comment: String,
         product: String,
     },
-    /// An event of the goal `lead`, and whether it makes its profile a lead.
-    Lead(bool),
+    /// An event of the goal `lead`, and whether it is said to be qualified.
+    Lead(Option<bool>),
     /// Loyalty points, in millionths.
     Points(i128),
     /// Money spent on advertising, in millionths, and its currency.

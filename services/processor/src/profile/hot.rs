@@ -81,7 +81,7 @@ impl Hot {
             return Ok(());
         };
         for message in self.atoms.values() {
-            if let Atom::Session(session) = stored(message)? {
+            if let Atom::Session(session) = stored(message, definitions)? {
                 recognition.contribute(&session, contributions);
             }
         }
@@ -97,8 +97,9 @@ impl Hot {
         contributions: &mut impl Contributions,
     ) -> Result<bool, Broken> {
         let held = self.atoms.get(atom_id);
-        let before = held.map(|message| stored(message)).transpose()?;
-        let after = message.map(stored).transpose()?;
+        let read = |message| stored(message, definitions);
+        let before = held.map(|message| read(message)).transpose()?;
+        let after = message.map(read).transpose()?;
         if before == after {
             return Ok(false);
         }
@@ -113,13 +114,13 @@ impl Hot {
 }
 
 /// The core's view of a framed atom that was found good when it came.
-pub(super) fn stored(message: &[u8]) -> Result<Atom<'_>, Broken> {
+pub(super) fn stored<'a>(message: &'a [u8], definitions: &Definitions) -> Result<Atom<'a>, Broken> {
     let atom: wire::Atom<'_> =
         framing::decode(message).map_err(|error| Broken(format!("a stored atom {error}")))?;
     let body = atom
         .body
         .ok_or_else(|| Broken("a stored atom holds nothing".to_owned()))?;
-    translate::atom(&body)
+    translate::atom(&body, atom.workspace, definitions)
         .map_err(|error| Broken(format!("{} of a stored atom is out of range", error.0)))
 }
 

@@ -138,6 +138,7 @@ fn stage(goals: &[&str]) -> Stage {
         cached_profiles: 1_000,
         goals: goals.iter().map(|goal| (*goal).to_owned()).collect(),
         customer_days: 365,
+        qualifying: BTreeMap::new(),
         prefetched_opens: true,
         traits: TraitRules::default(),
         attitudes: (6, 9),

@@ -4,8 +4,8 @@ use tributary_contracts::wire::{self, AtomBody};
 use tributary_core::email::Outcome;
 use tributary_core::identifier::{BUILT_IN, Kind};
 use tributary_core::profile::{
-    Activity, Answer, Atom, Email, Facets, Identifier, Mention, Moment, Note, Order, Passive,
-    Product, Refund, Report, Runs, Said, Session, Social, Source, Stated, Trait,
+    Activity, Answer, Atom, Definitions, Email, Facets, Identifier, Mention, Moment, Note, Order,
+    Passive, Product, Refund, Report, Runs, Said, Session, Social, Source, Stated, Trait,
 };
 use tributary_core::time::{MINUTE, Timestamp};
 
@@ -13,8 +13,13 @@ use tributary_core::time::{MINUTE, Timestamp};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct OutOfRange(pub(super) &'static str);
 
-/// The core's view of an atom's body.
-pub(super) fn atom<'a>(body: &AtomBody<'a>) -> Result<Atom<'a>, OutOfRange> {
+/// The core's view of an atom's body, in a workspace and by definitions of what is said in it.
+pub(super) fn atom<'a>(
+    body: &AtomBody<'a>,
+    workspace: &str,
+    definitions: &Definitions,
+) -> Result<Atom<'a>, OutOfRange> {
+    let moments = |all: &[wire::Moment<'a>]| moments(all, workspace, definitions);
     Ok(match body {
         AtomBody::SessionAtom(session) => Atom::Session(Session {
             timeline: (session.timeline_type, session.timeline_value),
@@ -144,7 +149,11 @@ fn activity<'a>(activity: &wire::ChannelActivity<'a>) -> Result<Activity<'a>, Ou
     })
 }
 
-fn moments<'a>(moments: &[wire::Moment<'a>]) -> Result<Vec<Moment<'a>>, OutOfRange> {
+fn moments<'a>(
+    moments: &[wire::Moment<'a>],
+    workspace: &str,
+    definitions: &Definitions,
+) -> Result<Vec<Moment<'a>>, OutOfRange> {
     let each = |moment: &wire::Moment<'a>| {
         Ok(Moment {
             occurred_at: time("moments", moment.occurred_at)?,
@@ -156,13 +165,13 @@ fn moments<'a>(moments: &[wire::Moment<'a>]) -> Result<Vec<Moment<'a>>, OutOfRan
                 device_type: value(moment.device_type),
                 store: value(moment.store),
             },
-            said: said(&moment.said),
+            said: said(&moment.said, workspace, definitions),
         })
     };
     moments.iter().map(each).collect()
 }
 
-fn said<'a>(said: &wire::Said<'a>) -> Said<'a> {
+fn said<'a>(said: &wire::Said<'a>, workspace: &str, definitions: &Definitions) -> Said<'a> {
     match said {
         wire::Said::AnswerGiven(answer) => Said::Answer(Answer {
             question: value(answer.question_id),
@@ -172,7 +181,10 @@ fn said<'a>(said: &wire::Said<'a>) -> Said<'a> {
             comment: answer.comment,
             product: value(answer.product),
         }),
-        wire::Said::LeadMade(lead) => Said::Lead(lead.qualified),
+        wire::Said::LeadMade(lead) => {
+            let qualified = lead.stated.then_some(lead.qualified);
+            Said::Lead(definitions.is_lead(workspace, lead.source, qualified))
+        }
         wire::Said::PointsMoved(moved) => Said::Points(moved.points),
         wire::Said::SpendReported(spend) => Said::Spend(spend.amount, value(spend.currency)),
         wire::Said::SocialReported(reported) => Said::Report(Report {

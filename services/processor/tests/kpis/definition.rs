@@ -83,7 +83,7 @@ impl Tables {
                 }
                 What::Answer("ces", _, note, _) => ("ces", (i128::from(*note) * ONE, 1)),
                 What::Answer(..) => continue,
-                What::Lead(_) => ("contacts", (ONE, 0)),
+                What::Lead(..) => ("contacts", (ONE, 0)),
                 What::Spend(units, currency) => {
                     for row in rows(facets) {
                         let spent = i128::from(*units) * ONE;
@@ -112,7 +112,7 @@ impl Tables {
                 What::Points(points) => ("loyalty_points", (i128::from(*points) * ONE, 0)),
             };
             let mut rows = rows(facets);
-            if let What::Lead(true) = what {
+            if let What::Lead(Some(true), _) | What::Lead(None, "site") = what {
                 let marks = self.marks(*time);
                 for row in &rows {
                     mark_profile(&mut self.leads, *row, &marks, profile);
@@ -620,8 +620,13 @@ impl Met {
                 _ => {}
             }
         }
-        met.lead =
-            said(facts).any(|says| says.time <= mark && matches!(says.what, What::Lead(true)));
+        met.lead = said(facts).any(|says| {
+            says.time <= mark
+                && matches!(
+                    says.what,
+                    What::Lead(Some(true), _) | What::Lead(None, "site")
+                )
+        });
         met
     }
 }

@@ -1,6 +1,6 @@
 //! The two stages, one behind the other, in batches and with restarts that a seed decides.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use tributary_contracts::framing;
 use tributary_contracts::wire::{Contribution, KpiBlock, Profile};
@@ -45,6 +45,7 @@ pub(crate) struct Pipeline {
 fn profile_stage(outputs: &MemoryOutputs) -> profile::Stage {
     let goals = vec!["signup".to_owned(), "purchase".to_owned()];
     let mut stage = profile::Stage::new(profile::Options {
+        qualifying: BTreeMap::from([("default".into(), BTreeSet::from(["crm".into()]))]),
         cached_profiles: 1,
         goals,
         customer_days: CUSTOMER_DAYS as u32,

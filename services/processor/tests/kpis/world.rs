@@ -80,8 +80,8 @@ pub(crate) struct Says {
 pub(crate) enum What {
     /// Aspect, scale and note, of a product.
     Answer(&'static str, &'static str, i64, &'static str),
-    /// Whether it is qualified.
-    Lead(bool),
+    /// Whether it is said to be qualified, and by which source; the CRM qualifies leads.
+    Lead(Option<bool>, &'static str),
     Points(i64),
     Spend(i64, &'static str),
     /// Followers of the account, reach and engagement of the post that its owner stands for; influencer.
@@ -152,7 +152,7 @@ fn says() -> impl Strategy<Value = Vec<Says>> {
         3 => (answer, word(&["", "p1"])).prop_map(|((aspect, scale, note), product)| {
             What::Answer(aspect, scale, note, product)
         }),
-        1 => any::<bool>().prop_map(What::Lead),
+        1 => (any::<Option<bool>>(), word(&["site", "crm"])).prop_map(|(qualified, source)| What::Lead(qualified, source)),
         1 => (-3..4_i64).prop_map(What::Points),
         1 => (1..4_i64, word(&["EUR", "EUR", "USD"])).prop_map(|(units, currency)| What::Spend(units, currency)),
         2 => (any::<[bool; 3]>(), 0..9_i64, word(&["", "ann"])).prop_map(|(counted, count, influencer)| {
@@ -487,7 +487,11 @@ fn moments(says: &[Says]) -> Vec<Moment<'static>> {
                     amount: Amount::from_units(units),
                     currency,
                 }),
-                What::Lead(qualified) => Said::LeadMade(LeadMade { qualified }),
+                What::Lead(qualified, source) => Said::LeadMade(LeadMade {
+                    qualified: qualified.unwrap_or(true),
+                    stated: qualified.is_some(),
+                    source,
+                }),
                 What::Report([followers, reach, engagement], influencer) => {
                     Said::SocialReported(SocialReported {
                         network: "chirper",

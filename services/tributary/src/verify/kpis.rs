@@ -250,6 +250,7 @@ pub(super) fn run(options: &Options, config: &Config) -> Result<(), Failure> {
         ("dimensions", dimensions(config)),
         ("prefetched_opens", config.kpi.prefetched_opens.to_string()),
         ("person_types", person_types(config, workspace)),
+        ("qualifying_sources", qualifying_sources(config, workspace)),
         ("currency", currency(config, workspace)),
     ];
     let mut report = Report {
@@ -417,6 +418,14 @@ fn person_types(config: &Config, workspace: &str) -> String {
     let persons = types.filter(|(_, r#type)| r#type.kind == Kind::Person);
     let persons: Vec<String> = persons.map(|(name, _)| quoted(name)).collect();
     format!("[{}]", persons.join(","))
+}
+
+/// The sources of a workspace that say which leads are qualified, as ClickHouse reads an array.
+fn qualifying_sources(config: &Config, workspace: &str) -> String {
+    let sources = config.sources.iter();
+    let of = sources.filter(|source| source.workspace == workspace && source.qualifies_leads);
+    let names: Vec<String> = of.map(|source| quoted(&source.name)).collect();
+    format!("[{}]", names.join(","))
 }
 
 /// The dimensions that are counted, the whole among them, as ClickHouse reads an array.

@@ -42,6 +42,7 @@ fn definitions() -> Definitions {
         goals: vec!["purchase".into(), "signup".into()],
         customer_days: 20,
         currencies: BTreeMap::new(),
+        qualifying: BTreeMap::new(),
         prefetched_opens: false,
         high_attitude: 9,
         low_attitude: 6,
