@@ -36,14 +36,14 @@ pub struct Settings {
 
 impl Settings {
     /// A system with `workspaces` workspaces called w0, w1 ..., each with the sources `web`, `till` and
-    /// `mailer` and the historic source `history`, whose write keys are `w0-web` and so on; and with these further lines of TOML.
+    /// `mailer` and the historic source `history`, of which the tills qualify leads, whose write keys are `w0-web` and so on; and with these further lines of TOML.
     pub fn new(binary: &str, workspaces: usize, lines: &str) -> Self {
         let mut config = format!("{lines}\n");
         for workspace in 0..workspaces {
             config += &format!("[[workspaces]]\nname = \"w{workspace}\"\n");
             for (source, rest) in [
                 ("web", ""),
-                ("till", "channel = \"store\""),
+                ("till", "channel = \"store\"\nqualifies_leads = true"),
                 ("mailer", "channel = \"email\""),
                 ("history", "channel = \"store\"\nhistoric = true"),
             ] {
