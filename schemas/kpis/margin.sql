@@ -12,7 +12,8 @@ WITH
         WHERE workspace = {workspace:String} AND session_id IS NOT NULL
         GROUP BY session_id
     ),
-    -- What the lines of each product of an order event come to, in millionths.
+    -- What the lines of each product of an order event come to, in millionths. In 256 bits: ClickHouse 26.7 compiles `greatest`
+    -- and `least` of 128 bits as if they had no sign.
     lines AS
     (
         SELECT message_id, timeline, arraySort(groupArray((product_id, amount))) AS products
@@ -20,7 +21,7 @@ WITH
         (
             SELECT
                 message_id, timeline, product_id,
-                sum(intDiv(toInt128(quantity * 1000000) * toInt128(ifNull(price, 0) * 1000000), 1000000)) AS amount
+                sum(intDiv(toInt256(quantity * 1000000) * toInt256(ifNull(price, 0) * 1000000), 1000000)) AS amount
             FROM order_lines
             WHERE workspace = {workspace:String} AND product_id != ''
             GROUP BY message_id, timeline, product_id
@@ -47,7 +48,7 @@ WITH
     shared AS
     (
         SELECT
-            currency, at, dimensions, toDecimal128(assumeNotNull(margin), 6) AS whole, toInt128(whole * 1000000) AS millionths,
+            currency, at, dimensions, toDecimal128(assumeNotNull(margin), 6) AS whole, toInt256(whole * 1000000) AS millionths,
             arrayMap(p -> greatest(p.2, 0), products) AS parts, arraySum(parts) AS of_all,
             arrayMap(n -> intDiv(millionths * arraySum(arraySlice(parts, 1, n)), greatest(of_all, 1)), range(length(parts) + 1)) AS until,
             arrayMap((p, n) -> ('product', p.1, toDecimal128(until[n + 1] - until[n], 6) / 1000000), products, arrayEnumerate(products)) AS shares

@@ -11,7 +11,8 @@ WITH
         WHERE workspace = {workspace:String} AND session_id IS NOT NULL
         GROUP BY session_id
     ),
-    -- What the lines of each product of an order event come to, in millionths.
+    -- What the lines of each product of an order event come to, in millionths. In 256 bits: ClickHouse 26.7 compiles `greatest`
+    -- and `least` of 128 bits as if they had no sign.
     lines AS
     (
         SELECT message_id, timeline, arraySort(groupArray((product_id, amount))) AS products
@@ -19,7 +20,7 @@ WITH
         (
             SELECT
                 message_id, timeline, product_id,
-                sum(intDiv(toInt128(quantity * 1000000) * toInt128(ifNull(price, 0) * 1000000), 1000000)) AS amount
+                sum(intDiv(toInt256(quantity * 1000000) * toInt256(ifNull(price, 0) * 1000000), 1000000)) AS amount
             FROM order_lines
             WHERE workspace = {workspace:String} AND product_id != ''
             GROUP BY message_id, timeline, product_id

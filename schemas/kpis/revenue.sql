@@ -17,7 +17,8 @@ WITH
         WHERE workspace = {workspace:String} AND session_id IS NOT NULL
         GROUP BY session_id
     ),
-    -- What the lines of each product of an order event come to, in millionths.
+    -- What the lines of each product of an order event come to, in millionths. In 256 bits: ClickHouse 26.7 compiles `greatest`
+    -- and `least` of 128 bits as if they had no sign.
     lines AS
     (
         SELECT message_id, timeline, arraySort(groupArray((product_id, amount))) AS products
@@ -25,7 +26,7 @@ WITH
         (
             SELECT
                 message_id, timeline, product_id,
-                sum(intDiv(toInt128(quantity * 1000000) * toInt128(ifNull(price, 0) * 1000000), 1000000)) AS amount
+                sum(intDiv(toInt256(quantity * 1000000) * toInt256(ifNull(price, 0) * 1000000), 1000000)) AS amount
             FROM order_lines
             WHERE workspace = {workspace:String} AND product_id != ''
             GROUP BY message_id, timeline, product_id
@@ -69,7 +70,7 @@ WITH
         SELECT
             order_namespace, order_id, currency, at, message_id, timeline, p.1 AS product, p.2 AS came_to, most_of_all,
             until_of_all,
-            if(arrayExists(n -> n.2 != 0, named), abs(arrayFirst(n -> n.1 = product, named).2),
+            if(arrayExists(n -> n.2 != 0, named), toInt256(abs(arrayFirst(n -> n.1 = product, named).2)),
                 if(most_of_all = 0, 0, intDiv(greatest(came_to, 0) * back, most_of_all))) AS wanted,
             sum(wanted) OVER (PARTITION BY order_namespace, order_id, product
                 ORDER BY at, message_id, timeline ROWS UNBOUNDED PRECEDING) AS until,
@@ -77,8 +78,8 @@ WITH
         FROM
         (
             SELECT
-                *, arrayJoin(products) AS p, toInt128(most * 1000000) AS most_of_all, toInt128(until * 1000000) AS until_of_all,
-                toInt128((least(most, until) - least(most, until - wanted)) * 1000000) AS back
+                *, arrayJoin(products) AS p, toInt256(most * 1000000) AS most_of_all, toInt256(until * 1000000) AS until_of_all,
+                toInt256((least(most, until) - least(most, until - wanted)) * 1000000) AS back
             FROM asked
         )
     ),
@@ -92,7 +93,7 @@ WITH
         UNION ALL
         SELECT
             currency, [('product', product)], at,
-            toDecimal128(lagInFrame(given, 1, toInt128(0)) OVER (PARTITION BY order_namespace, order_id, product
+            toDecimal128(lagInFrame(given, 1, toInt256(0)) OVER (PARTITION BY order_namespace, order_id, product
                 ORDER BY at, message_id, timeline ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) - given, 6) / 1000000
         FROM given
     )
