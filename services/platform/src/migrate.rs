@@ -53,6 +53,7 @@ pub const ALL: &[Migration] = migrations![
     17 "0017_kpi_history",
     18 "0018_engagement",
     19 "0019_alerts",
+    20 "0020_customers",
 ];
 
 /// Why the database cannot be brought up to date.
