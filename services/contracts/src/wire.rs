@@ -14,7 +14,7 @@ pub use profile::{
     AnswerGiven, Atom, AtomBody, BrandMentioned, ChannelActivity, EmailAtom, Emails, GoalMinutes,
     IdentifierAtom, LastAnswer, LeadMade, MinuteRun, Moment, OrderAtom, PassiveAtom, PointsMoved,
     ProductSold, Profile, ProfileConsent, ProfileIdentifier, Provenance, Refund, Said, SessionAtom,
-    Since, SocialReported, SourceAtom, SpendReported, Spending, Trait,
+    SessionPartAtom, Since, SocialReported, SourceAtom, SpendReported, Spending, Trait,
 };
 pub use state::State;
 pub use stitching::{

@@ -271,6 +271,7 @@ fn every_record_is_written_and_read_as_its_golden_bytes_say() {
         }],
         revision: 7,
         gone: false,
+        part: 3,
     });
     check(&Refusal {
         workspace: "default",
@@ -700,6 +701,26 @@ fn atoms_of_every_kind_come_back_as_they_went() {
         consents: Vec::new(),
         groups: Vec::new(),
     }));
+    let part = atom(AtomBody::SessionPartAtom(SessionPartAtom {
+        timeline_type: "anonymous_id",
+        timeline_value: "c1",
+        traffic_source: "search",
+        campaign: "spring",
+        activity: vec![ChannelActivity {
+            channel: "web",
+            store: "",
+            device_type: "mobile",
+            minutes: vec![MinuteRun {
+                first: 28_333_334,
+                length: 2,
+            }],
+            goals: Vec::new(),
+        }],
+        traits: vec![stated("city", "\"Rome\"")],
+        moments: vec![moment()],
+        consents: vec![stated("marketing", "true")],
+        groups: vec![stated("team-1", "true")],
+    }));
     let source = atom(AtomBody::SourceAtom(SourceAtom {
         timeline_type: "source",
         timeline_value: "kiosk",
@@ -754,7 +775,7 @@ fn atoms_of_every_kind_come_back_as_they_went() {
         clicked: true,
         unsubscribed: false,
     }));
-    for atom in [identifier, passive, source, email] {
+    for atom in [identifier, part, passive, source, email] {
         let framed = framing::encode(&atom).expect("an atom");
         let read: Atom<'_> = framing::decode(&framed).expect("an atom");
         assert_eq!(read, atom);

@@ -19,7 +19,7 @@ mod standing;
 mod traits;
 
 pub use atom::{
-    Activity, Answer, Atom, Email, Facets, Identifier, Mention, Moment, Note, Order, Passive,
+    Activity, Answer, Atom, Email, Facets, Identifier, Mention, Moment, Note, Order, Part, Passive,
     Product, Refund, Report, Said, Session, Social, Source, Stated, Trait,
 };
 pub use contributions::{Contributions, Definitions, Difference, follow};

@@ -147,17 +147,26 @@ proptest! {
             all.extend(new.iter().filter(|event| place_of(event) > place_of(&old[place])).cloned());
             all.sort_by_key(place_of);
             let all = of(&all);
-            let behind = decide_from(&shop.graph, shop.device, &cut, &all[place..]);
-            if !behind.single_line || (cut.is_open() && behind.is_anchored()) {
+            // The first event of the last session before stands before the others.
+            let carried = said_before.0[..place].iter().rev().find_map(|(session, _)| session.as_deref());
+            let carried = carried.map(|begins| all.iter().find(|event| event.message == begins).expect("it is one of them"));
+            prop_assert_eq!(carried.is_some(), cut.has_sessions());
+            let rest: Vec<_> = carried.into_iter().chain(&all[place..]).cloned().collect();
+            let carried = rest.len() - (all.len() - place);
+            let behind = decide_from(&shop.graph, shop.device, &cut, &rest);
+            if !behind.single_line || cut.is_overtaken(&behind) {
                 continue;
             }
-            let whole = decide(&shop.graph, shop.device, &all);
-            let (whole, behind_said) = (Said::by(&whole, &all), Said::by(&behind, &all[place..]));
+            let whole_decided = decide(&shop.graph, shop.device, &all);
+            let (whole, behind_said) = (Said::by(&whole_decided, &all), Said::by(&behind, &rest));
             prop_assert_eq!(&whole.0[..place], &said_before.0[..place], "before {}", place);
-            prop_assert_eq!(&whole.0[place..], &behind_said.0[..], "behind {}", place);
+            prop_assert_eq!(&whole.0[place..], &behind_said.0[carried..], "behind {}", place);
+            // Of the session that goes on, the end too.
+            let ends = |decisions: &Decisions| decisions.sessions.iter().rev().map(|session| (session.start, session.end)).collect::<Vec<_>>();
+            prop_assert_eq!(&ends(&whole_decided)[..behind.sessions.len()], &ends(&behind)[..]);
             // The cuts behind it are those that deciding all of it finds.
-            let again: Vec<_> = cuts(shop.graph.rules(), cut, &all[place..], &behind, 1..all.len() - place).collect();
-            let all_again: Vec<_> = cuts(shop.graph.rules(), Cut::default(), &all, &decide(&shop.graph, shop.device, &all), 1..all.len()).collect();
+            let again: Vec<_> = cuts(shop.graph.rules(), cut, &rest, &behind, 1 + carried..rest.len()).collect();
+            let all_again: Vec<_> = cuts(shop.graph.rules(), Cut::default(), &all, &whole_decided, 1..all.len()).collect();
             prop_assert_eq!(&again[..], &all_again[place..], "cuts behind {}", place);
         }
     }

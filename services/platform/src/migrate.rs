@@ -54,6 +54,7 @@ pub const ALL: &[Migration] = migrations![
     18 "0018_engagement",
     19 "0019_alerts",
     20 "0020_customers",
+    21 "0021_parts_of_spans",
 ];
 
 /// Why the database cannot be brought up to date.

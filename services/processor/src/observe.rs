@@ -20,11 +20,14 @@ mod dimensions;
 mod goals;
 mod identities;
 mod links;
+mod listed;
 mod mail;
+mod part;
 mod reading;
 mod replay;
 mod saying;
 mod sending;
+mod sessions;
 mod snapshot;
 mod stored;
 mod summary;
@@ -267,7 +270,7 @@ impl Observe {
             if let Some(timeline) = self.timelines.get_mut(&key) {
                 cost += 1 + timeline.events();
                 timeline.touched = true;
-                timeline.settled = None;
+                timeline.is_settled = false;
                 self.touched.insert(key);
             }
         }
@@ -282,7 +285,7 @@ impl Observe {
         if is_here && !self.touched.contains(&key) {
             self.backlog.add_timeline(key);
         } else if let Some(timeline) = self.timelines.get_mut(&key) {
-            timeline.settled = None;
+            timeline.is_settled = false;
         }
         Ok(is_here)
     }
@@ -533,7 +536,7 @@ impl Observe {
         let timeline = opened(&mut self.timelines, partition, key, touchpoint, store)?;
         timeline.used = self.flushes + 1;
         let content = reading.content();
-        let known = timeline.knows(touchpoint.message_id, content);
+        let known = timeline.knows(touchpoint.occurred_at.0, touchpoint.message_id, content);
         if !matches!(known, Known::New) {
             return Ok(known);
         }
@@ -590,10 +593,10 @@ impl Observe {
                 at: touchpoint.occurred_at,
                 message: touchpoint.message_id,
             };
-            let learned = self
-                .observed
-                .see(&mut timeline.header.sets[set.get()], sight);
-            timeline.header_dirty |= learned;
+            let sets = &mut timeline.header.sets;
+            if self.observed.see(sets.get_mut(set.get()), sight) {
+                sets.change(set.get());
+            }
             if let Some(granted) = stitching(touchpoint) {
                 self.observed.decide(&reading.identifiers, sight, granted);
             }
@@ -644,18 +647,7 @@ impl Observe {
             timeline.intern(graph);
             timeline.used = self.flushes;
             sending.rules_version = graph.rules().version;
-            let spans =
-                deciding::settle(&key, timeline, graph, &self.goals, &self.waiting, sending)?;
-            if let Some(node) = timeline.node {
-                identities::tell(
-                    graph,
-                    &timeline.header.workspace,
-                    node,
-                    &spans,
-                    timeline.partition,
-                    sending,
-                )?;
-            }
+            deciding::settle(&key, timeline, graph, &self.goals, &self.waiting, sending)?;
             timeline.save(&key, sending)?;
         }
         self.waiting.clear();
@@ -670,7 +662,7 @@ impl Observe {
             };
             match piece {
                 Piece::Identifier(node, _) => {
-                    identities::tell(graph, &workspace, node, &[], filed(node), sending)?;
+                    identities::tell(graph, &workspace, node, (&[], None), filed(node), sending)?;
                 }
                 Piece::Refusal(link) => {
                     let partition = filed(graph.ends(link).0);

@@ -53,7 +53,7 @@ pub(crate) static IDENTITIES: Table = Table {
     name: "identity_states",
     keeps: Keeps::OneRowAKey,
     columns: "workspace, identifier_type, identifier_value, own_profile_id, profile_id, hub, span_profile, span_from, span_to, \
-              revision, gone, kafka_partition, kafka_offset",
+              revision, gone, part, kafka_partition, kafka_offset",
 };
 
 pub(crate) static REFUSALS: Table = Table {

@@ -48,6 +48,9 @@ pub enum AtomBody<'a> {
     /// An e-mail.
     #[serde(borrow, alias = "tributary.v1.EmailAtom")]
     EmailAtom(EmailAtom<'a>),
+    /// What further touchpoints of a session hold.
+    #[serde(borrow, alias = "tributary.v1.SessionPartAtom")]
+    SessionPartAtom(SessionPartAtom<'a>),
 }
 
 /// A session.
@@ -94,6 +97,34 @@ pub struct SessionAtom<'a> {
     pub consents: Vec<Trait<'a>>,
     /// Groups that the customer belongs to.
     #[serde(borrow, default)]
+    pub groups: Vec<Trait<'a>>,
+}
+
+/// What further touchpoints of a session hold: a long session comes in parts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionPartAtom<'a> {
+    /// Type of the timeline.
+    pub timeline_type: &'a str,
+    /// Value of the timeline.
+    pub timeline_value: &'a str,
+    /// Of the session's first touchpoint.
+    pub traffic_source: &'a str,
+    /// Of the session's first touchpoint.
+    pub campaign: &'a str,
+    /// Active minutes, one entry for each (channel, store, device type), sorted by them.
+    #[serde(borrow)]
+    pub activity: Vec<ChannelActivity<'a>>,
+    /// Traits stated in it.
+    #[serde(borrow)]
+    pub traits: Vec<Trait<'a>>,
+    /// What its touchpoints say, in order of time.
+    #[serde(borrow)]
+    pub moments: Vec<Moment<'a>>,
+    /// Purposes that are agreed to or refused: `true` or `false`.
+    #[serde(borrow)]
+    pub consents: Vec<Trait<'a>>,
+    /// Groups that the customer belongs to.
+    #[serde(borrow)]
     pub groups: Vec<Trait<'a>>,
 }
 

@@ -287,16 +287,19 @@ pub struct Identity<'a> {
     pub identifier_value: &'a str,
     /// The profile id that this identifier alone would give; it resolves to the profile that holds the identifier.
     pub own_profile_id: ProfileId,
-    /// The profile that holds the identifier.
+    /// The profile that holds the identifier; part 0 says it.
     pub profile_id: ProfileId,
-    /// Linked to too many persons to join any.
+    /// Linked to too many persons to join any; part 0 says it.
     pub hub: bool,
-    /// Touching spans from 1970 to 2299; neighbours differ.
+    /// Touching spans, of all parts from 1970 to 2299; neighbours differ.
     pub spans: Vec<Span>,
     /// Grows with each change.
     pub revision: i64,
     /// No longer known.
     pub gone: bool,
+    /// Spans of an identifier that had many owners come in parts, in no order, each with a key of its own.
+    #[serde(default)]
+    pub part: i32,
 }
 
 /// A half-open span of event time.

@@ -13,6 +13,8 @@ use super::runs::Runs;
 pub enum Atom<'a> {
     /// A session.
     Session(Session<'a>),
+    /// What further touchpoints of a session hold.
+    Part(Part<'a>),
     /// Passive touchpoints of one timeline.
     Passive(Passive<'a>),
     /// An order.
@@ -29,6 +31,7 @@ pub enum Atom<'a> {
 pub(super) fn said<'m, 'a>(atom: Option<&'m Atom<'a>>) -> (&'m [Moment<'a>], (&'a str, &'a str)) {
     match atom {
         Some(Atom::Session(session)) => (&session.moments, session.timeline),
+        Some(Atom::Part(part)) => (&part.moments, part.timeline),
         Some(Atom::Passive(passive)) => (&passive.moments, passive.timeline),
         Some(Atom::Source(source)) => (&source.moments, source.timeline),
         Some(Atom::Order(_) | Atom::Identifier(_) | Atom::Email(_)) | None => (&[], ("", "")),
@@ -66,7 +69,7 @@ impl<'a> Facets<'a> {
     }
 }
 
-/// A session.
+/// A session, with what its first touchpoints hold: all of them, or those of which no [`Part`] tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session<'a> {
     /// Type and value of the identifier its events are filed under.
@@ -88,6 +91,23 @@ pub struct Session<'a> {
     /// What it states of its customer.
     pub stated: Stated<'a>,
     /// What its touchpoints say, in order of time.
+    pub moments: Vec<Moment<'a>>,
+}
+
+/// What further touchpoints of a session hold. How a session comes in parts makes no difference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part<'a> {
+    /// Type and value of the identifier its events are filed under.
+    pub timeline: (&'a str, &'a str),
+    /// Traffic source of the session's first touchpoint.
+    pub source: &'a str,
+    /// Campaign of the session's first touchpoint.
+    pub campaign: &'a str,
+    /// When it was active where.
+    pub activity: Vec<Activity<'a>>,
+    /// What they state of their customer.
+    pub stated: Stated<'a>,
+    /// What they say, in order of time.
     pub moments: Vec<Moment<'a>>,
 }
 

@@ -192,7 +192,10 @@ pub(super) fn contribute_amounts(
                     Some(Atom::Email(email)) => {
                         email_amounts(email, definitions.prefetched_opens, sign, contributions);
                     }
-                    Some(Atom::Passive(_) | Atom::Identifier(_) | Atom::Source(_)) | None => {}
+                    Some(
+                        Atom::Part(_) | Atom::Passive(_) | Atom::Identifier(_) | Atom::Source(_),
+                    )
+                    | None => {}
                 }
             }
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::kpi::{AtLeast, Dimension, Key, Kpi, Occurrences, Sum, Window, minute_of};
 
-use super::atom::{Activity, Atom, Said, Session, said};
+use super::atom::{Activity, Atom, Said, said};
 use super::contributions::{Contributions, Difference, MILLION, PURCHASE};
 use super::runs::Runs;
 
@@ -145,31 +145,37 @@ impl Distinct {
 type Touched<'a> = Vec<((Dimension, &'a str), Runs)>;
 
 fn active<'a>(atom: Option<&Atom<'a>>) -> Touched<'a> {
-    match atom {
-        Some(Atom::Session(session)) => touched(session, |activity| Some(&activity.minutes)),
-        _ => Vec::new(),
-    }
-}
-
-/// The configured goals that a session reaches, on whatever channel.
-fn reached<'a>(atom: Option<&Atom<'a>>, goals: &[Box<str>]) -> Touched<'a> {
-    let Some(Atom::Session(session)) = atom else {
+    let Some(stay) = Stay::of(atom) else {
         return Vec::new();
     };
+    stay.touched(|activity| Some(&activity.minutes))
+}
+
+/// The configured goals that are reached in a session, on whatever channel.
+fn reached<'a>(atom: Option<&Atom<'a>>, goals: &[Box<str>]) -> Touched<'a> {
+    let Some(stay) = Stay::of(atom) else {
+        return Vec::new();
+    };
+    let mut names: Vec<&str> = stay
+        .activity
+        .iter()
+        .flat_map(|activity| &activity.goals)
+        .map(|(goal, _)| *goal)
+        .filter(|goal| goals.iter().any(|configured| **configured == **goal))
+        .collect();
+    names.sort_unstable();
+    names.dedup();
     let mut all = Vec::new();
-    for (goal, _) in &session.goals {
-        if !goals.iter().any(|configured| **configured == **goal) {
-            continue;
-        }
-        let rows = touched(session, |activity| {
-            let mut reached = activity.goals.iter().filter(|(name, _)| name == goal);
+    for goal in names {
+        let rows = stay.touched(|activity| {
+            let mut reached = activity.goals.iter().filter(|(name, _)| *name == goal);
             reached.next().map(|(_, minutes)| minutes)
         });
         for (row, minutes) in rows {
             if row.0 == Dimension::Whole {
-                all.push(((Dimension::Goal, *goal), minutes.clone()));
+                all.push(((Dimension::Goal, goal), minutes.clone()));
             }
-            if *goal == PURCHASE {
+            if goal == PURCHASE {
                 all.push((row, minutes));
             }
         }
@@ -195,59 +201,80 @@ fn leads<'a>(atom: Option<&Atom<'a>>) -> Touched<'a> {
     all
 }
 
-/// The minutes of a session that `of` tells of each activity. Source and campaign are the session's at all its minutes;
-/// channel, store and device type are the touchpoints' own.
-fn touched<'s, 'a>(
-    session: &'s Session<'a>,
-    of: impl Fn(&'s Activity<'a>) -> Option<&'s Runs>,
-) -> Touched<'a> {
-    let minutes: Vec<(&Activity<'a>, &Runs)> = session
-        .activity
-        .iter()
-        .filter_map(|activity| Some((activity, of(activity)?)))
-        .collect();
-    let union = |included: &dyn Fn(&Activity<'_>) -> bool| {
-        Runs::of(
-            minutes
-                .iter()
-                .filter(|(activity, _)| included(activity))
-                .flat_map(|(_, minutes)| minutes.iter()),
-        )
-    };
-    if minutes.is_empty() {
-        return Vec::new();
-    }
-    let all = union(&|_| true);
-    let mut touched: Touched<'a> = session
-        .facets
-        .rows()
-        .filter(|(dimension, _)| {
-            matches!(
-                dimension,
-                Dimension::Whole | Dimension::Source | Dimension::Campaign
-            )
-        })
-        .map(|row| (row, all.clone()))
-        .collect();
-    for (activity, _) in &minutes {
-        let own = [
-            (Dimension::Channel, activity.channel),
-            (Dimension::DeviceType, activity.device_type),
-            (Dimension::Store, activity.store),
-        ];
-        for (dimension, value) in own {
-            if value.is_empty() || touched.iter().any(|(row, _)| *row == (dimension, value)) {
-                continue;
-            }
-            let minutes = union(&|other| match dimension {
-                Dimension::Channel => other.channel == value,
-                Dimension::DeviceType => other.device_type == value,
-                _ => other.store == value,
-            });
-            touched.push(((dimension, value), minutes));
+/// Where a session was active, or a part of it.
+struct Stay<'s, 'a> {
+    source: &'a str,
+    campaign: &'a str,
+    activity: &'s [Activity<'a>],
+}
+
+impl<'s, 'a> Stay<'s, 'a> {
+    fn of(atom: Option<&'s Atom<'a>>) -> Option<Self> {
+        match atom? {
+            Atom::Session(session) => Some(Self {
+                source: session.facets.source,
+                campaign: session.facets.campaign,
+                activity: &session.activity,
+            }),
+            Atom::Part(part) => Some(Self {
+                source: part.source,
+                campaign: part.campaign,
+                activity: &part.activity,
+            }),
+            _ => None,
         }
     }
-    touched
+
+    /// The minutes that `of` tells of each activity. Source and campaign are the session's at all its minutes; channel, store
+    /// and device type are the touchpoints' own.
+    fn touched(&self, of: impl Fn(&'s Activity<'a>) -> Option<&'s Runs>) -> Touched<'a> {
+        let minutes: Vec<(&Activity<'a>, &Runs)> = self
+            .activity
+            .iter()
+            .filter_map(|activity| Some((activity, of(activity)?)))
+            .collect();
+        let union = |included: &dyn Fn(&Activity<'_>) -> bool| {
+            Runs::of(
+                minutes
+                    .iter()
+                    .filter(|(activity, _)| included(activity))
+                    .flat_map(|(_, minutes)| minutes.iter()),
+            )
+        };
+        if minutes.is_empty() {
+            return Vec::new();
+        }
+        let begun = [
+            (Dimension::Source, self.source),
+            (Dimension::Campaign, self.campaign),
+        ];
+        let begun = begun.into_iter().filter(|(_, value)| !value.is_empty());
+        let all = union(&|_| true);
+        let mut touched: Touched<'a> = [(Dimension::Whole, "")]
+            .into_iter()
+            .chain(begun)
+            .map(|row| (row, all.clone()))
+            .collect();
+        for (activity, _) in &minutes {
+            let own = [
+                (Dimension::Channel, activity.channel),
+                (Dimension::DeviceType, activity.device_type),
+                (Dimension::Store, activity.store),
+            ];
+            for (dimension, value) in own {
+                if value.is_empty() || touched.iter().any(|(row, _)| *row == (dimension, value)) {
+                    continue;
+                }
+                let minutes = union(&|other| match dimension {
+                    Dimension::Channel => other.channel == value,
+                    Dimension::DeviceType => other.device_type == value,
+                    _ => other.store == value,
+                });
+                touched.push(((dimension, value), minutes));
+            }
+        }
+        touched
+    }
 }
 
 fn move_minutes(

@@ -381,7 +381,7 @@ impl Fold {
                 self.touchpoints += sign * passive.touchpoints;
                 change(&mut self.reached, passive.first_seen, sign);
             }
-            Atom::Source(_) => {}
+            Atom::Part(_) | Atom::Source(_) => {}
             Atom::Email(email) => {
                 let outcome = email.outcome;
                 let opened = outcome.is_opened(definitions.prefetched_opens);
@@ -523,6 +523,7 @@ impl Fold {
 fn stated<'a, 'b>(atom: &'b Atom<'a>) -> Option<((&'a str, &'a str), &'b Stated<'a>)> {
     match atom {
         Atom::Session(session) => Some((session.timeline, &session.stated)),
+        Atom::Part(part) => Some((part.timeline, &part.stated)),
         Atom::Passive(passive) => Some((passive.timeline, &passive.stated)),
         Atom::Order(_) | Atom::Identifier(_) | Atom::Source(_) | Atom::Email(_) => None,
     }

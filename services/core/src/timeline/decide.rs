@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use super::cut::Cut;
+use super::cut::{Cut, Open};
 use super::event::{Activity, Event};
 use super::line::{self, LineKey};
 use crate::identity::{Graph, NodeId, Rules, SharedDevices, Strangers};
@@ -42,6 +42,8 @@ pub struct SessionDecision {
     pub events: Vec<u32>,
     /// The profile that logged in in it, if one did.
     pub anchored: Option<NodeId>,
+    /// Index of the first event of the moment at which it did.
+    pub anchored_at: Option<u32>,
     /// Time of the first event.
     pub start: Timestamp,
     /// Time of the last event.
@@ -70,15 +72,6 @@ pub struct Decisions {
     pub single_line: bool,
 }
 
-impl Decisions {
-    /// Whether somebody logged in in one of the sessions.
-    #[must_use]
-    pub fn is_anchored(&self) -> bool {
-        let mut sessions = self.sessions.iter();
-        sessions.any(|session| session.anchored.is_some())
-    }
-}
-
 /// Decides sessions and owners of a timeline.
 ///
 /// `events` stand in order of (time, message id), without duplicates.
@@ -87,8 +80,9 @@ pub fn decide(graph: &Graph, timeline: NodeId, events: &[Event<'_>]) -> Decision
     decide_from(graph, timeline, &Cut::default(), events)
 }
 
-/// The same of the events from a cut on, all of which are given; spans are as if there were none before it. Indices are
-/// those of the events given.
+/// The same of the events from a cut on, all of which are given, behind the first event of the last session before it where
+/// the cut [has sessions](Cut::has_sessions): that session is decided too, of which no other event before the cut is told.
+/// Spans are as if there were none before it. Indices are those of the events given.
 #[must_use]
 pub fn decide_from(graph: &Graph, timeline: NodeId, cut: &Cut, events: &[Event<'_>]) -> Decisions {
     debug_assert!(
@@ -98,7 +92,8 @@ pub fn decide_from(graph: &Graph, timeline: NodeId, cut: &Cut, events: &[Event<'
     let mut lines: BTreeMap<LineOrder, Line> = BTreeMap::new();
     let own = (0, None);
     lines.insert(own.clone(), Line::new(LineKey::Own));
-    for (index, event) in (0_u32..).zip(events) {
+    let carried = usize::from(cut.has_sessions());
+    for (index, event) in (0_u32..).zip(events).skip(carried) {
         if event.activity == Activity::Nobody {
             continue;
         }
@@ -135,11 +130,11 @@ pub fn decide_from(graph: &Graph, timeline: NodeId, cut: &Cut, events: &[Event<'
     for line in lines.values() {
         let first = decisions.sessions.len();
         // Before a cut all is on the timeline's own line.
-        let before = match line.key {
-            LineKey::Own => cut.before.map(|person| graph.root(person)),
-            _ => None,
+        let cut = match line.key {
+            LineKey::Own => cut,
+            _ => &Cut::default(),
         };
-        line.decide(graph, timeline, before, &mut decisions);
+        line.decide(graph, timeline, cut, &mut decisions);
         if line.key == LineKey::Own && !graph.is_blocked(timeline) {
             decisions.spans = spans(graph, timeline, &decisions.sessions[first..]);
         }
@@ -172,13 +167,7 @@ impl Line {
         }
     }
 
-    fn decide(
-        &self,
-        graph: &Graph,
-        timeline: NodeId,
-        before: Option<NodeId>,
-        decisions: &mut Decisions,
-    ) {
+    fn decide(&self, graph: &Graph, timeline: NodeId, cut: &Cut, decisions: &mut Decisions) {
         let identifier = match self.key {
             LineKey::Own if graph.is_blocked(timeline) => None,
             LineKey::Own => Some(timeline),
@@ -187,7 +176,8 @@ impl Line {
         };
         let fallback = identifier.map_or(Owner::Nobody, |node| Owner::Profile(graph.root(node)));
         let hub = identifier.is_some_and(|node| graph.is_hub(node));
-        let mut sessions = self.cut(graph);
+        let mut sessions = self.cut(graph, cut.open);
+        let before = cut.before.map(|person| graph.root(person));
         own(&mut sessions, before, fallback, hub, graph.rules());
 
         let first = decisions.sessions.len() as u32;
@@ -215,10 +205,20 @@ impl Line {
     }
 
     /// Cuts the active events where the gap is too long or where the anchor of another profile appears. Events of equal
-    /// time are never cut apart, and the highest anchor among them counts.
-    fn cut(&self, graph: &Graph) -> Vec<SessionDecision> {
-        let mut sessions: Vec<SessionDecision> = Vec::new();
-        let mut last: Option<Timestamp> = None;
+    /// time are never cut apart, and the highest anchor among them counts. An open session, which begins with the first
+    /// event, may go on.
+    fn cut(&self, graph: &Graph, open: Option<Open>) -> Vec<SessionDecision> {
+        let mut last = open.map(|open| open.end);
+        let open = open.map(|open| SessionDecision {
+            line: self.key,
+            owner: Owner::Nobody,
+            events: vec![0],
+            anchored: open.anchored.map(|person| graph.root(person)),
+            anchored_at: open.anchored.map(|_| 0),
+            start: open.start,
+            end: open.end,
+        });
+        let mut sessions = Vec::from_iter(open);
         for moment in self.active.chunk_by(|one, other| one.time == other.time) {
             let time = moment[0].time;
             let anchor = moment
@@ -239,6 +239,7 @@ impl Line {
                     owner: Owner::Nobody,
                     events: Vec::new(),
                     anchored: None,
+                    anchored_at: None,
                     start: time,
                     end: time,
                 });
@@ -246,7 +247,9 @@ impl Line {
             let session = sessions
                 .last_mut()
                 .expect("one was pushed unless the last goes on");
-            session.anchored = session.anchored.or(person);
+            if session.anchored.is_none() && person.is_some() {
+                (session.anchored, session.anchored_at) = (person, Some(moment[0].index));
+            }
             session.end = time;
             session
                 .events

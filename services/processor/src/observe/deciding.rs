@@ -4,34 +4,29 @@ use std::collections::BTreeMap;
 
 use tributary_contracts::wire::{
     AtomBody, Claim, ClaimKind, EmailClaim, Override, OverrideMessage, OverrideRange, PassiveAtom,
-    ProductAmount, Session, SessionAtom, SourceAtom,
+    ProductAmount, SourceAtom,
 };
 use tributary_core::identity::{Graph, NodeId};
 use tributary_core::ids::{ProfileId, SessionId};
 use tributary_core::money::Amount;
-use tributary_core::time::Timestamp;
-use tributary_core::timeline::{
-    Activity, Cut, Decision, Decisions, Event, Owner, SessionDecision, cuts, decide_from,
-};
+use tributary_core::timeline::{Activity, Decision, Decisions, Owner};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::goals::Goals;
-use super::identities::OwnedSpan;
+use super::identities::{self, OwnedSpan};
+use super::part::Part;
 use super::saying;
 use super::sending::Sending;
+use super::sessions;
 use super::stored::{
-    Index, Page, SentPassive, SentSession, StoredEvent, Timeline, session_uuid, uuid_of,
+    Index, Page, Place, SentPassive, StoredEvent, Timeline, session_uuid, uuid_of,
 };
 use super::summary;
 use super::waiting::Waiting;
 use crate::runtime::stage::Broken;
 
-/// The place of an event: its page and its place on the page.
-type Place = (usize, usize);
-
-/// Decides the timeline anew, or what new events may have changed of it, sends the differences, and returns whose its
-/// identifier is when.
+/// Decides the timeline anew, or what new events may have changed of it, and sends the differences.
 pub(super) fn settle(
     key: &[u8],
     timeline: &mut Timeline,
@@ -39,16 +34,9 @@ pub(super) fn settle(
     goals: &Goals,
     waiting: &Waiting,
     sending: &mut Sending<'_>,
-) -> Result<Vec<OwnedSpan>, Broken> {
-    let part = decided(timeline, graph);
-    let decisions = &part.decisions;
-    let places: Vec<Place> = timeline
-        .pages
-        .iter()
-        .enumerate()
-        .skip(part.page)
-        .flat_map(|(page, content)| (0..content.events.len()).map(move |place| (page, place)))
-        .collect();
+) -> Result<(), Broken> {
+    let part = Part::decided(timeline, graph);
+    let (decisions, places) = (&part.decisions, part.places.as_slice());
     let mut owners = Owners {
         graph,
         timeline: timeline.identifier(),
@@ -56,8 +44,8 @@ pub(super) fn settle(
         known: BTreeMap::new(),
         strangers: BTreeMap::new(),
     };
-    owners.know_strangers(timeline, decisions, &places);
-    let session_ids = send_sessions(timeline, decisions, &places, &mut owners, goals, sending)?;
+    owners.know_strangers(timeline, decisions, places);
+    let session_ids = sessions::send(timeline, &part, &mut owners, goals, sending)?;
     let now: Vec<(Option<SessionId>, Option<ProfileId>)> = decisions
         .events
         .iter()
@@ -68,45 +56,36 @@ pub(super) fn settle(
             )
         })
         .collect();
-    send_resolved(key, timeline, &places, &now, waiting, sending)?;
-    send_claims(timeline, decisions, &places, &now, sending)?;
-    send_email_claims(timeline, &places, &now, sending)?;
-    send_passive(timeline, part.page, &now, sending)?;
-    send_overrides(
-        timeline,
-        &part,
-        &places,
-        &now,
-        &session_ids,
-        &mut owners,
-        sending,
-    )?;
-    let spans = part.spans(timeline, &mut owners);
+    send_resolved(key, timeline, places, &now, waiting, sending)?;
+    send_claims(timeline, decisions, places, &now, sending)?;
+    send_email_claims(timeline, places, &now, sending)?;
+    send_passive(timeline, part.page, &now[part.carried()..], sending)?;
+    send_overrides(timeline, &part, &now, &session_ids, &mut owners, sending)?;
+    let spans = std::mem::take(&mut timeline.spans);
+    let spans = part.spans(spans, timeline.is_settled, &mut owners);
+    send_spans(timeline, part.page, &spans, graph, sending)?;
     timeline.touched_from = usize::MAX;
-    let goes_on = decisions.single_line && timeline.pages.len() > 1;
-    timeline.settled = goes_on.then(|| spans.clone());
-    Ok(spans)
-}
-
-/// What was decided of a timeline: what stands on a page and behind it.
-struct Part {
-    page: usize,
-    /// Of the page.
-    cut: Cut,
-    decisions: Decisions,
+    timeline.is_settled = decisions.single_line && timeline.pages.len() > 1;
+    if timeline.is_settled {
+        timeline.spans = spans;
+    }
+    Ok(())
 }
 
 impl Part {
-    /// Whose the timeline's identifier is when, with what was known of the time before.
-    fn spans(&self, timeline: &Timeline, owners: &mut Owners<'_>) -> Vec<OwnedSpan> {
-        let mut spans: Vec<OwnedSpan> = match &timeline.settled {
-            Some(settled) if self.cut.has_sessions() => settled.clone(),
-            _ => Vec::new(),
-        };
-        let is_first = spans.is_empty();
+    /// Whose the timeline's identifier is when, with what was known of the time before where it `is_settled`.
+    fn spans(
+        &self,
+        mut spans: Vec<OwnedSpan>,
+        is_settled: bool,
+        owners: &mut Owners<'_>,
+    ) -> Vec<OwnedSpan> {
+        if !is_settled || !self.begin.cut.has_sessions() {
+            spans.clear();
+        }
         let begin = self.decisions.sessions.first().map(|session| session.start);
-        if !is_first && let Some(begin) = begin {
-            spans.retain(|span| span.from < begin);
+        if let Some(begin) = begin {
+            spans.truncate(spans.partition_point(|span| span.from < begin));
         }
         for span in &self.decisions.spans {
             let owner = owners.id(span.owner);
@@ -128,101 +107,64 @@ impl Part {
     }
 }
 
-/// Decides what new events may have changed: from the last page on that has none before it and can be decided alone.
-fn decided(timeline: &mut Timeline, graph: &Graph) -> Part {
-    let mut page = match &timeline.settled {
-        Some(_) => timeline.touched_from.min(timeline.pages.len() - 1),
-        None => 0,
+/// Sends whose the timeline's identifier is, page by page, where that is another than last sent. The spans that begin on
+/// pages before the `first` are as they were, but for where the last of them ends.
+fn send_spans(
+    timeline: &mut Timeline,
+    first: usize,
+    spans: &[OwnedSpan],
+    graph: &Graph,
+    sending: &mut Sending<'_>,
+) -> Result<(), Broken> {
+    let Some(node) = timeline.node else {
+        return Ok(());
     };
-    let mut somebody_logs_in = false;
-    loop {
-        let cut = loop {
-            match cut_at(timeline, page, somebody_logs_in) {
-                Some(cut) => break cut,
-                None => page -= 1,
-            }
-        };
-        let events = events(timeline, page);
-        let decisions = match timeline.node {
-            Some(node) => decide_from(graph, node, &cut, &events),
-            None => of_nobody(events.len()),
-        };
-        if page > 0 && !decisions.single_line {
-            page = 0;
-        } else if page > 0 && cut.is_open() && decisions.is_anchored() {
-            somebody_logs_in = true;
-        } else {
-            let cuts = cuts_behind(timeline, page, cut, graph, &events, &decisions);
-            for (page, cut) in timeline.pages[page + 1..].iter_mut().zip(cuts) {
-                page.cut = cut;
-            }
-            return Part {
-                page,
-                cut,
-                decisions,
-            };
+    // The place of the first span that begins on a page, or behind it.
+    let begins = |pages: &[Page], page: usize| match pages.get(page) {
+        _ if page == 0 => 0,
+        // The first of all is of the first page, though that may begin in 1970.
+        Some(page) => spans
+            .partition_point(|span| span.from.0 < page.first().0)
+            .max(spans.len().min(1)),
+        None => spans.len(),
+    };
+    let of_page = |pages: &[Page], page: usize| {
+        let end = begins(pages, page + 1);
+        let next = spans.get(end).map(|span| span.from);
+        (&spans[begins(pages, page)..end], next)
+    };
+    let (header, partition) = (&timeline.header, timeline.partition);
+    let workspace = &header.workspace;
+    let part = of_page(&timeline.pages, 0);
+    identities::tell(graph, workspace, node, part, partition, sending)?;
+    let before = begins(&timeline.pages, first).checked_sub(1);
+    let page_of = |span: OwnedSpan| {
+        let pages = &timeline.pages;
+        let behind = pages.partition_point(|page| page.first().0 <= span.from.0);
+        behind.saturating_sub(1)
+    };
+    let changed = before.map(|span| page_of(spans[span]));
+    for index in changed.into_iter().chain(first..timeline.pages.len()) {
+        if index == 0 {
+            continue;
+        }
+        let part = of_page(&timeline.pages, index);
+        let page = &mut timeline.pages[index];
+        let hash = identities::tell_part(
+            graph,
+            workspace,
+            node,
+            page.number,
+            part,
+            page.spans,
+            sending,
+        )?;
+        if hash != page.spans {
+            page.spans = hash;
+            page.dirty = true;
         }
     }
-}
-
-/// The cut at the beginning of a page, where it can be decided from there on; the first always can.
-fn cut_at(timeline: &Timeline, page: usize, somebody_logs_in: bool) -> Option<Cut> {
-    match page {
-        0 => Some(Cut::default()),
-        page => timeline.pages[page]
-            .cut
-            .filter(|cut| !(cut.is_open() && somebody_logs_in)),
-    }
-}
-
-/// Which of the pages behind that one are cuts.
-fn cuts_behind(
-    timeline: &Timeline,
-    page: usize,
-    cut: Cut,
-    graph: &Graph,
-    events: &[Event<'_>],
-    decisions: &Decisions,
-) -> Vec<Option<Cut>> {
-    let behind = timeline.pages.len() - page - 1;
-    if !decisions.single_line {
-        return vec![None; behind];
-    }
-    let begins = timeline.pages[page..].iter().scan(0, |begin, page| {
-        *begin += page.events.len();
-        Some(*begin)
-    });
-    cuts(graph.rules(), cut, events, decisions, begins.take(behind)).collect()
-}
-
-/// The events of a page and those behind it.
-fn events(timeline: &Timeline, page: usize) -> Vec<Event<'_>> {
-    let stored = timeline.pages[page..].iter().flat_map(|page| &page.events);
-    stored
-        .map(|event| Event {
-            time: event.time(),
-            message: &event.message,
-            activity: if event.set.is_some() {
-                event.activity()
-            } else {
-                Activity::Nobody
-            },
-            identifiers: event.set.map_or(&[], |set| &timeline.nodes[set.get()]),
-        })
-        .collect()
-}
-
-/// What is decided of events that all are nobody's.
-fn of_nobody(events: usize) -> Decisions {
-    let nobody = Decision {
-        session: None,
-        owner: Owner::Nobody,
-    };
-    Decisions {
-        events: vec![nobody; events],
-        single_line: true,
-        ..Decisions::default()
-    }
+    Ok(())
 }
 
 /// Ids of owners, each made once.
@@ -251,7 +193,7 @@ impl Owners<'_> {
         }
     }
 
-    fn id(&mut self, owner: Owner) -> Option<ProfileId> {
+    pub(super) fn id(&mut self, owner: Owner) -> Option<ProfileId> {
         match owner {
             Owner::Nobody => None,
             Owner::Stranger(first) => self.strangers.get(&first).copied(),
@@ -267,197 +209,6 @@ impl Owners<'_> {
             ),
         }
     }
-}
-
-fn send_sessions(
-    timeline: &mut Timeline,
-    decisions: &Decisions,
-    places: &[Place],
-    owners: &mut Owners<'_>,
-    goals: &Goals,
-    sending: &mut Sending<'_>,
-) -> Result<Vec<SessionId>, Broken> {
-    let Some(identifier) = timeline.identifier() else {
-        return Ok(Vec::new());
-    };
-    let workspace = timeline.header.workspace.clone();
-    let mut ids = Vec::with_capacity(decisions.sessions.len());
-    let mut begins = vec![false; places.len()];
-    for session in &decisions.sessions {
-        let first = session.events[0] as usize;
-        begins[first] = true;
-        let (page, place) = places[first];
-        let sent = timeline.pages[page].events[place].sent();
-        let id = sent.map_or_else(
-            || {
-                SessionId::of(
-                    &workspace,
-                    &identifier,
-                    &timeline.pages[page].events[place].message,
-                )
-            },
-            |sent| SessionId(sent.id),
-        );
-        ids.push(id);
-        let owner = owners.id(session.owner);
-        let is_as_sent = sent.is_some_and(|sent| {
-            sent.owner == uuid_of(owner)
-                && sent.events as usize == session.events.len()
-                && sent.end == session.end.0
-        }) && !session.events.iter().any(|event| {
-            let (page, place) = places[*event as usize];
-            timeline.pages[page].events[place].waiting.is_some()
-        });
-        if is_as_sent {
-            continue;
-        }
-        let before = sent.and_then(|sent| sent.owner).map(ProfileId);
-        send_session(timeline, session, places, id, before, owner, goals, sending)?;
-        let page = &mut timeline.pages[page];
-        page.dirty = true;
-        let events = session.events.len() as u32;
-        page.events[place].set_sent(Some(SentSession {
-            id: id.0,
-            owner: uuid_of(owner),
-            events,
-            end: session.end.0,
-        }));
-    }
-    for (index, (page, place)) in places.iter().enumerate() {
-        if begins[index] {
-            continue;
-        }
-        if let Some(sent) = timeline.pages[*page].events[*place].set_sent(None) {
-            timeline.pages[*page].dirty = true;
-            take_back_session(timeline, &sent, sending)?;
-        }
-    }
-    Ok(ids)
-}
-
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the parts of one message, all of different types"
-)]
-fn send_session(
-    timeline: &Timeline,
-    session: &SessionDecision,
-    places: &[Place],
-    id: SessionId,
-    before: Option<ProfileId>,
-    owner: Option<ProfileId>,
-    goals: &Goals,
-    sending: &mut Sending<'_>,
-) -> Result<(), Broken> {
-    let header = &timeline.header;
-    let events: Vec<&StoredEvent> = session
-        .events
-        .iter()
-        .map(|event| {
-            let (page, place) = places[*event as usize];
-            &timeline.pages[page].events[place]
-        })
-        .collect();
-    let facts = &header.facts[events[0].facts.get()];
-    let reached = goals.reached(
-        events
-            .iter()
-            .filter_map(|event| Some(header.names[event.goal_event?.get()].as_str())),
-    );
-    let atom_id = format!("session:{id}");
-    if let Some(before) = before.filter(|before| Some(*before) != owner) {
-        sending.atom(&header.workspace, before, &atom_id, None)?;
-    }
-    let views = events.iter().filter(|event| event.view).count() as i64;
-    if let Some(owner) = owner {
-        let stated = summary::stated(header, &events);
-        let body = AtomBody::SessionAtom(SessionAtom {
-            timeline_type: &header.timeline_type,
-            timeline_value: &header.timeline_value,
-            started_at: session.start,
-            ended_at: session.end,
-            touchpoints: events.len() as i64,
-            views,
-            channel: facts.channel(),
-            traffic_source: facts.traffic_source(),
-            campaign: facts.campaign(),
-            store: facts.store(),
-            device_type: facts.device_type(),
-            source: facts.source(),
-            goals: reached.clone(),
-            activity: summary::activity(header, &events, goals),
-            traits: stated.traits,
-            moments: saying::moments(header, &events, Some(facts)),
-            consents: stated.consents,
-            groups: stated.groups,
-        });
-        sending.atom(&header.workspace, owner, &atom_id, Some(body))?;
-    }
-    let revision = sending.revision;
-    sending.session(
-        timeline.partition,
-        &Session {
-            workspace: &header.workspace,
-            session_id: id,
-            profile_id: owner,
-            timeline_type: &header.timeline_type,
-            timeline_value: &header.timeline_value,
-            started_at: session.start,
-            ended_at: session.end,
-            touchpoints: events.len() as i64,
-            views,
-            channel: facts.channel(),
-            traffic_source: facts.traffic_source(),
-            campaign: facts.campaign(),
-            store: facts.store(),
-            device_type: facts.device_type(),
-            source: facts.source(),
-            goals: reached,
-            revision,
-            gone: false,
-        },
-    )
-}
-
-/// The session is none any more: its events are in others.
-fn take_back_session(
-    timeline: &Timeline,
-    sent: &SentSession,
-    sending: &mut Sending<'_>,
-) -> Result<(), Broken> {
-    let header = &timeline.header;
-    if let Some(owner) = sent.owner {
-        sending.atom(
-            &header.workspace,
-            ProfileId(owner),
-            &format!("session:{}", sent.id),
-            None,
-        )?;
-    }
-    let revision = sending.revision;
-    sending.session(
-        timeline.partition,
-        &Session {
-            workspace: &header.workspace,
-            session_id: SessionId(sent.id),
-            profile_id: None,
-            timeline_type: &header.timeline_type,
-            timeline_value: &header.timeline_value,
-            started_at: Timestamp(sent.end),
-            ended_at: Timestamp(sent.end),
-            touchpoints: 0,
-            views: 0,
-            channel: "",
-            traffic_source: "",
-            campaign: "",
-            store: "",
-            device_type: "",
-            source: "",
-            goals: BTreeMap::new(),
-            revision,
-            gone: true,
-        },
-    )
 }
 
 /// Sends the touchpoints that waited, and remembers under which session and owner.
@@ -644,11 +395,9 @@ fn send_passive(
         );
         let mut sent = Vec::with_capacity(owned.len());
         for (owner, events) in &owned {
-            let messages: Vec<&str> = events.iter().map(|event| &*event.message).collect();
-            let hash = xxh3_64(messages.join("\0").as_bytes());
             let entry = SentPassive {
                 owner: *owner,
-                hash,
+                hash: sessions::hash_of(events),
             };
             if !page.passive.contains(&entry) {
                 let (timeline_type, timeline_value) =
@@ -694,12 +443,11 @@ fn send_passive(
     Ok(())
 }
 
-/// Which touchpoints are decided otherwise than when they were received: by session where the timeline has one line, by
-/// message else.
+/// Which touchpoints are decided otherwise than when they were received: by session and page where the timeline has one line,
+/// by message else.
 fn send_overrides(
     timeline: &mut Timeline,
     part: &Part,
-    places: &[Place],
     now: &[(Option<SessionId>, Option<ProfileId>)],
     session_ids: &[SessionId],
     owners: &mut Owners<'_>,
@@ -707,7 +455,7 @@ fn send_overrides(
 ) -> Result<(), Broken> {
     let decisions = &part.decisions;
     let otherwise = |timeline: &Timeline, index: usize| {
-        let (page, place) = places[index];
+        let (page, place) = part.places[index];
         let page = &timeline.pages[page];
         let event = &page.events[place];
         let received = |place: Option<Index>| place.map(|place| page.ids[place.get()]);
@@ -717,26 +465,34 @@ fn send_overrides(
     };
     let mut ranges: BTreeMap<usize, Vec<OverrideRange>> = BTreeMap::new();
     if decisions.single_line {
-        for (session, id) in decisions.sessions.iter().zip(session_ids) {
-            if session
-                .events
-                .iter()
-                .any(|event| otherwise(timeline, *event as usize))
-            {
-                let range = OverrideRange {
-                    from: session.start,
-                    to: session.end,
-                    session_id: Some(*id),
-                    profile_id: owners.id(session.owner),
-                };
-                ranges
-                    .entry(places[session.events[0] as usize].0)
-                    .or_default()
-                    .push(range);
+        // Events of equal time are in one range, though a page may end between them.
+        let pages = part.page..timeline.pages.len();
+        let filed: Vec<usize> = pages
+            .scan(part.page, |filed, page| {
+                if timeline.pages[page].begin.is_some() {
+                    *filed = page;
+                }
+                Some(*filed)
+            })
+            .collect();
+        let filed = |event: u32| filed[part.place(event).0 - part.page];
+        for (number, id) in session_ids.iter().enumerate() {
+            let (events, _) = part.session(number);
+            let time = |event: u32| timeline.event(part.place(event)).time();
+            for run in events.chunk_by(|one, other| filed(*one) == filed(*other)) {
+                let (first, last) = (run[0], run[run.len() - 1]);
+                if run.iter().any(|event| otherwise(timeline, *event as usize)) {
+                    ranges.entry(filed(first)).or_default().push(OverrideRange {
+                        from: time(first),
+                        to: time(last),
+                        session_id: Some(*id),
+                        profile_id: owners.id(decisions.sessions[number].owner),
+                    });
+                }
             }
         }
     }
-    let mut next = 0;
+    let mut next = part.carried();
     for index in part.page..timeline.pages.len() {
         let page = &timeline.pages[index];
         let first = next;
@@ -746,9 +502,7 @@ fn send_overrides(
             .iter()
             .enumerate()
             .filter(|(place, event)| {
-                let by_session = decisions.single_line
-                    && event.activity() == Activity::Active
-                    && event.set.is_some();
+                let by_session = decisions.single_line && event.is_in_session();
                 !by_session && otherwise(timeline, first + place)
             })
             .map(|(place, event)| {

@@ -30,15 +30,15 @@ impl Goals {
             .filter(move |goal| self.is_reached(goal, event))
     }
 
-    /// How many of the events reach each goal; goals that none reaches are left out.
+    /// How many events reach each goal, of so many of each name; goals that none reaches are left out.
     pub(super) fn reached<'a>(
         &'a self,
-        events: impl Iterator<Item = &'a str>,
+        events: impl Iterator<Item = (&'a str, i64)>,
     ) -> BTreeMap<&'a str, i64> {
         let mut reached = BTreeMap::new();
-        for event in events {
+        for (event, number) in events {
             for goal in self.reached_by(event) {
-                *reached.entry(goal).or_insert(0) += 1;
+                *reached.entry(goal).or_insert(0) += number;
             }
         }
         reached

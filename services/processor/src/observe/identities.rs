@@ -7,6 +7,7 @@ use tributary_core::identity::{Graph, LinkId, NodeId};
 use tributary_core::ids::ProfileId;
 use tributary_core::time::Timestamp;
 use uuid::Uuid;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::sending::Sending;
 use super::stored::decode;
@@ -23,12 +24,12 @@ struct Told {
 
 /// Sends the identifier's assignment where it is another than last sent, and moves the identifier between profiles, or
 /// takes it out where it is blocked or no longer known.
-/// `spans` are those of its timeline; without a timeline it has one span, its profile's.
+/// `spans` are the first of its timeline, with `next` behind them; without a timeline it has one span, its profile's.
 pub(super) fn tell(
     graph: &Graph,
     workspace: &str,
     node: NodeId,
-    spans: &[OwnedSpan],
+    (spans, next): (&[OwnedSpan], Option<Timestamp>),
     partition: i32,
     sending: &mut Sending<'_>,
 ) -> Result<(), Broken> {
@@ -40,11 +41,15 @@ pub(super) fn tell(
         None => None,
     };
     let profile = graph.profile(node);
-    let is_told = graph.is_known(node) && !graph.is_blocked(node);
-    let wire = if is_told {
-        wire_spans(graph, node, spans)
-    } else {
-        Vec::new()
+    let is_told = is_told(graph, node);
+    let wire = match spans {
+        _ if !is_told => Vec::new(),
+        [] => vec![WireSpan {
+            profile_id: profile,
+            valid_from: Timestamp::MIN,
+            valid_to: Timestamp::MAX,
+        }],
+        spans => wire_spans(profile, spans, next),
     };
     let now = is_told.then(|| Told {
         profile: profile.0,
@@ -90,39 +95,76 @@ pub(super) fn tell(
         spans: wire,
         revision,
         gone: now.is_none(),
+        part: 0,
     })?;
     sending.put(partition, &key, now.as_ref())
 }
 
+/// Sends a further part of the spans of a timeline's identifier, with `next` behind them, where it is another than the one
+/// of that hash; returns its hash, 0 for none.
+pub(super) fn tell_part(
+    graph: &Graph,
+    workspace: &str,
+    node: NodeId,
+    part: u32,
+    (spans, next): (&[OwnedSpan], Option<Timestamp>),
+    before: u64,
+    sending: &mut Sending<'_>,
+) -> Result<u64, Broken> {
+    let wire = match is_told(graph, node) {
+        true => wire_spans(graph.profile(node), spans, next),
+        false => Vec::new(),
+    };
+    let hash = match wire.as_slice() {
+        [] => 0,
+        wire => xxh3_64(format!("{wire:?}").as_bytes()).max(1),
+    };
+    if hash == before {
+        return Ok(hash);
+    }
+    let identifier = graph.identifier(node);
+    let own = ProfileId::of(workspace, &identifier);
+    let revision = sending.revision;
+    sending.identity(&Identity {
+        workspace,
+        identifier_type: identifier.r#type.name(),
+        identifier_value: &identifier.value,
+        own_profile_id: own,
+        profile_id: own,
+        hub: false,
+        gone: wire.is_empty(),
+        spans: wire,
+        revision,
+        part: part as i32,
+    })?;
+    Ok(hash)
+}
+
+/// Whether it is said whose the identifier is.
+fn is_told(graph: &Graph, node: NodeId) -> bool {
+    graph.is_known(node) && !graph.is_blocked(node)
+}
+
 /// Whose a timeline's identifier is from a moment on; none where it is its own profile's.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct OwnedSpan {
     pub(super) from: Timestamp,
     pub(super) owner: Option<ProfileId>,
 }
 
-/// Touching spans from the beginning to the end of time.
-fn wire_spans(graph: &Graph, node: NodeId, spans: &[OwnedSpan]) -> Vec<WireSpan> {
-    let profile = graph.profile(node);
-    let mut wire: Vec<WireSpan> = Vec::with_capacity(spans.len().max(1));
-    for span in spans {
-        if let Some(last) = wire.last_mut() {
-            last.valid_to = span.from;
-        }
-        wire.push(WireSpan {
+/// Spans of which each ends where the next begins, and the last at `next` or never.
+fn wire_spans(profile: ProfileId, spans: &[OwnedSpan], next: Option<Timestamp>) -> Vec<WireSpan> {
+    let ends = spans.iter().skip(1).map(|span| span.from);
+    let ends = ends.chain([next.unwrap_or(Timestamp::MAX)]);
+    spans
+        .iter()
+        .zip(ends)
+        .map(|(span, valid_to)| WireSpan {
             profile_id: span.owner.unwrap_or(profile),
             valid_from: span.from,
-            valid_to: Timestamp::MAX,
-        });
-    }
-    if wire.is_empty() {
-        wire.push(WireSpan {
-            profile_id: profile,
-            valid_from: Timestamp::MIN,
-            valid_to: Timestamp::MAX,
-        });
-    }
-    wire
+            valid_to,
+        })
+        .collect()
 }
 
 /// Sends the link's refusal where it is another than last sent; returns by how much the number of refusals grew.

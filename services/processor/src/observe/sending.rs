@@ -174,12 +174,16 @@ impl Sending<'_> {
     }
 
     pub(super) fn identity(&mut self, identity: &Identity<'_>) -> Result<(), Broken> {
-        let key = keys::timeline(
+        let mut key = keys::timeline(
             identity.workspace,
             identity.identifier_type,
             identity.identifier_value,
         );
         let partition = keys::partition(&key, self.outputs.partitions("identities"));
+        if identity.part > 0 {
+            key.push(0);
+            key.extend_from_slice(identity.part.to_string().as_bytes());
+        }
         send!(self, identity, "identities", partition, &key, identity)
     }
 

@@ -1,7 +1,8 @@
 //! A timeline as this stage keeps it: a header with what its events share, and pages of events in order of time.
 //!
 //! A change writes the page it touches, never the whole timeline; a page that overflows is split. While a timeline has
-//! only one page, as most have, that page stands in one record with the header.
+//! only one page, as most have, that page stands in one record with the header. So it is with the lists of the header: of a
+//! device on which ever other people log in, a chunk is written.
 
 use std::collections::{BTreeMap, HashSet};
 use std::num::NonZeroU32;
@@ -17,8 +18,9 @@ use tributary_core::timeline::{Activity, Cut};
 use uuid::Uuid;
 
 use super::identities::OwnedSpan;
+use super::listed::Listed;
 use super::sending::Sending;
-use super::waiting::Place;
+use super::waiting;
 use crate::runtime::stage::{Broken, Store};
 
 /// What an event shares with most others of its timeline. One text, because each event is compared with it: six would
@@ -64,6 +66,15 @@ impl Facts {
         ]
     }
 
+    fn hash(&self) -> u64 {
+        (0..=self.ends.len()).fold(0, |hash, number| hashed(hash, self.field(number)))
+    }
+
+    fn hash_of(touchpoint: &Touchpoint<'_>) -> u64 {
+        let fields = Self::fields(touchpoint);
+        fields.into_iter().fold(0, hashed)
+    }
+
     fn field(&self, number: usize) -> &str {
         let begin = number.checked_sub(1).map_or(0, |before| self.ends[before]);
         let end = self
@@ -105,6 +116,19 @@ pub(super) struct IdentifierSet {
     pub(super) seen: Vec<SetSeen>,
 }
 
+impl IdentifierSet {
+    fn hash(&self) -> u64 {
+        let all = self.identifiers.iter();
+        Self::hash_of(all.map(|(r#type, value)| (*r#type, value.as_str())))
+    }
+
+    fn hash_of<'a>(identifiers: impl Iterator<Item = (IdentifierType, &'a str)>) -> u64 {
+        identifiers.fold(0, |hash, (r#type, value)| {
+            hashed(hashed(hash, r#type.name()), value)
+        })
+    }
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct SetSeen {
     pub(super) source: String,
@@ -115,15 +139,15 @@ pub(super) struct SetSeen {
 }
 
 /// What the events of a timeline share.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Header {
     pub(super) workspace: String,
     pub(super) timeline_type: String,
     pub(super) timeline_value: String,
-    pub(super) facts: Vec<Facts>,
-    pub(super) sets: Vec<IdentifierSet>,
+    pub(super) facts: Listed<Facts>,
+    pub(super) sets: Listed<IdentifierSet>,
     /// Names of goals' events, of traits, of purposes and of groups.
-    pub(super) names: Vec<String>,
+    pub(super) names: Listed<String>,
     pub(super) next_page: u32,
 }
 
@@ -156,11 +180,13 @@ pub(super) struct StoredEmail {
 }
 
 /// A session as last sent, kept with its first event.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct SentSession {
     pub(super) id: Uuid,
     pub(super) owner: Option<Uuid>,
     pub(super) events: u32,
+    /// Those on the page that it begins on.
+    pub(super) here: u32,
     pub(super) end: i64,
 }
 
@@ -195,7 +221,7 @@ pub(super) struct StoredEvent {
     pub(super) received_owner: Option<Index>,
     /// Its bytes, where it was taken since the last decision.
     #[serde(skip)]
-    pub(super) waiting: Option<Place>,
+    pub(super) waiting: Option<waiting::Place>,
     /// 0 active, 1 passive, 2 nobody's.
     pub(super) activity: u8,
     pub(super) view: bool,
@@ -264,6 +290,64 @@ pub(super) struct SentPassive {
     pub(super) hash: u64,
 }
 
+/// What a page holds of a session that begins on a page before it, as last sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct SentPart {
+    pub(super) session: Uuid,
+    pub(super) owner: Uuid,
+    pub(super) hash: u64,
+}
+
+impl SentPart {
+    pub(super) fn is_of_the_same(&self, other: &Self) -> bool {
+        (self.session, self.owner) == (other.session, other.owner)
+    }
+}
+
+/// The place of an event: its page and its place on the page.
+pub(super) type Place = (usize, usize);
+
+/// What of the events before a page must be known to decide from there on.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Begin {
+    pub(super) cut: Cut,
+    /// The last session before the page, where the cut has one.
+    pub(super) session: Option<Carried>,
+}
+
+/// A session as far as a page.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Carried {
+    /// Its first event.
+    pub(super) first: Place,
+    pub(super) held: Held,
+}
+
+/// What the events of a session add up to.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Held {
+    pub(super) events: u32,
+    pub(super) views: u32,
+    /// Names of goals' events, and how many there are of each.
+    pub(super) goal_events: Vec<(Index, u32)>,
+}
+
+impl Held {
+    pub(super) fn add(&mut self, event: &StoredEvent) {
+        self.events += 1;
+        self.views += u32::from(event.view);
+        let Some(name) = event.goal_event else { return };
+        match self
+            .goal_events
+            .iter_mut()
+            .find(|(known, _)| *known == name)
+        {
+            Some((_, events)) => *events += 1,
+            None => self.goal_events.push((name, 1)),
+        }
+    }
+}
+
 /// A run of events.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Page {
@@ -271,13 +355,17 @@ pub(super) struct Page {
     pub(super) ids: Vec<Uuid>,
     pub(super) events: Vec<StoredEvent>,
     pub(super) passive: Vec<SentPassive>,
+    pub(super) parts: Vec<SentPart>,
     /// Hash of the overrides last sent; 0 for none.
     pub(super) overrides: u64,
+    /// Hash of the spans of the timeline's identifier last sent for it; 0 for none. Those of the first page are sent with
+    /// whose the identifier is.
+    pub(super) spans: u64,
     #[serde(skip)]
     pub(super) dirty: bool,
     /// What of the events before must be known to decide from here on, where that is enough.
     #[serde(skip)]
-    pub(super) cut: Option<Cut>,
+    pub(super) begin: Option<Box<Begin>>,
 }
 
 /// A timeline in memory.
@@ -295,9 +383,10 @@ pub(super) struct Timeline {
     pub(super) touched: bool,
     /// The first page that an event came to since it was last decided.
     pub(super) touched_from: usize,
-    /// Whose its identifier is when, as last decided under the same graph, where all is on one line; none where all of it
-    /// must be decided anew.
-    pub(super) settled: Option<Vec<OwnedSpan>>,
+    /// Whether what was last decided stands but for new events; where it does not, all of it must be decided anew.
+    pub(super) is_settled: bool,
+    /// Whose its identifier is when, as last decided, where that stands.
+    pub(super) spans: Vec<OwnedSpan>,
     /// Hashes of message ids, against duplicates.
     known: HashSet<u64, rustc_hash::FxBuildHasher>,
     pub(super) used: u64,
@@ -320,7 +409,7 @@ impl Page {
         }))
     }
 
-    fn first(&self) -> (i64, &str) {
+    pub(super) fn first(&self) -> (i64, &str) {
         self.events
             .first()
             .map_or((i64::MIN, ""), |event| (event.time, &event.message))
@@ -334,6 +423,11 @@ impl StoredEvent {
             1 => Activity::Passive,
             _ => Activity::Nobody,
         }
+    }
+
+    /// Whether it is in a session, on a timeline with one line.
+    pub(super) fn is_in_session(&self) -> bool {
+        self.activity() == Activity::Active && self.set.is_some()
     }
 
     pub(super) fn time(&self) -> Timestamp {
@@ -458,7 +552,8 @@ impl Timeline {
             nodes: Vec::new(),
             touched: false,
             touched_from: usize::MAX,
-            settled: None,
+            is_settled: false,
+            spans: Vec::new(),
             known,
             used: 0,
         }
@@ -473,7 +568,16 @@ impl Timeline {
         let Some(header) = store.get(partition, &header_key(key))? else {
             return Ok(None);
         };
-        let (header, only): (Header, Option<Page>) = decode(&header)?;
+        let (mut header, only): (Header, Option<Page>) = decode(&header)?;
+        header
+            .facts
+            .load(partition, &chunks_prefix(key, b'f'), store)?;
+        header
+            .sets
+            .load(partition, &chunks_prefix(key, b's'), store)?;
+        header
+            .names
+            .load(partition, &chunks_prefix(key, b'n'), store)?;
         let mut pages: Vec<Page> = Vec::from_iter(only);
         if pages.is_empty() {
             store.scan(partition, &pages_prefix(key), &mut |_, page| {
@@ -487,7 +591,7 @@ impl Timeline {
 
     /// Gives the identifiers of the header their nodes.
     pub(super) fn intern(&mut self, graph: &mut Graph) {
-        for set in &self.header.sets[self.nodes.len()..] {
+        for set in self.header.sets.iter_from(self.nodes.len()) {
             let nodes = set
                 .identifiers
                 .iter()
@@ -543,16 +647,26 @@ impl Timeline {
     }
 
     /// Whether the message was taken before, with the same content.
-    pub(super) fn knows(&self, message: &str, content: u64) -> Known {
+    pub(super) fn knows(&self, time: i64, message: &str, content: u64) -> Known {
         if !self.known.contains(&message_hash(message)) {
             return Known::New;
         }
-        match self
+        let page = self
             .pages
-            .iter()
-            .flat_map(|page| &page.events)
-            .find(|event| &*event.message == message)
-        {
+            .partition_point(|page| page.first() <= (time, message));
+        let page = page.checked_sub(1).map(|page| &self.pages[page]);
+        let at_its_time = page.and_then(|page| {
+            let events = &page.events;
+            let place = events.binary_search_by_key(&(time, message), |event| {
+                (event.time, event.message.as_ref())
+            });
+            place.ok().map(|place| &events[place])
+        });
+        // Said to be of another time it is another message, or a conflict.
+        match at_its_time.or_else(|| {
+            let mut events = self.pages.iter().flat_map(|page| &page.events);
+            events.find(|event| &*event.message == message)
+        }) {
             None => Known::New,
             Some(event) if event.content == content => Known::Duplicate,
             Some(_) => Known::Conflict,
@@ -569,47 +683,43 @@ impl Timeline {
                     .zip(identifiers)
                     .all(|((r#type, value), other)| *r#type == other.0 && *value == *other.1)
         };
-        let known = self.header.sets.iter().rposition(is_it);
-        Index::new(known.unwrap_or_else(|| {
-            let identifiers = identifiers
+        let make = || IdentifierSet {
+            identifiers: identifiers
                 .iter()
                 .map(|(r#type, value)| (*r#type, (*value).to_owned()))
-                .collect();
-            self.header.sets.push(IdentifierSet {
-                identifiers,
-                seen: Vec::new(),
-            });
-            self.header_dirty = true;
-            self.header.sets.len() - 1
-        }))
+                .collect(),
+            seen: Vec::new(),
+        };
+        let sought = || IdentifierSet::hash_of(identifiers.iter().copied());
+        let sets = &mut self.header.sets;
+        Index::new(sets.place(is_it, IdentifierSet::hash, sought, make))
     }
 
     /// The place of the event's facts, and whether it is the first on the timeline that has them and is no bot's.
     pub(super) fn facts(&mut self, touchpoint: &Touchpoint<'_>) -> (Index, bool) {
         let facts = &mut self.header.facts;
-        let known = facts.iter().rposition(|facts| facts.are_of(touchpoint));
-        let place = known.unwrap_or_else(|| {
-            facts.push(Facts::of(touchpoint));
-            self.header_dirty = true;
-            facts.len() - 1
-        });
+        let place = facts.place(
+            |facts| facts.are_of(touchpoint),
+            Facts::hash,
+            || Facts::hash_of(touchpoint),
+            || Facts::of(touchpoint),
+        );
         let is_first = !touchpoint.bot && !facts[place].are_told;
         if is_first {
-            facts[place].are_told = true;
-            self.header_dirty = true;
+            facts.get_mut(place).are_told = true;
+            facts.change(place);
         }
         (Index::new(place), is_first)
     }
 
     /// The place of a name.
     pub(super) fn name(&mut self, name: &str) -> Index {
-        let names = &mut self.header.names;
-        let known = names.iter().rposition(|known| known == name);
-        Index::new(known.unwrap_or_else(|| {
-            names.push(name.to_owned());
-            self.header_dirty = true;
-            names.len() - 1
-        }))
+        Index::new(self.header.names.place(
+            |known| known == name,
+            |known| hashed(0, known),
+            || hashed(0, name),
+            || name.to_owned(),
+        ))
     }
 
     /// Files an event at its place, on a page that has no more events than that.
@@ -672,6 +782,19 @@ impl Timeline {
             }
             _ => None,
         };
+        let Header {
+            facts, sets, names, ..
+        } = &mut self.header;
+        for is_dirty in [
+            facts.take_first_changed(),
+            sets.take_first_changed(),
+            names.take_first_changed(),
+        ] {
+            self.header_dirty |= is_dirty;
+        }
+        facts.save(self.partition, &chunks_prefix(key, b'f'), sending)?;
+        sets.save(self.partition, &chunks_prefix(key, b's'), sending)?;
+        names.save(self.partition, &chunks_prefix(key, b'n'), sending)?;
         if std::mem::take(&mut self.header_dirty) {
             let record = (&self.header, only);
             sending.put(self.partition, &header_key(key), Some(&record))?;
@@ -681,6 +804,10 @@ impl Timeline {
             sending.put(self.partition, &page_key(key, page.number), Some(&*page))?;
         }
         Ok(())
+    }
+
+    pub(super) fn event(&self, (page, place): Place) -> &StoredEvent {
+        &self.pages[page].events[place]
     }
 
     pub(super) fn events(&self) -> usize {
@@ -698,6 +825,11 @@ pub(super) fn session_uuid(session: Option<SessionId>) -> Option<Uuid> {
     session.map(|session| session.0)
 }
 
+/// The hash of a text behind others.
+fn hashed(before: u64, text: &str) -> u64 {
+    xxhash_rust::xxh3::xxh3_64_with_seed(text.as_bytes(), before)
+}
+
 fn message_hash(message: &str) -> u64 {
     xxhash_rust::xxh3::xxh3_64(message.as_bytes())
 }
@@ -711,6 +843,11 @@ fn header_key(timeline: &[u8]) -> Vec<u8> {
 
 fn pages_prefix(timeline: &[u8]) -> Vec<u8> {
     [b"p", timeline, b"\0"].concat()
+}
+
+/// What the keys of the further chunks of a list begin with; the chunk's number follows.
+fn chunks_prefix(timeline: &[u8], list: u8) -> Vec<u8> {
+    [b"s", timeline, &[0, list]].concat()
 }
 
 fn page_key(timeline: &[u8], number: u32) -> Vec<u8> {

@@ -1,4 +1,4 @@
-//! What the events of a session come to: the minutes that were active, what is stated of the customer.
+//! What events of a session, or passive ones, come to: the minutes that were active, what is stated of the customer.
 
 use std::collections::BTreeMap;
 
@@ -84,9 +84,6 @@ pub(super) struct Stated<'a> {
     pub(super) groups: Vec<Trait<'a>>,
 }
 
-/// Values that are kept of a trait of one source in a session: the first and the last ones.
-const VALUES: usize = 64;
-
 /// What the events, which stand in order of time, state of their customer: each value of each source once.
 pub(super) fn stated<'a>(header: &'a Header, events: &[&'a StoredEvent]) -> Stated<'a> {
     let (mut traits, mut consents, mut groups) = (All::new(), All::new(), All::new());
@@ -122,7 +119,7 @@ pub(super) fn stated<'a>(header: &'a Header, events: &[&'a StoredEvent]) -> Stat
         }
     }
     Stated {
-        traits: bounded(traits),
+        traits: traits.into_values().collect(),
         consents: consents.into_values().collect(),
         groups: groups.into_values().collect(),
     }
@@ -130,62 +127,3 @@ pub(super) fn stated<'a>(header: &'a Header, events: &[&'a StoredEvent]) -> Stat
 
 /// By name, source and value.
 type All<'a> = BTreeMap<(&'a str, &'a str, &'a str), Trait<'a>>;
-
-/// Of each trait of each source no more values than are kept: a counter that is stated at every event would make an atom of
-/// all of them.
-fn bounded(all: All<'_>) -> Vec<Trait<'_>> {
-    let kept: Vec<Trait<'_>> = all.into_values().collect();
-    if kept.len() <= VALUES {
-        return kept;
-    }
-    let mut bounded = Vec::with_capacity(kept.len());
-    for values in kept.chunk_by(|one, other| (one.name, one.source) == (other.name, other.source)) {
-        let mut values: Vec<Trait<'_>> = values.to_vec();
-        if values.len() > VALUES {
-            values.sort_by_key(|stated| (stated.first_at, stated.first_message_id));
-            values[1..].sort_by_key(|stated| (stated.occurred_at, stated.message_id));
-            values.drain(1..=values.len() - VALUES);
-        }
-        bounded.extend(values);
-    }
-    bounded
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use tributary_core::time::Timestamp;
-
-    #[test]
-    fn a_trait_that_changes_at_every_event_keeps_its_first_and_last_values() {
-        let values: Vec<String> = (0..200).map(|number| number.to_string()).collect();
-        let mut all = All::new();
-        for (number, value) in values.iter().enumerate() {
-            let at = Timestamp(number as i64);
-            for name in ["counter", "plan"] {
-                let value = if name == "plan" { "1" } else { value };
-                let stated = Trait {
-                    name,
-                    value,
-                    occurred_at: at,
-                    message_id: "m",
-                    source: "site",
-                    times: 1,
-                    first_at: Some(at),
-                    first_message_id: "m",
-                };
-                all.insert((name, "site", value), stated);
-            }
-        }
-        let kept = bounded(all);
-        let numbers = |name: &str| -> Vec<i64> {
-            let of_name = kept.iter().filter(|stated| stated.name == name);
-            let mut numbers: Vec<i64> = of_name.map(|stated| stated.occurred_at.0).collect();
-            numbers.sort_unstable();
-            numbers
-        };
-        let expected: Vec<i64> = std::iter::once(0).chain(137..200).collect();
-        assert_eq!(numbers("counter"), expected);
-        assert_eq!(numbers("plan"), [199]);
-    }
-}

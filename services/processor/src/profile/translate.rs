@@ -5,7 +5,7 @@ use tributary_core::email::Outcome;
 use tributary_core::identifier::{BUILT_IN, Kind};
 use tributary_core::profile::{
     Activity, Answer, Atom, Definitions, Email, Facets, Identifier, Mention, Moment, Note, Order,
-    Passive, Product, Refund, Report, Runs, Said, Session, Social, Source, Stated, Trait,
+    Part, Passive, Product, Refund, Report, Runs, Said, Session, Social, Source, Stated, Trait,
 };
 use tributary_core::time::{MINUTE, Timestamp};
 
@@ -40,17 +40,25 @@ pub(super) fn atom<'a>(
                 .map(|(goal, events)| (*goal, *events))
                 .collect(),
             views: session.views,
-            activity: session
-                .activity
-                .iter()
-                .map(activity)
-                .collect::<Result<_, _>>()?,
+            activity: activities(&session.activity)?,
             stated: Stated {
                 traits: each_stated(&session.traits),
                 consents: each_stated(&session.consents),
                 groups: each_stated(&session.groups),
             },
             moments: moments(&session.moments)?,
+        }),
+        AtomBody::SessionPartAtom(part) => Atom::Part(Part {
+            timeline: (part.timeline_type, part.timeline_value),
+            source: value(part.traffic_source),
+            campaign: value(part.campaign),
+            activity: activities(&part.activity)?,
+            stated: Stated {
+                traits: each_stated(&part.traits),
+                consents: each_stated(&part.consents),
+                groups: each_stated(&part.groups),
+            },
+            moments: moments(&part.moments)?,
         }),
         AtomBody::PassiveAtom(passive) => Atom::Passive(Passive {
             timeline: (passive.timeline_type, passive.timeline_value),
@@ -116,6 +124,10 @@ fn time(field: &'static str, time: Timestamp) -> Result<Timestamp, OutOfRange> {
     } else {
         Err(OutOfRange(field))
     }
+}
+
+fn activities<'a>(all: &[wire::ChannelActivity<'a>]) -> Result<Vec<Activity<'a>>, OutOfRange> {
+    all.iter().map(activity).collect()
 }
 
 fn activity<'a>(activity: &wire::ChannelActivity<'a>) -> Result<Activity<'a>, OutOfRange> {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use tributary_contracts::wire::{
-    self, Activity, Campaign, Consent, Identifier, Operation, OperationKind, Order, OrderKind,
-    Subject, Touchpoint,
+    self, Activity, Answer, Campaign, Consent, Identifier, Operation, OperationKind, Order,
+    OrderKind, Subject, Touchpoint,
 };
 use tributary_contracts::{framing, keys};
 use tributary_core::identifier::Kind;
@@ -162,16 +162,36 @@ pub(crate) fn touchpoint(sent: &Sent) -> (Vec<u8>, Vec<u8>) {
         .iter()
         .min_by_key(|(r#type, value)| (rank(r#type), value.clone()))
         .expect("an identifier");
+    // What it says follows from its number.
+    let number: usize = sent.message[1..].parse().expect("a number");
+    let traits = match number % 3 {
+        0 => format!(r#"{{"city":"c{}","visits":{number}}}"#, number % 2),
+        _ => String::new(),
+    };
+    let answer = Answer {
+        question_id: "q1",
+        wording: "",
+        kind: "touchpoint",
+        aspect: "nps",
+        scale: "0-10",
+        value: Some(Amount::from_units((number % 11) as i64)),
+        comment: "",
+        product: "",
+    };
     let touchpoint = Touchpoint {
         workspace: "default",
         message_id: &sent.message,
-        r#type: "track",
+        r#type: if sent.order.is_none() && number % 4 == 1 {
+            "page"
+        } else {
+            "track"
+        },
         event: if sent.order.is_some() {
             "Order Completed"
         } else {
             "Looked"
         },
-        channel: "web",
+        channel: if number % 5 == 0 { "app" } else { "web" },
         source: if sent.pixel { "pixel" } else { "site" },
         order_namespace: "online",
         subject: Subject::Customer,
@@ -212,7 +232,7 @@ pub(crate) fn touchpoint(sent: &Sent) -> (Vec<u8>, Vec<u8>) {
         store: "",
         traffic_source: "direct",
         campaign: Campaign {
-            name: "",
+            name: ["", "spring", "autumn"][number % 3],
             source: "",
             medium: "",
             term: "",
@@ -220,7 +240,7 @@ pub(crate) fn touchpoint(sent: &Sent) -> (Vec<u8>, Vec<u8>) {
         },
         url: "",
         referrer: "",
-        group_id: "",
+        group_id: if number % 7 == 2 { "team" } else { "" },
         order: sent.order.as_ref().map(|_| Order {
             kind: OrderKind::Placed,
             order_id: "o1",
@@ -229,8 +249,12 @@ pub(crate) fn touchpoint(sent: &Sent) -> (Vec<u8>, Vec<u8>) {
             margin: None,
             lines: Vec::new(),
         }),
-        answers: Vec::new(),
-        traits: "",
+        answers: if number % 5 == 1 {
+            vec![answer]
+        } else {
+            Vec::new()
+        },
+        traits: &traits,
         properties: "",
         context: "",
     };

@@ -31,7 +31,8 @@ pub(super) fn identity(
                 row.time(span.valid_to);
             })
             .long(identity.revision)
-            .flag(identity.gone);
+            .flag(identity.gone)
+            .integer(identity.part);
         position.append(row);
     });
     Ok(())

@@ -479,6 +479,7 @@ async fn identities_links_and_refusals_read_back_as_spans_and_minima() {
         spans,
         revision: 1,
         gone: false,
+        part: 0,
     };
     put(&client, "identities", 0, &[message(&known)]).await;
     let shown = text(&client, "SELECT profile_id = toUUID('00000000-0000-0000-0000-0000f11e0001'), valid_from, valid_to FROM {db}.identities ORDER BY valid_from").await;

@@ -266,9 +266,8 @@ fn aliased(clickhouse: &ClickHouse, id: &str, workspace: &str) -> Result<Vec<Own
         // The id is made of the workspace, too, so that all are in one.
         let own = Own::of(candidates.iter().map(Candidate::name));
         let states: Vec<State> = clickhouse.rows(&own.states(), &[("workspace", workspace)])?;
-        let meant = states
-            .into_iter()
-            .filter(|state| !state.gone && (state.own_profile_id == id || state.profile_id == id));
+        let held = states.into_iter().filter(State::is_held);
+        let meant = held.filter(|state| state.own_profile_id == id || state.profile_id == id);
         owners.extend(meant.map(|state| (state.workspace, state.profile_id)));
     }
     // One of a timeline or session alone has no identifiers.

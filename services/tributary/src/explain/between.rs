@@ -44,7 +44,7 @@ impl Held {
     ) -> Result<Self, String> {
         let parameters = subject.parameters(workspace);
         let states: Vec<State> = clickhouse.rows(&queries::named(), &parameters)?;
-        let states = states.into_iter().filter(|state| !state.gone);
+        let states = states.into_iter().filter(State::is_held);
         let mut held: Vec<Held> = states.map(Held::of).take(MOST_NAMED).collect();
         held.sort_by_cached_key(|held| (held.workspace.clone(), held.name()));
         match held.len() {
@@ -130,7 +130,7 @@ impl Between {
         let profiles = [&one.profile_id, &other.profile_id];
         let theirs: BTreeSet<Name> = theirs?
             .into_iter()
-            .filter(|state| !state.gone && profiles.contains(&&state.profile_id))
+            .filter(|state| state.is_held() && profiles.contains(&&state.profile_id))
             .map(|state| (state.identifier_type, state.identifier_value))
             .collect();
         links.retain(|link| link.names().iter().all(|name| theirs.contains(name)));

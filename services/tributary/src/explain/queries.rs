@@ -21,8 +21,8 @@ struct Table {
 
 const IDENTITIES: Table = Table {
     name: "identity_states",
-    columns: "workspace, identifier_type, identifier_value, own_profile_id, profile_id, span_profile, span_from, span_to, gone",
-    key: "workspace, identifier_type, identifier_value",
+    columns: "workspace, identifier_type, identifier_value, own_profile_id, profile_id, span_profile, span_from, span_to, gone, part",
+    key: "workspace, identifier_type, identifier_value, part",
     version: "revision",
 };
 

@@ -14,7 +14,8 @@ pub(super) struct State {
     span_profile: Vec<String>,
     span_from: Vec<String>,
     span_to: Vec<String>,
-    pub(super) gone: bool,
+    gone: bool,
+    part: i32,
 }
 
 /// A span of time in which an identifier is somebody's.
@@ -41,6 +42,11 @@ impl<T> Kept<T> {
 }
 
 impl State {
+    /// Whether it says which profile holds the identifier: further parts of its spans do not.
+    pub(super) const fn is_held(&self) -> bool {
+        self.part == 0 && !self.gone
+    }
+
     /// In the order of time; none where it is gone.
     pub(super) fn spans(&self) -> impl Iterator<Item = Span<'_>> {
         let spans = self

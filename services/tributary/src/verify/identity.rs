@@ -213,7 +213,7 @@ fn profiles(truth: &Truth, clickhouse: &ClickHouse, workspace: &str) -> Result<V
         profile_id: String,
     }
     const HELD: &str = "SELECT identifier_type, identifier_value, toString(i.profile_id) AS profile_id \
-        FROM identity_states AS i FINAL WHERE workspace = {workspace:String}";
+        FROM identity_states AS i FINAL WHERE workspace = {workspace:String} AND part = 0";
     let rows: Vec<Held> = clickhouse
         .rows(HELD, &[("workspace", workspace)])
         .map_err(Failure::failed)?;

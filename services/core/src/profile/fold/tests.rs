@@ -3,8 +3,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::super::atom::{
-    Activity, Answer, Email, Facets, Mention, Moment, Passive, Product, Refund, Report, Session,
-    Social, Source, Trait,
+    Activity, Answer, Email, Facets, Mention, Moment, Part, Passive, Product, Refund, Report,
+    Session, Social, Source, Trait,
 };
 use super::super::contributions::Difference;
 use super::super::runs::Runs;
@@ -243,6 +243,29 @@ fn session() -> impl Strategy<Value = Atom<'static>> {
         )
 }
 
+/// A session as one atom, and as two of which the second holds what is left of each list.
+fn in_parts(session: Session<'static>, keep: usize) -> [Atom<'static>; 2] {
+    fn rest<T>(all: &mut Vec<T>, keep: usize) -> Vec<T> {
+        all.split_off(keep.min(all.len()))
+    }
+    let mut first = session;
+    let stated = &mut first.stated;
+    let stated = Stated {
+        traits: rest(&mut stated.traits, keep),
+        consents: rest(&mut stated.consents, keep),
+        groups: rest(&mut stated.groups, keep),
+    };
+    let part = Part {
+        timeline: first.timeline,
+        source: first.facets.source,
+        campaign: first.facets.campaign,
+        activity: rest(&mut first.activity, keep),
+        stated,
+        moments: rest(&mut first.moments, keep),
+    };
+    [Atom::Session(first), Atom::Part(part)]
+}
+
 fn identifier(r#type: &'static str, value: &'static str) -> Atom<'static> {
     Atom::Identifier(Identifier {
         r#type,
@@ -323,8 +346,16 @@ fn atom() -> impl Strategy<Value = Atom<'static>> {
                 })
             },
         );
+    let part = (session(), 0..3_usize).prop_map(|(session, keep)| {
+        let Atom::Session(session) = session else {
+            unreachable!("session makes sessions");
+        };
+        let [_, part] = in_parts(session, keep);
+        part
+    });
     prop_oneof![
         3 => session(),
+        1 => part,
         3 => order,
         1 => passive,
         2 => identifier,
@@ -363,6 +394,28 @@ proptest! {
         }
         tell(&mut fold, atoms.values(), &mut sums);
         prop_assert_eq!((fold, sums), folded(&atoms));
+    }
+
+    #[test]
+    fn a_session_that_comes_in_parts_counts_as_it_does_whole(
+        (session, others) in (session(), prop::collection::vec(atom(), 0..4)),
+        keep in 0..3_usize,
+    ) {
+        let numbered = |atoms: Vec<Atom<'static>>| atoms.into_iter().enumerate().collect();
+        let Atom::Session(whole) = session.clone() else {
+            unreachable!("session makes sessions");
+        };
+        let in_parts: Vec<_> = in_parts(whole, keep).into_iter().chain(others.clone()).collect();
+        let whole: Vec<_> = [session].into_iter().chain(others).collect();
+        let (whole, in_parts) = (folded(&numbered(whole)), folded(&numbered(in_parts)));
+        prop_assert_eq!(whole.1, in_parts.1);
+        // How often a minute was active is the fold's matter.
+        let traits = |fold: &Fold| format!("{:?}", fold.traits().collect::<Vec<_>>());
+        prop_assert_eq!(traits(&whole.0), traits(&in_parts.0));
+        let counts = |fold: &Fold| (fold.sessions(), fold.touchpoints(), fold.points());
+        prop_assert_eq!(counts(&whole.0), counts(&in_parts.0));
+        let channels = |fold: &Fold| fold.channels().map(str::to_owned).collect::<Vec<_>>();
+        prop_assert_eq!(channels(&whole.0), channels(&in_parts.0));
     }
 }
 
