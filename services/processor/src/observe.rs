@@ -44,7 +44,7 @@ use tributary_contracts::{framing, keys};
 use tributary_core::identity::{Changes, NodeId, Rules};
 use tributary_core::time::Timestamp;
 
-use self::backlog::{Backlog, Piece};
+use self::backlog::{Backlog, Moved, Piece};
 use self::dimensions::Dimensions;
 use self::goals::Goals;
 use self::links::{Observed, Sight};
@@ -239,21 +239,21 @@ impl Observe {
             let own = keys::timeline(&workspace, identifier.r#type.name(), &identifier.value);
             let mut has_timeline = false;
             cost += 1;
-            if let Piece::Identifier(node, moved) = piece {
-                let others = if moved {
-                    self.dependents(&workspace, node)
-                } else {
-                    Vec::new()
+            if let Piece::Identifier(node, moved) = &piece {
+                let (others, anchors) = match moved {
+                    Moved::Assignment => (self.dependents(&workspace, *node), None),
+                    Moved::Line(anchors) => (Vec::new(), Some(anchors)),
                 };
                 cost += others.len();
+                let of_node = BTreeSet::from([*node]);
                 for key in others {
-                    self.decide_again(key, outputs)?;
+                    self.decide_again(key, Some(&of_node), outputs)?;
                 }
-                has_timeline = self.decide_again(own.clone(), outputs)?;
+                has_timeline = self.decide_again(own.clone(), anchors, outputs)?;
             }
             // An identifier with a timeline is told with it.
             let is_mine = self.partitions.contains(&keys::partition(&own, partitions));
-            let says = !matches!(piece, Piece::Identifier(_, false));
+            let says = !matches!(piece, Piece::Identifier(_, Moved::Line(_)));
             if is_mine && says && !has_timeline {
                 told.push((workspace, piece));
             }
@@ -277,8 +277,20 @@ impl Observe {
         Ok(told)
     }
 
-    /// Whether this instance has a timeline of that key; then it is decided again.
-    fn decide_again(&mut self, key: Vec<u8>, outputs: &dyn Outputs) -> Result<bool, Broken> {
+    /// Whether this instance has a timeline of that key; then it is decided again, or where it is said that only events with
+    /// one of these identifiers may be otherwise, and none has, what is new of it.
+    fn decide_again(
+        &mut self,
+        key: Vec<u8>,
+        because: Option<&BTreeSet<NodeId>>,
+        outputs: &dyn Outputs,
+    ) -> Result<bool, Broken> {
+        if let (Some(timeline), Some(because)) = (self.timelines.get_mut(&key), because)
+            && timeline.is_settled
+            && !because.iter().any(|node| timeline.was_decided_with(*node))
+        {
+            return Ok(true);
+        }
         let partition = keys::partition(&key, outputs.partitions("touchpoints"));
         let is_here = self.partitions.contains(&partition)
             && (self.timelines.contains_key(&key) || stored::exists(partition, &key, outputs)?);

@@ -32,9 +32,9 @@ pub(super) struct Source {
 pub struct Changes {
     /// Identifiers that are new, changed their profile, or became or ceased to be a hub, blocked or known.
     pub identifiers: Vec<NodeId>,
-    /// Identifiers with a link that can be used now and could not, or the other way round: what happened on their own
-    /// timeline may be on another line of it, though no profile changed.
-    pub lines: Vec<NodeId>,
+    /// Identifiers with a link that can be used now and could not, or the other way round, and the person at its other end:
+    /// what that person did on the identifier's own timeline may be on another line of it, though no profile changed.
+    pub lines: Vec<(NodeId, NodeId)>,
     /// Links whose refusal is another than before.
     pub refusals: Vec<LinkId>,
     /// How many identifiers came to another profile than the one they had: merges, renames and splits.
@@ -82,7 +82,7 @@ pub struct Graph {
     pub(super) earlier: Vec<NodeId>,
     /// Identifiers and lines of the next settlement's changes, as far as no resolution finds them.
     changed: Vec<NodeId>,
-    lines: Vec<NodeId>,
+    lines: Vec<(NodeId, NodeId)>,
     resolver: Resolver,
     pub(super) sliced: Sliced,
 }
@@ -585,7 +585,7 @@ impl Graph {
     fn lines_between(&mut self, ends: [NodeId; 2]) {
         for [timeline, anchor] in [ends, [ends[1], ends[0]]] {
             if self.is_person(anchor) {
-                self.lines.push(timeline);
+                self.lines.push((timeline, anchor));
             }
         }
     }

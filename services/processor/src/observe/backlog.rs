@@ -19,16 +19,24 @@ pub(super) struct Backlog {
 
 #[derive(Debug, Default)]
 struct Changed {
-    /// True for one whose assignment may be another; false where only what happened on its own timeline may be.
-    nodes: BTreeMap<NodeId, bool>,
+    nodes: BTreeMap<NodeId, Moved>,
     refusals: BTreeSet<LinkId>,
+}
+
+/// What may be otherwise about an identifier.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Moved {
+    /// Whose it is.
+    Assignment,
+    /// Only what these did on its own timeline.
+    Line(BTreeSet<NodeId>),
 }
 
 /// A piece of it.
 #[derive(Debug)]
 pub(super) enum Piece {
-    /// An identifier; whether its assignment may be another.
-    Identifier(NodeId, bool),
+    /// An identifier.
+    Identifier(NodeId, Moved),
     /// A link whose refusal may be another.
     Refusal(LinkId),
 }
@@ -40,11 +48,14 @@ impl Backlog {
             return;
         }
         let known = self.workspaces.entry(workspace.to_owned()).or_default();
-        for node in changes.lines {
-            known.nodes.entry(node).or_insert(false);
+        for (node, anchor) in changes.lines {
+            let nobody = || Moved::Line(BTreeSet::new());
+            if let Moved::Line(anchors) = known.nodes.entry(node).or_insert_with(nobody) {
+                anchors.insert(anchor);
+            }
         }
         for node in changes.identifiers {
-            known.nodes.insert(node, true);
+            known.nodes.insert(node, Moved::Assignment);
         }
         known.refusals.extend(changes.refusals);
     }
@@ -113,13 +124,13 @@ mod tests {
         let mut backlog = Backlog::default();
         backlog.add("empty", Changes::default());
         assert!(backlog.is_empty());
-        let changes = |identifiers: &[NodeId], lines: &[NodeId]| Changes {
+        let changes = |identifiers: &[NodeId], lines: &[(NodeId, NodeId)]| Changes {
             identifiers: identifiers.to_vec(),
             lines: lines.to_vec(),
             ..Changes::default()
         };
-        backlog.add("shop", changes(&[one], &[one, other]));
-        backlog.add("shop", changes(&[], &[one]));
+        backlog.add("shop", changes(&[one], &[(one, other), (other, one)]));
+        backlog.add("shop", changes(&[], &[(one, other), (other, other)]));
         backlog.add_timeline(b"t".to_vec());
         let mut given = Vec::new();
         while let Some((workspace, piece)) = backlog.take_piece() {
@@ -129,7 +140,9 @@ mod tests {
             given.push((workspace, node, moved));
         }
         let shop = || "shop".to_owned();
-        assert_eq!(given, [(shop(), one, true), (shop(), other, false)]);
+        let both = Moved::Line([one, other].into());
+        let expected = [(shop(), one, Moved::Assignment), (shop(), other, both)];
+        assert_eq!(given, expected);
         assert!(!backlog.is_empty());
         let timelines = |backlog: &mut Backlog| {
             let store = MemoryOutputs {

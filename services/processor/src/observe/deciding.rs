@@ -64,8 +64,7 @@ pub(super) fn settle(
     let spans = std::mem::take(&mut timeline.spans);
     let spans = part.spans(spans, timeline.is_settled, &mut owners);
     send_spans(timeline, part.page, &spans, graph, sending)?;
-    timeline.touched_from = usize::MAX;
-    timeline.is_settled = decisions.single_line && timeline.pages.len() > 1;
+    timeline.settle(decisions.single_line && timeline.pages.len() > 1);
     if timeline.is_settled {
         timeline.spans = spans;
     }

@@ -4,9 +4,10 @@
 //! only one page, as most have, that page stands in one record with the header. So it is with the lists of the header: of a
 //! device on which ever other people log in, a chunk is written.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
+use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 use tributary_contracts::wire::{EmailClaimKind, Order, OrderKind, OrderLine, Touchpoint};
 use tributary_core::identifier::{Identifier, IdentifierType, SOURCE};
@@ -379,6 +380,11 @@ pub(super) struct Timeline {
     pub(super) node: Option<NodeId>,
     /// The nodes of each of the header's sets.
     pub(super) nodes: Vec<Box<[NodeId]>>,
+    /// How many of them what was last decided had.
+    decided_sets: usize,
+    /// The nodes of those, as far as they were asked for.
+    decided_nodes: FxHashSet<NodeId>,
+    asked_sets: usize,
     /// Is to be decided at the next flush.
     pub(super) touched: bool,
     /// The first page that an event came to since it was last decided.
@@ -388,7 +394,7 @@ pub(super) struct Timeline {
     /// Whose its identifier is when, as last decided, where that stands.
     pub(super) spans: Vec<OwnedSpan>,
     /// Hashes of message ids, against duplicates.
-    known: HashSet<u64, rustc_hash::FxBuildHasher>,
+    known: FxHashSet<u64>,
     pub(super) used: u64,
 }
 
@@ -550,6 +556,9 @@ impl Timeline {
             pages,
             node: None,
             nodes: Vec::new(),
+            decided_sets: 0,
+            decided_nodes: FxHashSet::default(),
+            asked_sets: 0,
             touched: false,
             touched_from: usize::MAX,
             is_settled: false,
@@ -608,6 +617,21 @@ impl Timeline {
                 }
             });
         }
+    }
+
+    /// Remembers that all of it was decided.
+    pub(super) fn settle(&mut self, is_settled: bool) {
+        self.touched_from = usize::MAX;
+        self.is_settled = is_settled;
+        self.decided_sets = self.nodes.len();
+    }
+
+    /// Whether an event that was decided has the identifier.
+    pub(super) fn was_decided_with(&mut self, node: NodeId) -> bool {
+        let unasked = &self.nodes[self.asked_sets..self.decided_sets];
+        self.decided_nodes.extend(unasked.iter().flatten());
+        self.asked_sets = self.decided_sets;
+        self.decided_nodes.contains(&node)
     }
 
     /// The timeline's identifier; none for the timeline of a source.
