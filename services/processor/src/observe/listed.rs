@@ -196,7 +196,9 @@ mod tests {
     fn what_is_written_is_what_is_read() {
         let hash = |value: &u64| *value;
         let mut list = Listed::default();
-        (0..200).for_each(|value| drop(place(&mut list, value, hash)));
+        for value in 0..200 {
+            assert_eq!(place(&mut list, value, hash), value as usize);
+        }
         assert!(list.take_first_changed());
         let mut chunks: BTreeMap<u32, Vec<u64>> = list
             .take_changed()

@@ -191,7 +191,11 @@ pub(crate) fn touchpoint(sent: &Sent) -> (Vec<u8>, Vec<u8>) {
         } else {
             "Looked"
         },
-        channel: if number % 5 == 0 { "app" } else { "web" },
+        channel: if number.is_multiple_of(5) {
+            "app"
+        } else {
+            "web"
+        },
         source: if sent.pixel { "pixel" } else { "site" },
         order_namespace: "online",
         subject: Subject::Customer,
