@@ -20,7 +20,7 @@ WITH
                 [('', ''), ('channel', t.channel), ('store', t.store), ('device_type', t.device_type),
                     ('source', if(t.session_id IS NULL, t.traffic_source, s.source)),
                     ('campaign', if(t.session_id IS NULL, t.campaign, s.campaign)),
-                    ('product', a.product), ('question', a.question_id)]) AS dimensions
+                    ('product', a.product), ('question', a.question_id), ('touchpoint', a.touchpoint)]) AS dimensions
         FROM answers AS a
         INNER JOIN touchpoints_current AS t
             ON t.workspace = a.workspace AND t.timeline = a.timeline AND t.message_id = a.message_id

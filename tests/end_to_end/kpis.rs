@@ -51,7 +51,7 @@ pub(crate) fn answers_leads_and_points_follow_their_customer(tenant: &Tenant<'_>
     }
     for number in 0..100 {
         let csat = if number % 2 == 0 {
-            json!({"aspect": "csat", "value": if number < 90 { 5 } else { 3 }, "product": "p1"})
+            json!({"aspect": "csat", "value": if number < 90 { 5 } else { 3 }, "product": "p1", "touchpoint": "delivery"})
         } else {
             json!({"aspect": "csat", "scale": "yes-no", "value": if number < 90 { "yes" } else { "no" }})
         };
@@ -120,6 +120,10 @@ pub(crate) fn answers_leads_and_points_follow_their_customer(tenant: &Tenant<'_>
         [("smiley".to_owned(), 4.0)]
     );
     assert_eq!(last(tenant, "csat", "product"), [("p1".to_owned(), 0.9)]);
+    assert_eq!(
+        last(tenant, "csat", "touchpoint"),
+        [("delivery".to_owned(), 0.9)]
+    );
     assert_eq!(
         last(tenant, "lifecycle", "status"),
         [("prospect".to_owned(), 2.0), ("visitor".to_owned(), 9.0)]

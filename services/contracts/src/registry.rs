@@ -30,7 +30,8 @@ const SOURCES: &[(&str, u32, &str)] = sources![
     "touchpoint" 1, "resolved_touchpoint" 1, "link" 1, "identity" 1, "refusal" 1, "session" 1, "override" 1, "order" 1,
     "claim" 1, "atom" 1, "contribution" 1, "kpi" 1, "profile" 1, "dead_letter" 1, "state" 1,
     "operation" 1, "stitching_consent" 1, "rules" 1, "rules" 2, "rules" 3, "atom" 2, "profile" 2,
-    "email_claim" 1, "atom" 3, "profile" 3, "alert" 1, "claim" 2, "atom" 4, "identity" 2, "atom" 5,
+    "email_claim" 1, "atom" 3, "profile" 3, "alert" 1, "claim" 2, "atom" 4, "identity" 2, "atom" 5, "touchpoint" 2,
+    "resolved_touchpoint" 2,
 ];
 
 const IDS: &str = include_str!("../../../schemas/avro/registry.toml");

@@ -174,6 +174,7 @@ fn touchpoint() -> Touchpoint<'static> {
             value: Some(amount("9")),
             comment: "fine",
             product: "p",
+            touchpoint: "delivery",
         }],
         traits: r#"{"name":"Ann"}"#,
         properties: r#"{"a":1}"#,
@@ -580,6 +581,25 @@ fn a_resolved_touchpoint_made_from_bytes_is_the_one_made_from_fields() {
 }
 
 #[test]
+fn a_touchpoint_of_version_1_is_read_and_resolved_as_it_was_written() {
+    let read_golden = |name| {
+        let golden = std::fs::read_to_string(golden(name, 1)).expect("a golden record");
+        bytes(&golden)
+    };
+    let [framed, resolved] = ["touchpoint", "resolved_touchpoint"].map(read_golden);
+    let mut expected = touchpoint();
+    expected.answers[0].touchpoint = "";
+    let read = Touchpoint::unframe(&framed).expect("a touchpoint");
+    let read_by_name: Touchpoint<'_> = framing::decode(&framed).expect("a touchpoint");
+    assert_eq!([&read, &read_by_name], [&expected; 2]);
+    let mut made = Vec::new();
+    ResolvedTouchpoint::frame(Some(SESSION), None, 300, &framed, &mut made).expect("a touchpoint");
+    assert_eq!(made, resolved);
+    let read = ResolvedTouchpoint::unframe(&resolved).expect("a resolved touchpoint");
+    assert_eq!(read.touchpoint, expected);
+}
+
+#[test]
 fn an_atom_of_version_1_is_read_with_what_it_did_not_say_left_out() {
     let golden = std::fs::read_to_string(golden("atom", 1)).expect("a golden record");
     let golden = bytes(&golden);
@@ -635,7 +655,7 @@ fn a_session_of_version_3_is_read_as_it_was_written() {
                 }],
             }],
             traits: vec![stated("city", "\"Rome\"")],
-            moments: vec![moment()],
+            moments: vec![about("")],
             consents: vec![stated("marketing", "true")],
             groups: vec![stated("team-1", "true")],
         })),
@@ -657,6 +677,10 @@ fn stated(name: &'static str, value: &'static str) -> Trait<'static> {
 }
 
 fn moment() -> Moment<'static> {
+    about("delivery")
+}
+
+fn about(touchpoint: &'static str) -> Moment<'static> {
     Moment {
         occurred_at: AT,
         message_id: "m",
@@ -673,6 +697,7 @@ fn moment() -> Moment<'static> {
             value: Some(amount("9")),
             comment: "quick",
             product: "p1",
+            touchpoint,
         }),
     }
 }

@@ -113,6 +113,7 @@ proptest! {
                     value: amount(),
                     comment: text(),
                     product: text(),
+                    touchpoint: text(),
                 })
                 .collect(),
             traits: text(),

@@ -165,5 +165,6 @@ fn answer<'i>(answer: &'i Answer<'_>) -> wire::Answer<'i> {
         value: answer.value,
         comment: &answer.comment,
         product: &answer.product,
+        touchpoint: &answer.touchpoint,
     }
 }

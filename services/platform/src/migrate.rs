@@ -55,6 +55,7 @@ pub const ALL: &[Migration] = migrations![
     19 "0019_alerts",
     20 "0020_customers",
     21 "0021_parts_of_spans",
+    22 "0022_touchpoint_of_answers",
 ];
 
 /// Why the database cannot be brought up to date.

@@ -16,7 +16,7 @@ use crate::runtime::stage::Broken;
 pub(crate) const OTHER: &str = "other";
 
 /// Dimensions whose values senders choose. Those of the others are few: goals, statuses, quadrants, sentiments.
-pub(crate) const BOUNDED: [Dimension; 10] = [
+pub(crate) const BOUNDED: [Dimension; 11] = [
     Dimension::Channel,
     Dimension::Source,
     Dimension::Campaign,
@@ -24,6 +24,7 @@ pub(crate) const BOUNDED: [Dimension; 10] = [
     Dimension::Store,
     Dimension::Product,
     Dimension::Question,
+    Dimension::Touchpoint,
     Dimension::Network,
     Dimension::Post,
     Dimension::Influencer,

@@ -39,7 +39,7 @@ pub(crate) static ANSWERS: Table = Table {
     name: "answers",
     keeps: Keeps::EveryRow,
     columns: "workspace, message_id, timeline, occurred_at, channel, source, store, subject, answer, question_id, wording, kind, \
-              aspect, scale, value, comment, product, session_id, profile_id, kafka_partition, kafka_offset, kafka_epoch",
+              aspect, scale, value, comment, product, touchpoint, session_id, profile_id, kafka_partition, kafka_offset, kafka_epoch",
 };
 
 pub(crate) static OVERRIDES: Table = Table {

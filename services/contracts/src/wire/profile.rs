@@ -216,6 +216,9 @@ pub struct AnswerGiven<'a> {
     pub comment: &'a str,
     /// Product it is about.
     pub product: &'a str,
+    /// Touchpoint it is about.
+    #[serde(default)]
+    pub touchpoint: &'a str,
 }
 
 /// An event of the goal `lead`.

@@ -241,6 +241,9 @@ pub struct Answer<'a> {
     pub comment: &'a str,
     /// Product it is about.
     pub product: &'a str,
+    /// Touchpoint it is about, by a name that the survey gives it.
+    #[serde(default)]
+    pub touchpoint: &'a str,
 }
 
 /// A touchpoint with its owner as known when it was received; the touchpoint's bytes stand last, unchanged.

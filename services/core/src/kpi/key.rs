@@ -125,6 +125,8 @@ pub enum Dimension {
     Product,
     /// Question of a survey.
     Question,
+    /// Touchpoint that an answer is about.
+    Touchpoint,
     /// Status in the lifecycle.
     Status,
     /// Attitude and repeat purchase.
@@ -141,7 +143,7 @@ pub enum Dimension {
 
 impl Dimension {
     /// All of them; the whole stands first.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Whole,
         Self::Channel,
         Self::Source,
@@ -151,6 +153,7 @@ impl Dimension {
         Self::Goal,
         Self::Product,
         Self::Question,
+        Self::Touchpoint,
         Self::Status,
         Self::Quadrant,
         Self::Network,
@@ -161,7 +164,7 @@ impl Dimension {
 
     /// Those that KPIs may be counted by or not. The whole is always counted; statuses and quadrants are the only dimension
     /// that their KPIs have.
-    pub const OPTIONAL: [Self; 12] = [
+    pub const OPTIONAL: [Self; 13] = [
         Self::Channel,
         Self::Source,
         Self::Campaign,
@@ -170,6 +173,7 @@ impl Dimension {
         Self::Goal,
         Self::Product,
         Self::Question,
+        Self::Touchpoint,
         Self::Network,
         Self::Post,
         Self::Influencer,
@@ -189,6 +193,7 @@ impl Dimension {
             Self::Goal => "goal",
             Self::Product => "product",
             Self::Question => "question",
+            Self::Touchpoint => "touchpoint",
             Self::Status => "status",
             Self::Quadrant => "quadrant",
             Self::Network => "network",

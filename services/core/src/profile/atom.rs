@@ -271,6 +271,8 @@ pub struct Answer<'a> {
     pub comment: &'a str,
     /// Product it is about.
     pub product: &'a str,
+    /// Touchpoint it is about.
+    pub touchpoint: &'a str,
 }
 
 /// A note on its scale.

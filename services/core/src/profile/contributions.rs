@@ -282,13 +282,14 @@ fn moment_amounts(moment: &Moment<'_>, sign: Sign, contributions: &mut impl Cont
     };
     let once = [at(minute_of(moment.occurred_at), sign.of(sum))];
     let asked = match &moment.said {
-        Said::Answer(answer) => [
+        Said::Answer(answer) => &[
             (Dimension::Product, answer.product),
             (Dimension::Question, answer.question),
-        ],
-        _ => [(Dimension::Product, ""), (Dimension::Question, "")],
+            (Dimension::Touchpoint, answer.touchpoint),
+        ][..],
+        _ => &[],
     };
-    let asked = asked.into_iter().filter(|(_, value)| !value.is_empty());
+    let asked = asked.iter().copied().filter(|(_, value)| !value.is_empty());
     let rows = moment.facets.rows().chain(asked);
     add_to_rows((kpi, currency), rows, &once, contributions);
 }

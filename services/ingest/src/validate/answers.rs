@@ -5,10 +5,10 @@
 //!
 //! ```json
 //! {"question_id": "q1", "wording": "How likely ...?", "kind": "touchpoint", "aspect": "nps", "scale": "0-10",
-//!  "value": 9, "comment": "Fast!", "product": "p1"}
+//!  "value": 9, "comment": "Fast!", "product": "p1", "touchpoint": "delivery"}
 //! ```
 //!
-//! `kind` is `touchpoint` (the default) or `relation`; `scale` is `0-10`, `1-10`, `1-5` or `yes-no`, by default that of
+//! `touchpoint` names what was experienced, as the brand calls it: `delivery`, `checkout`, `call`. `kind` is `touchpoint` (the default) or `relation`; `scale` is `0-10`, `1-10`, `1-5` or `yes-no`, by default that of
 //! the aspect (`nps` 0-10, `csat` and `ces` 1-5). `Product Reviewed` of Segment's specification is an answer of aspect
 //! `csat`: its `rating` is the value, its `review_body` the comment. An answer off its scale is refused with its event.
 
@@ -34,6 +34,7 @@ pub(crate) struct Answer<'a> {
     pub(crate) value: Option<Amount>,
     pub(crate) comment: Cow<'a, str>,
     pub(crate) product: Cow<'a, str>,
+    pub(crate) touchpoint: Cow<'a, str>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -61,6 +62,8 @@ struct Stated<'a> {
     product: Text<'a>,
     #[serde(borrow)]
     product_id: Text<'a>,
+    #[serde(borrow)]
+    touchpoint: Text<'a>,
 }
 
 #[derive(Deserialize)]
@@ -187,6 +190,7 @@ fn answer<'a>(
         value,
         comment,
         product,
+        touchpoint: stated.touchpoint.0,
     })
 }
 
@@ -307,15 +311,16 @@ mod tests {
     }
 
     #[test]
-    fn a_comment_and_the_product_are_kept() {
+    fn a_comment_and_what_it_is_about_are_kept() {
         let found = answers(
             "Product Reviewed",
-            r#"{"rating":5,"review_body":"Great","product_id":"p"}"#,
+            r#"{"rating":5,"review_body":"Great","product_id":"p","touchpoint":"delivery"}"#,
         )
         .unwrap();
+        let about = (&*found[0].product, &*found[0].touchpoint);
         assert_eq!(
-            (&*found[0].comment, &*found[0].product, &*found[0].aspect),
-            ("Great", "p", "csat")
+            (&*found[0].comment, about, &*found[0].aspect),
+            ("Great", ("p", "delivery"), "csat")
         );
     }
 }

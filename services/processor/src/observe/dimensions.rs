@@ -82,10 +82,18 @@ impl Dimensions {
         for says in &more.says {
             match says {
                 Says::Answer {
-                    question, product, ..
+                    question,
+                    product,
+                    touchpoint,
+                    ..
                 } => {
-                    self.add(partition, workspace, Dimension::Question, question);
-                    self.add(partition, workspace, Dimension::Product, product);
+                    for (dimension, value) in [
+                        (Dimension::Question, question),
+                        (Dimension::Product, product),
+                        (Dimension::Touchpoint, touchpoint),
+                    ] {
+                        self.add(partition, workspace, dimension, value);
+                    }
                 }
                 Says::Reported(reported) => {
                     for (dimension, value) in [

@@ -41,6 +41,7 @@ pub(super) fn of(touchpoint: &Touchpoint<'_>, goals: &Goals) -> Vec<Says> {
         value: answer.value.map(Amount::millionths),
         comment: answer.comment.to_owned(),
         product: answer.product.to_owned(),
+        touchpoint: answer.touchpoint.to_owned(),
     });
     let mut says: Vec<Says> = answers.collect();
     if touchpoint.r#type == "track" && touchpoint.subject == Subject::Customer {
@@ -193,6 +194,7 @@ fn said<'a>(says: &'a Says, source: &'a str) -> Said<'a> {
             value,
             comment,
             product,
+            touchpoint,
         } => Said::AnswerGiven(AnswerGiven {
             question_id: question,
             kind,
@@ -201,6 +203,7 @@ fn said<'a>(says: &'a Says, source: &'a str) -> Said<'a> {
             value: value.map(Amount::from_millionths),
             comment,
             product,
+            touchpoint,
         }),
         Says::Lead(qualified) => Said::LeadMade(LeadMade {
             qualified: qualified.unwrap_or(true),

@@ -257,6 +257,7 @@ pub(super) enum Says {
         value: Option<i128>,
         comment: String,
         product: String,
+        touchpoint: String,
     },
     /// An event of the goal `lead`, and whether it is said to be qualified.
     Lead(Option<bool>),

@@ -192,6 +192,7 @@ fn said<'a>(said: &wire::Said<'a>, workspace: &str, definitions: &Definitions) -
                 .and_then(|value| Note::of(answer.aspect, answer.scale, value)),
             comment: answer.comment,
             product: value(answer.product),
+            touchpoint: value(answer.touchpoint),
         }),
         wire::Said::LeadMade(lead) => {
             let qualified = lead.stated.then_some(lead.qualified);

@@ -118,10 +118,11 @@ impl Tables {
                     mark_profile(&mut self.leads, *row, &marks, profile);
                 }
             }
-            if let What::Answer(.., product) = what
-                && !product.is_empty()
-            {
-                rows.push(("product", product));
+            if let What::Answer(.., product) = what {
+                rows.push(match product.is_empty() {
+                    false => ("product", product),
+                    true => ("touchpoint", "delivery"),
+                });
             }
             for row in rows {
                 self.add(kpi, "", row, *time, value);

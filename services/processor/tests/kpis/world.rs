@@ -482,6 +482,8 @@ fn moments(says: &[Says]) -> Vec<Moment<'static>> {
                     value: Some(Amount::from_units(note)),
                     comment: "",
                     product,
+                    // What is about no product is about how it came.
+                    touchpoint: if product.is_empty() { "delivery" } else { "" },
                 }),
                 What::Spend(units, currency) => Said::SpendReported(SpendReported {
                     amount: Amount::from_units(units),

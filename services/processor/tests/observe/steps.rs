@@ -177,6 +177,7 @@ pub(crate) fn touchpoint(sent: &Sent) -> (Vec<u8>, Vec<u8>) {
         value: Some(Amount::from_units((number % 11) as i64)),
         comment: "",
         product: "",
+        touchpoint: "",
     };
     let touchpoint = Touchpoint {
         workspace: "default",

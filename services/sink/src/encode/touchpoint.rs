@@ -188,6 +188,7 @@ fn append_answers(answers: &mut Rows, resolved: &ResolvedTouchpoint<'_>, positio
                 .optional_amount(answer.value)
                 .text(answer.comment)
                 .text(answer.product)
+                .text(answer.touchpoint)
                 .optional_uuid(resolved.session_id.map(|id| id.0))
                 .optional_uuid(resolved.profile_id.map(|id| id.0));
             position.append_with_epoch(row);

@@ -107,6 +107,7 @@ pub(super) fn answer(comment: &str) -> Answer<'_> {
         value: Some(Amount::from_units(9)),
         comment,
         product: "",
+        touchpoint: "delivery",
     }
 }
 

@@ -80,7 +80,7 @@ SELECT dimension, arraySlice(groupArray(value), 1, {most:UInt64}) AS told_apart 
         FROM order_lines WHERE workspace = {workspace:String} AND (timeline, message_id) NOT IN
             (SELECT timeline, message_id FROM touchpoints WHERE workspace = {workspace:String} AND bot)
         UNION ALL
-        SELECT arrayJoin([('question', toString(question_id)), ('product', toString(product))]) AS d, d.1, d.2
+        SELECT arrayJoin([('question', toString(question_id)), ('product', toString(product)), ('touchpoint', toString(touchpoint))]) AS d, d.1, d.2
         FROM answers WHERE workspace = {workspace:String} AND (timeline, message_id) NOT IN
             (SELECT timeline, message_id FROM touchpoints WHERE workspace = {workspace:String} AND bot)
     )

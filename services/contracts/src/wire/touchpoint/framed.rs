@@ -14,16 +14,28 @@ use crate::datum::{Malformed, Reader, Writer};
 use crate::framing::{Error, Message, header, split_as};
 use crate::registry::{self, Schema};
 
-/// The schemas that are written and read here, field by field: version 1 of each.
-static TOUCHPOINT: LazyLock<&'static Schema> =
-    LazyLock::new(|| registry::latest(Touchpoint::SCHEMA));
-static RESOLVED_TOUCHPOINT: LazyLock<&'static Schema> =
-    LazyLock::new(|| registry::latest(ResolvedTouchpoint::SCHEMA));
+/// The schemas that are read here, field by field, from version 1 on; the last is written. A resolved touchpoint holds a
+/// touchpoint of the same version.
+type Versions = LazyLock<Vec<&'static Schema>>;
+static TOUCHPOINT: Versions = LazyLock::new(|| versions(Touchpoint::SCHEMA));
+static RESOLVED_TOUCHPOINT: Versions = LazyLock::new(|| versions(ResolvedTouchpoint::SCHEMA));
+
+/// The version that is written.
+const LATEST: usize = 2;
+
+fn versions(name: &str) -> Vec<&'static Schema> {
+    let mut versions: Vec<&Schema> = registry::all()
+        .iter()
+        .filter(|schema| schema.name == name)
+        .collect();
+    versions.sort_by_key(|schema| schema.version);
+    versions
+}
 
 impl<'a> Touchpoint<'a> {
     /// Appends the framed touchpoint to `buffer`.
     pub fn frame(&self, buffer: &mut Vec<u8>) {
-        header(TOUCHPOINT.id, buffer);
+        header(TOUCHPOINT[LATEST - 1].id, buffer);
         self.write(&mut Writer(buffer));
     }
 
@@ -99,7 +111,7 @@ impl<'a> Touchpoint<'a> {
     }
 
     /// The fields of a struct expression are read in the order in which they are written down: the schema's.
-    fn read(from: &mut Reader<'a>) -> Result<Self, Malformed> {
+    fn read(from: &mut Reader<'a>, version: usize) -> Result<Self, Malformed> {
         Ok(Self {
             workspace: from.string()?,
             message_id: from.string()?,
@@ -156,7 +168,7 @@ impl<'a> Touchpoint<'a> {
             referrer: from.string()?,
             group_id: from.string()?,
             order: from.optional(read_order)?,
-            answers: from.array(read_answer)?,
+            answers: from.array(|from| read_answer(from, version))?,
             traits: from.string()?,
             properties: from.string()?,
             context: from.string()?,
@@ -177,8 +189,8 @@ impl<'a> ResolvedTouchpoint<'a> {
         touchpoint: &[u8],
         buffer: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        let touchpoint = datum(&TOUCHPOINT, touchpoint)?;
-        header(RESOLVED_TOUCHPOINT.id, buffer);
+        let (version, touchpoint) = datum(&TOUCHPOINT, touchpoint)?;
+        header(RESOLVED_TOUCHPOINT[version - 1].id, buffer);
         let out = &mut Writer(buffer);
         for id in [
             session.map(|session| session.0),
@@ -199,36 +211,35 @@ impl<'a> ResolvedTouchpoint<'a> {
     /// # Errors
     /// See [`Error`].
     pub fn unframe(message: &'a [u8]) -> Result<Self, Error> {
-        whole(&RESOLVED_TOUCHPOINT, message, |from| {
+        whole(&RESOLVED_TOUCHPOINT, message, |from, version| {
             Ok(Self {
                 session_id: from.optional(uuid)?.map(SessionId),
                 profile_id: from.optional(uuid)?.map(ProfileId),
                 links_offset: from.long()?,
-                touchpoint: Touchpoint::read(from)?,
+                touchpoint: Touchpoint::read(from, version)?,
             })
         })
     }
 }
 
-/// The datum of a framed message of that schema and version.
-fn datum<'a>(schema: &'static Schema, message: &'a [u8]) -> Result<&'a [u8], Error> {
-    let (found, datum) = split_as(schema.name, message)?;
-    if found.id == schema.id {
-        Ok(datum)
-    } else {
-        Err(Error::UnknownSchema(found.id))
-    }
+/// Version and datum of a framed message of one of these schemas.
+fn datum<'a>(versions: &[&'static Schema], message: &'a [u8]) -> Result<(usize, &'a [u8]), Error> {
+    let (found, datum) = split_as(versions[0].name, message)?;
+    let known = versions.iter().position(|schema| schema.id == found.id);
+    let place = known.ok_or(Error::UnknownSchema(found.id))?;
+    Ok((place + 1, datum))
 }
 
 fn whole<'a, T>(
-    schema: &'static Schema,
+    versions: &[&'static Schema],
     message: &'a [u8],
-    read: impl FnOnce(&mut Reader<'a>) -> Result<T, Malformed>,
+    read: impl FnOnce(&mut Reader<'a>, usize) -> Result<T, Malformed>,
 ) -> Result<T, Error> {
-    let mut from = Reader(datum(schema, message)?);
-    read(&mut from)
+    let (version, datum) = datum(versions, message)?;
+    let mut from = Reader(datum);
+    read(&mut from, version)
         .and_then(|value| from.end().map(|()| value))
-        .map_err(|Malformed| Error::Malformed(schema.name))
+        .map_err(|Malformed| Error::Malformed(versions[0].name))
 }
 
 fn time(from: &mut Reader<'_>) -> Result<Timestamp, Malformed> {
@@ -307,9 +318,10 @@ fn write_answer(out: &mut Writer<'_>, answer: &Answer<'_>) {
     out.optional(answer.value, Writer::decimal);
     out.string(answer.comment);
     out.string(answer.product);
+    out.string(answer.touchpoint);
 }
 
-fn read_answer<'a>(from: &mut Reader<'a>) -> Result<Answer<'a>, Malformed> {
+fn read_answer<'a>(from: &mut Reader<'a>, version: usize) -> Result<Answer<'a>, Malformed> {
     Ok(Answer {
         question_id: from.string()?,
         wording: from.string()?,
@@ -319,6 +331,7 @@ fn read_answer<'a>(from: &mut Reader<'a>) -> Result<Answer<'a>, Malformed> {
         value: from.optional(Reader::decimal)?,
         comment: from.string()?,
         product: from.string()?,
+        touchpoint: if version > 1 { from.string()? } else { "" },
     })
 }
 
@@ -328,6 +341,9 @@ mod tests {
 
     #[test]
     fn the_newest_version_is_the_one_that_is_written_here() {
-        assert_eq!((TOUCHPOINT.version, RESOLVED_TOUCHPOINT.version), (1, 1));
+        for versions in [&TOUCHPOINT, &RESOLVED_TOUCHPOINT] {
+            let numbers: Vec<u32> = versions.iter().map(|schema| schema.version).collect();
+            assert_eq!(numbers, [1, LATEST as u32]);
+        }
     }
 }

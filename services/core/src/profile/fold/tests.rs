@@ -147,13 +147,15 @@ fn moments() -> impl Strategy<Value = Vec<Moment<'static>>> {
         prop::option::weighted(0.9, note),
         word(&["", "q1"]),
         word(&["", "p1"]),
+        word(&["", "delivery"]),
     )
-        .prop_map(|(note, question, product)| {
+        .prop_map(|(note, question, product, touchpoint)| {
             Said::Answer(Answer {
                 question,
                 note,
                 comment: "so so",
                 product,
+                touchpoint,
             })
         });
     let count = || prop::option::of(0..4_i64);

@@ -194,8 +194,8 @@ impl Person {
                 answer["event"] = json!("Survey Answered");
                 answer["userId"] = json!(self.user_id());
                 answer["properties"] = json!({ "answers": [
-                    { "question_id": "checkout", "wording": "How easy was it to order?", "aspect": "ces", "value": 1 + self.dice.below(4) },
-                    { "question_id": "satisfied", "wording": "How satisfied are you?", "aspect": "csat", "value": 2 + self.dice.below(4) },
+                    { "question_id": "checkout", "wording": "How easy was it to order?", "aspect": "ces", "touchpoint": "checkout", "value": 1 + self.dice.below(4) },
+                    { "question_id": "satisfied", "wording": "How satisfied are you?", "aspect": "csat", "touchpoint": "checkout", "value": 2 + self.dice.below(4) },
                 ] });
                 events.push(answer);
             }
@@ -274,7 +274,8 @@ impl Person {
         event["event"] = json!("Survey Answered");
         event["properties"] = json!({
             "store_id": city, "question_id": "recommend", "wording": "How likely are you to recommend us?",
-            "kind": "touchpoint", "aspect": "nps", "scale": "0-10", "value": note, "comment": comment,
+            "kind": "touchpoint", "touchpoint": "purchase in store", "aspect": "nps", "scale": "0-10", "value": note,
+            "comment": comment,
         });
         event
     }
