@@ -1,6 +1,6 @@
 //! What is wrong gets a clear error, and costs nothing else.
 
-use crate::shop::{minutes_ago, page};
+use crate::shop::{event, login, minutes_ago, page};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use rdkafka::ClientConfig;
@@ -191,6 +191,55 @@ pub(crate) fn identifiers_that_nobody_can_use_are_told_and_join_nobody(tenant: &
             &json!(["cookie-7"]),
         ]
     );
+}
+
+/// More traits and groups than fit into one message of a broker, and more than one event's share.
+pub(crate) fn who_says_very_much_stops_nobody(tenant: &Tenant<'_>) {
+    let login = |id: String, minute: i64, traits: Value| {
+        let mut login = login(&id, "d1", "u1", minutes_ago(600 - minute));
+        login["traits"] = traits;
+        login
+    };
+    let long: Vec<Value> = (0..70)
+        .map(|number| {
+            let name = format!("long {number}");
+            login(
+                format!("l{number}"),
+                number,
+                json!({name: "x".repeat(20_000)}),
+            )
+        })
+        .collect();
+    // Each in a request of its own, which may have half a megabyte.
+    long.chunks(20).for_each(|chunk| tenant.send("web", chunk));
+    let many: serde_json::Map<String, Value> = (0..2_000)
+        .map(|number| (format!("a{number:04}"), json!(number)))
+        .collect();
+    tenant.send("web", &[login("many".to_owned(), 80, json!(many))]);
+    let groups: Vec<Value> = (0..2_500)
+        .map(|number| {
+            let mut group = event(&format!("g{number}"), "group", "d1", minutes_ago(400));
+            group["groupId"] = json!(format!("{number:04}{}", "g".repeat(496)));
+            group
+        })
+        .collect();
+    groups
+        .chunks(500)
+        .for_each(|chunk| tenant.send("web", chunk));
+    tenant.send("web", &[page("another", "d2", minutes_ago(1))]);
+    tenant.settled();
+    assert_eq!(tenant.count("touchpoints"), 70 + 1 + 2_500 + 1);
+    let said = tenant.row(
+        "SELECT touchpoints, length(groups) AS groups, length(JSONAllPaths(traits)) AS traits FROM profiles_current \
+         WHERE workspace = {w:String} AND has(identifiers.value, 'u1')",
+    );
+    assert_eq!(said["touchpoints"], json!(2_571), "{said}");
+    // 256 traits of the event with 2,000, and of the long ones, which come behind them, as many as fit.
+    let traits = said["traits"].as_u64().expect("a number");
+    assert!((258..262).contains(&traits), "{said}");
+    let groups = said["groups"].as_u64().expect("a number");
+    assert!((200..300).contains(&groups), "{said}");
+    assert_eq!(tenant.count("profiles_current"), 2);
 }
 
 pub(crate) fn a_clock_that_is_years_wrong_is_corrected(tenant: &Tenant<'_>) {

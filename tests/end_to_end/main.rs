@@ -46,6 +46,7 @@ fn main() -> ExitCode {
         bad_input::compressed_requests_are_taken_and_bombs_are_not,
         bad_input::identifiers_that_nobody_can_use_are_told_and_join_nobody,
         bad_input::a_clock_that_is_years_wrong_is_corrected,
+        bad_input::who_says_very_much_stops_nobody,
         bad_input::every_partition_tells_up_to_when_it_is_complete_and_what_is_late_is_counted,
         bad_input::a_topic_with_too_few_partitions_is_named,
     ];

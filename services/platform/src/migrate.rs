@@ -56,6 +56,7 @@ pub const ALL: &[Migration] = migrations![
     20 "0020_customers",
     21 "0021_parts_of_spans",
     22 "0022_touchpoint_of_answers",
+    23 "0023_customer_days",
 ];
 
 /// Why the database cannot be brought up to date.
@@ -143,6 +144,19 @@ struct Done {
 /// See [`Error`].
 pub async fn run(client: &Client) -> Result<Vec<&'static str>, Error> {
     run_these(client, ALL).await
+}
+
+/// Tells views for how many days an order makes a customer, once migrations have run.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn tell_customer_days(client: &Client, days: u32) -> Result<(), Error> {
+    let table = format!("{}.kpi_settings", quoted(client.database()));
+    let statement = format!(
+        "INSERT INTO {table} (name, value) SELECT 'customer_days', {days} WHERE (SELECT count() = 0 OR argMax(value, set_at) != {days} \
+         FROM {table} WHERE name = 'customer_days')"
+    );
+    Ok(client.execute(&statement).await?)
 }
 
 /// As [`run`], with other migrations: for tests of this module's promises.

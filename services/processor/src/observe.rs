@@ -764,6 +764,11 @@ fn stitching(touchpoint: &Touchpoint<'_>) -> Option<bool> {
     decisions.map(|consent| consent.granted).min()
 }
 
+/// How many traits of an event are taken, by their names, and how many bytes a name has at most: each is sent with where it
+/// was stated, so that one event of thousands would not fit into a message.
+const TRAITS: usize = 256;
+const LONGEST_NAME: usize = 512;
+
 /// The traits that the event states of its customer, each as JSON text.
 fn traits(touchpoint: &Touchpoint<'_>) -> Vec<(String, String)> {
     if touchpoint.traits.is_empty() || touchpoint.r#type == "group" {
@@ -773,6 +778,8 @@ fn traits(touchpoint: &Touchpoint<'_>) -> Vec<(String, String)> {
         serde_json::from_str(touchpoint.traits).unwrap_or_default();
     traits
         .into_iter()
+        .filter(|(name, _)| name.len() <= LONGEST_NAME)
+        .take(TRAITS)
         .map(|(name, value)| (name, value.get().to_owned()))
         .collect()
 }

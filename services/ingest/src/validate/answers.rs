@@ -18,7 +18,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tributary_core::money::Amount;
 
-use super::strict;
+use super::{LONGEST_NAME, strict};
 use crate::lenient::Text;
 use crate::refusal::{Reason, Refusal};
 
@@ -72,6 +72,9 @@ struct Survey<'a> {
     answers: Option<Vec<Stated<'a>>>,
 }
 
+/// How many answers an event may have.
+const MOST: usize = 50;
+
 /// Reads the answers of an event; none where it is no event of answers.
 pub(super) fn answers<'a>(event: &str, properties: &'a str) -> Result<Vec<Answer<'a>>, Refusal> {
     if properties.is_empty() {
@@ -86,6 +89,11 @@ pub(super) fn answers<'a>(event: &str, properties: &'a str) -> Result<Vec<Answer
                 )
             })?;
             match survey.answers {
+                Some(answers) if answers.len() > MOST => Err(Refusal::new(
+                    Reason::InvalidAnswer,
+                    "properties.answers",
+                    "must have at most 50 answers: send more events",
+                )),
                 Some(answers) => {
                     let each = |(index, stated)| {
                         answer(stated, "", |name| {
@@ -181,6 +189,17 @@ fn answer<'a>(
     } else {
         stated.product.0
     };
+    let about = [
+        ("question_id", &stated.question_id.0),
+        ("product", &product),
+        ("touchpoint", &stated.touchpoint.0),
+    ];
+    for (name, text) in about {
+        if text.len() > LONGEST_NAME || text.contains('\0') {
+            let message = "must have at most 512 bytes, and not hold the character NUL";
+            return Err(refusal(name, message));
+        }
+    }
     Ok(Answer {
         question_id: stated.question_id.0,
         wording: stated.wording.0,
@@ -308,6 +327,35 @@ mod tests {
             });
             assert_eq!(read(event, properties), expected, "{event} {properties}");
         }
+    }
+
+    #[test]
+    fn what_would_not_fit_is_refused_by_its_field() {
+        let long = "a".repeat(513);
+        let many = format!("[{}]", vec!["{}"; 51].join(","));
+        for (properties, field) in [
+            (
+                format!(r#"{{"question_id":"{long}"}}"#),
+                "properties.question_id",
+            ),
+            (format!(r#"{{"product":"{long}"}}"#), "properties.product"),
+            (
+                r#"{"touchpoint":"a\u0000b"}"#.to_owned(),
+                "properties.touchpoint",
+            ),
+            (format!(r#"{{"answers":{many}}}"#), "properties.answers"),
+            (
+                format!(r#"{{"answers":[{{}},{{"touchpoint":"{long}"}}]}}"#),
+                "properties.answers[1].touchpoint",
+            ),
+        ] {
+            assert_eq!(read("Survey Answered", &properties), Err(field.to_owned()));
+        }
+        let fits = format!(r#"{{"answers":[{}]}}"#, vec!["{}"; 50].join(","));
+        assert_eq!(
+            read("Survey Answered", &fits).map(|answers| answers.len()),
+            Ok(50)
+        );
     }
 
     #[test]

@@ -350,6 +350,13 @@ impl Held {
     }
 }
 
+/// About how many bytes what is sent of a page has at most, but for one event: well under the 1 MB that a broker takes as a
+/// message by default.
+const SAID: usize = 128 * 1024;
+
+/// What a moment adds to it besides a comment, with dimensions as long as ingest lets them be.
+const MOMENT: usize = 5 * 512;
+
 /// A run of events.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Page {
@@ -439,6 +446,19 @@ impl StoredEvent {
 
     pub(super) fn time(&self) -> Timestamp {
         Timestamp(self.time)
+    }
+
+    /// About how many bytes it adds to what is sent of its page.
+    fn said(&self, names: &Listed<String>) -> usize {
+        let Some(more) = &self.more else { return 0 };
+        let traits = more.traits.iter().map(|(name, value)| {
+            names[name.get()].len() + value.len() + 2 * self.message.len() + 64
+        });
+        let says = more.says.iter().map(|says| match says {
+            Says::Answer { comment, .. } => MOMENT + comment.len(),
+            _ => MOMENT,
+        });
+        traits.chain(says).sum()
     }
 
     pub(super) fn traits(&self) -> &[(Index, String)] {
@@ -747,7 +767,15 @@ impl Timeline {
         ))
     }
 
-    /// Files an event at its place, on a page that has no more events than that.
+    /// Whether the page is full, though it has fewer events than a page has at most.
+    fn says_much(&self, page: &Page) -> bool {
+        let names = &self.header.names;
+        let said = page.events.iter().map(|event| event.said(names));
+        page.events.len() > 1 && said.sum::<usize>() >= SAID
+    }
+
+    /// Files an event at its place, on a page that has no more events than that, and no more to say than is well sent
+    /// together.
     pub(super) fn insert(&mut self, event: StoredEvent, most: usize) {
         self.known.insert(message_hash(&event.message));
         let after = self
@@ -758,7 +786,7 @@ impl Timeline {
         let full = self
             .pages
             .get(index)
-            .is_none_or(|page| page.events.len() >= most);
+            .is_none_or(|page| page.events.len() >= most || self.says_much(page));
         if full {
             let at_the_end = self
                 .pages
@@ -781,7 +809,7 @@ impl Timeline {
                 index = self.pages.len() - 1;
             } else {
                 let old = &mut self.pages[index];
-                page.events = old.events.split_off(most / 2);
+                page.events = old.events.split_off(old.events.len() / 2);
                 page.ids.clone_from(&old.ids);
                 page.dirty = true;
                 old.dirty = true;

@@ -14,6 +14,21 @@ use crate::runtime::stage::{Broken, Outputs};
 /// Topic of profiles.
 const TOPIC: &str = "profiles";
 
+/// How many bytes of traits a record has at most, and how many of channels, of consents and of groups: a broker takes 1 MB as
+/// a message by default.
+const SAID: usize = 128 * 1024;
+
+/// Those that fit into a record, in their order.
+fn within<T>(all: impl Iterator<Item = T>, size: impl Fn(&T) -> usize) -> Vec<T> {
+    let mut left = SAID;
+    let fits = |one: &T| {
+        let rest = left.checked_sub(size(one));
+        left = rest.unwrap_or(left);
+        rest.is_some()
+    };
+    all.filter(fits).collect()
+}
+
 /// Sends records, reusing its buffer.
 #[derive(Debug)]
 pub(super) struct Records {
@@ -39,7 +54,13 @@ impl Records {
         gone: bool,
         outputs: &mut dyn Outputs,
     ) -> Result<(), Broken> {
-        let chosen: Vec<Chosen<'_>> = fold.traits().collect();
+        let chosen = within(fold.traits(), |chosen| {
+            let provenance = chosen.name.len() + chosen.source.len() + chosen.message_id.len();
+            chosen.name.len() + chosen.value.len() + provenance + 64
+        });
+        let consents = within(fold.consents(), |consent| {
+            consent.purpose.len() + consent.source.len() + 16
+        });
         let traits = traits(&chosen);
         let record = Profile {
             workspace,
@@ -61,7 +82,7 @@ impl Records {
                 .spending()
                 .map(|(currency, spending)| (currency, spending.revenue))
                 .collect(),
-            channels: fold.channels().collect(),
+            channels: within(fold.channels(), |channel| channel.len() + 8),
             revision,
             gone,
             spending: fold.spending().map(spending).collect(),
@@ -72,8 +93,8 @@ impl Records {
             emails: Some(emails(fold)),
             mentions: fold.mentions(),
             provenance: chosen.iter().map(provenance).collect(),
-            consents: fold
-                .consents()
+            consents: consents
+                .iter()
                 .map(|consent| ProfileConsent {
                     purpose: consent.purpose,
                     granted: consent.granted,
@@ -81,7 +102,7 @@ impl Records {
                     source: consent.source,
                 })
                 .collect(),
-            groups: fold.groups().collect(),
+            groups: within(fold.groups(), |group| group.len() + 8),
             statuses: fold.statuses().map(since).collect(),
             quadrants: fold.quadrants().map(since).collect(),
         };
@@ -172,4 +193,18 @@ fn traits(chosen: &[Chosen<'_>]) -> String {
     }
     object.push('}');
     object
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_into_a_record_is_left_out_and_what_does_is_not() {
+        let names = ["a", "too long", "b"];
+        let size = |name: &&str| if name.len() > 1 { SAID } else { SAID / 2 };
+        assert_eq!(within(names.into_iter(), size), ["a", "b"]);
+        assert_eq!(within(["too long", "b"].into_iter(), size), ["too long"]);
+        assert_eq!(within(0..SAID + 1, |_| 1).len(), SAID);
+    }
 }

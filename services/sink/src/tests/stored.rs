@@ -18,6 +18,7 @@ use tributary_platform::admin_http::Readiness;
 use tributary_platform::clickhouse::Client;
 use tributary_platform::lifecycle::shutdown;
 use tributary_platform::metrics::Metrics as Registry;
+use tributary_platform::migrate;
 
 use super::engine::{database, text};
 use super::events::{START, answer, order, profile, resolved, session, touchpoint};
@@ -452,6 +453,30 @@ async fn state_of_every_topic_reads_back_newest_first_and_gone_is_gone() {
         .await,
         "100\t0.5\t99.5\t\\N\t2\tfalse"
     );
+
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .expect("a clock that is past 1970");
+    let lately = OrderState {
+        workspace: "other",
+        ordered_at: Timestamp(now.as_millis() as i64 - 40 * DAY),
+        ..bought
+    };
+    put(&client, "orders", 1, &[message(&lately)]).await;
+    for (days, customers) in [
+        (None, "1"),
+        (Some(30), "0"),
+        (Some(30), "0"),
+        (Some(60), "1"),
+    ] {
+        if let Some(days) = days {
+            migrate::tell_customer_days(&client, days)
+                .await
+                .expect("a setting");
+        }
+        let select = "SELECT count() FROM {db}.rfm_current WHERE workspace = 'other'";
+        assert_eq!(text(&client, select).await, customers, "{days:?}");
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use super::{Needs, beside_a_running_system, multi_threaded};
 use crate::exit::Failure;
 use std::time::{Duration, Instant};
 use tributary_platform::clickhouse::Client;
-use tributary_platform::config::{ClickHouse, Config, Kafka};
+use tributary_platform::config::{Config, Kafka};
 use tributary_platform::kafka::topics;
 use tributary_platform::migrate;
 
@@ -30,12 +30,13 @@ pub(crate) async fn topics(kafka: &Kafka) -> Result<(), Failure> {
     }
 }
 
-/// Runs the migrations that were not run yet, waiting for ClickHouse for a while.
-pub(crate) async fn tables(clickhouse: &ClickHouse) -> Result<(), Failure> {
-    let client = Client::new(clickhouse);
+/// Runs the migrations that were not run yet, and tells the tables what views ask of the configuration, waiting for ClickHouse
+/// for a while.
+async fn tables(config: &Config) -> Result<(), Failure> {
+    let client = Client::new(&config.clickhouse);
     let start = Instant::now();
     loop {
-        match migrate::run(&client).await {
+        match migrated(&client, config.kpi.customer_days).await {
             Ok(migrations) => {
                 for migration in migrations {
                     tracing::info!(migration, "migration run");
@@ -54,9 +55,18 @@ pub(crate) async fn tables(clickhouse: &ClickHouse) -> Result<(), Failure> {
     }
 }
 
+async fn migrated(
+    client: &Client,
+    customer_days: u32,
+) -> Result<Vec<&'static str>, migrate::Error> {
+    let migrations = migrate::run(client).await?;
+    migrate::tell_customer_days(client, customer_days).await?;
+    Ok(migrations)
+}
+
 /// Both at a time.
 pub(crate) async fn topics_and_tables(config: &Config) -> Result<(), Failure> {
-    tokio::try_join!(topics(&config.kafka), tables(&config.clickhouse)).map(|_| ())
+    tokio::try_join!(topics(&config.kafka), tables(config)).map(|_| ())
 }
 
 /// Brings the cluster, or the running system of the data folder, to what this version expects.
