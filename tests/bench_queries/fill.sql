@@ -84,14 +84,16 @@ WHERE dice % 8 = 0;
 INSERT INTO answers
 (
     workspace, message_id, timeline, occurred_at, channel, source, store, subject, answer, question_id, wording, kind, aspect,
-    scale, value, comment, product, session_id, profile_id, kafka_partition, kafka_offset, kafka_epoch
+    scale, value, comment, product, touchpoint, session_id, profile_id, kafka_partition, kafka_offset, kafka_epoch
 )
 WITH number AS visit, visit % {customers:UInt64} AS customer, sipHash64(visit) AS dice
 SELECT
     'w0', concat('a', toString(visit)), concat('user_id:u', toString(customer)),
     fromUnixTimestamp64Milli(toInt64({now:UInt64} - dice % 7776000) * 1000, 'UTC'), 'store', 'web',
-    concat('store-', toString(dice % 20)), 'customer', 1, 'recommend', 'How likely are you to recommend us?', 'touchpoint', 'nps',
-    '0-10', toDecimal128(dice % 11, 6), if(dice % 3 = 0, 'We had to wait for long', ''), '', NULL,
+    concat('store-', toString(dice % 20)), 'customer', 1, 'recommend', 'How likely are you to recommend us?', 'touchpoint',
+    if(dice % 200 = 1, 'nps', 'csat'), if(dice % 200 = 1, '0-10', '1-5'),
+    toDecimal128(if(dice % 200 = 1, dice % 11, 1 + dice % 7 % 5), 6), if(dice % 3 = 0, 'We had to wait for long', ''), '',
+    ['delivery', 'checkout', 'call'][1 + dice % 3], NULL,
     reinterpretAsUUID(sipHash128('customer', customer)), 0, visit, 'e'
 FROM numbers({first:UInt64}, {count:UInt64})
 WHERE dice % 100 = 1;
