@@ -29,14 +29,16 @@ AS
 SELECT
     workspace, profile_id, currency, until, recency_days, frequency, monetary,
     -- By rank, ties by profile id: a fifth of the customers each, as near as their number allows.
-    toUInt8(5 - intDiv(5 * (row_number() OVER (customers ORDER BY last DESC, toString(profile_id)) - 1), count() OVER customers)) AS r,
-    toUInt8(5 - intDiv(5 * (row_number() OVER (customers ORDER BY frequency DESC, toString(profile_id)) - 1), count() OVER customers)) AS f,
-    toUInt8(5 - intDiv(5 * (row_number() OVER (customers ORDER BY monetary DESC, toString(profile_id)) - 1), count() OVER customers)) AS m,
+    toUInt8(5 - intDiv(5 * (row_number() OVER (customers ORDER BY last DESC, place) - 1), count() OVER customers)) AS r,
+    toUInt8(5 - intDiv(5 * (row_number() OVER (customers ORDER BY frequency DESC, place) - 1), count() OVER customers)) AS f,
+    toUInt8(5 - intDiv(5 * (row_number() OVER (customers ORDER BY monetary DESC, place) - 1), count() OVER customers)) AS m,
     concat(toString(r), toString(f), toString(m)) AS segment
 FROM
 (
     SELECT
         workspace, assumeNotNull(profile_id) AS profile_id, currency,
+        -- In the order of the id as text.
+        UUIDToNum(profile_id) AS place,
         toDateTime64(toStartOfDay(now('UTC')), 3, 'UTC') AS until,
         max(ordered_at) AS last, dateDiff('day', last, until) AS recency_days, count() AS frequency,
         toDecimal128(sum(revenue), 6) AS monetary
