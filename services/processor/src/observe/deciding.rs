@@ -13,15 +13,15 @@ use tributary_core::timeline::{Activity, Decision, Decisions, Owner};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::event::{Index, StoredEvent};
 use super::goals::Goals;
 use super::identities::{self, OwnedSpan};
+use super::page::{Page, Place, SentPassive};
 use super::part::Part;
 use super::saying;
 use super::sending::Sending;
 use super::sessions;
-use super::stored::{
-    Index, Page, Place, SentPassive, StoredEvent, Timeline, session_uuid, uuid_of,
-};
+use super::stored::{Timeline, session_uuid, uuid_of};
 use super::summary;
 use super::waiting::Waiting;
 use crate::runtime::stage::Broken;

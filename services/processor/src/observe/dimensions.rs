@@ -4,8 +4,8 @@
 use rustc_hash::FxHashMap;
 use tributary_core::kpi::Dimension;
 
+use super::event::{More, Says};
 use super::sending::Sending;
-use super::stored::{More, Says};
 use crate::runtime::stage::{Broken, Store};
 use crate::values::{BOUNDED, OTHER, Seen, Values, split_key, stored_key};
 use tributary_contracts::wire::Touchpoint;

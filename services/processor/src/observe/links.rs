@@ -10,8 +10,9 @@ use tributary_core::identifier::{Identifier, IdentifierType};
 use tributary_core::identity::{Graph, NodeId, Observation};
 use tributary_core::time::Timestamp;
 
+use super::facts::{IdentifierSet, SetSeen};
 use super::sending::Sending;
-use super::stored::{IdentifierSet, SetSeen, decode};
+use super::stored::decode;
 use super::word;
 use super::workspaces::Workspaces;
 use crate::runtime::stage::{Broken, Poison};

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use tributary_contracts::wire::{EmailClaim, EmailClaimKind, Touchpoint};
 
-use super::stored::StoredEmail;
+use super::event::StoredEmail;
 
 /// What the events of e-mails say, by the names of Segment's specification, and its sending.
 const EVENTS: [(&str, EmailClaimKind); 8] = [

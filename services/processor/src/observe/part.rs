@@ -5,7 +5,9 @@ use tributary_core::timeline::{
     Activity, Cut, Decision, Decisions, Event, Owner, cuts, decide_from,
 };
 
-use super::stored::{Begin, Carried, Held, Place, StoredEvent, Timeline};
+use super::event::StoredEvent;
+use super::page::{Begin, Carried, Held, Place};
+use super::stored::Timeline;
 
 /// What was decided of a timeline: what stands on a page and behind it, with the first event of a session that may go on
 /// there.

@@ -7,8 +7,10 @@ use tributary_contracts::wire::{
 };
 use tributary_core::money::Amount;
 
+use super::event::{Reported, Says, StoredEvent};
+use super::facts::Facts;
 use super::goals::Goals;
-use super::stored::{Facts, Header, Reported, Says, StoredEvent};
+use super::stored::Header;
 
 /// The goal whose events make contacts and leads.
 const LEAD: &str = "lead";

@@ -10,11 +10,13 @@ use tributary_core::timeline::SessionDecision;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::deciding::Owners;
+use super::event::{SentSession, StoredEvent};
 use super::goals::Goals;
+use super::page::{Held, Place, SentPart};
 use super::part::Part;
 use super::saying;
 use super::sending::Sending;
-use super::stored::{Held, Place, SentPart, SentSession, StoredEvent, Timeline, uuid_of};
+use super::stored::{Timeline, uuid_of};
 use super::summary;
 use crate::runtime::stage::Broken;
 

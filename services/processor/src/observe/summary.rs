@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use tributary_contracts::wire::{ChannelActivity, GoalMinutes, MinuteRun, Trait};
 use tributary_core::time::MINUTE;
 
+use super::event::{Index, StoredEvent};
+use super::facts::Facts;
 use super::goals::Goals;
-use super::stored::{Facts, Header, Index, StoredEvent};
+use super::stored::Header;
 
 /// Active minutes by channel, store and device type, in their order.
 pub(super) fn activity<'a>(
