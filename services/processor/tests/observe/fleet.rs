@@ -13,6 +13,9 @@ use tributary_processor::runtime::stage::{Input, Stage};
 use super::said::Said;
 use super::steps::{Ruled, Step, operation, touchpoint};
 
+/// Records of the stores by partition.
+pub(crate) type Stored = BTreeMap<i32, BTreeMap<Vec<u8>, Vec<u8>>>;
+
 /// Of the touchpoints.
 pub(crate) const PARTITIONS: usize = 4;
 
@@ -276,8 +279,42 @@ impl Fleet {
         self.logged = self.outputs.sent.len();
     }
 
+    /// How many bytes were written since so many messages were sent and these records stood in the stores, and how many the
+    /// longest of all messages and records has.
+    pub(crate) fn written_since(&self, sent: usize, stored: &Stored) -> (usize, usize) {
+        let messages = self.outputs.sent.iter().map(|sent| sent.value.len());
+        let records = self.outputs.stored.iter().flat_map(|(partition, records)| {
+            let before = stored.get(partition);
+            let is_new = move |key: &Vec<u8>, record| {
+                before.and_then(|before| before.get(key)) != Some(record)
+            };
+            records
+                .iter()
+                .map(move |(key, record)| (is_new(key, record), record.len()))
+        });
+        let written = messages.clone().skip(sent).sum::<usize>()
+            + records
+                .clone()
+                .filter(|(is_new, _)| *is_new)
+                .map(|(_, size)| size)
+                .sum::<usize>();
+        let longest = messages.chain(records.map(|(_, size)| size)).max();
+        (written, longest.unwrap_or(0))
+    }
+
+    /// How many messages were sent, and what stands in the stores.
+    pub(crate) fn written(&self) -> (usize, Stored) {
+        (self.outputs.sent.len(), self.outputs.stored.clone())
+    }
+
     /// What the topics hold once nothing is left to do.
     pub(crate) fn said(mut self) -> Said {
+        self.come_to_rest();
+        Said::by(&self.outputs)
+    }
+
+    /// Works until nothing is left to do.
+    pub(crate) fn come_to_rest(&mut self) {
         let mut rounds = 0;
         loop {
             let unread = self.links.len();
@@ -289,7 +326,7 @@ impl Fleet {
                     && (processor.learned < self.links.len() || processor.stage.due(Timestamp(0)))
             };
             if self.links.len() == unread && !self.processors.iter().any(is_busy) {
-                return Said::by(&self.outputs);
+                return;
             }
             rounds += 1;
             assert!(rounds < 10_000, "it comes to no end");

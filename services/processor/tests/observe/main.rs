@@ -9,7 +9,7 @@ mod steps;
 
 use fleet::{Event, Fleet, Slices};
 use proptest::prelude::*;
-use steps::{Step, device, world};
+use steps::{Step, as_usual, device, on_the_device, world};
 use tributary_processor::observe::Settings;
 
 fn event() -> impl Strategy<Value = Event> {
@@ -22,6 +22,63 @@ fn event() -> impl Strategy<Value = Event> {
         2 => which.clone().prop_map(Event::Snapshot),
         1 => [which.clone(), which.clone(), which.clone(), which].prop_map(Event::Rebalance),
     ]
+}
+
+/// What comes when one event more comes to a device with so many: bytes written, and of the longest message or record.
+fn one_event_more(events: usize, habit: impl Fn(usize) -> (i64, Option<String>)) -> (usize, usize) {
+    let slices = Slices {
+        events: Settings::SLICE,
+        links: Settings::LINKS,
+        page: Settings::PAGE,
+        cached: 1_000_000,
+    };
+    let mut fleet = Fleet::new(&as_usual(), slices, 1);
+    for number in 0..events {
+        let (seconds, user) = habit(number);
+        fleet.take(&on_the_device(number, seconds, user));
+        if number % 100 == 0 {
+            fleet.come_to_rest();
+        }
+    }
+    fleet.come_to_rest();
+    let (sent, stored) = fleet.written();
+    let (seconds, user) = habit(events);
+    fleet.take(&on_the_device(events, seconds, user));
+    fleet.come_to_rest();
+    fleet.written_since(sent, &stored)
+}
+
+#[test]
+fn one_event_more_writes_as_much_whatever_is_there() {
+    let kiosk = |number: usize| (number as i64 * 3_600, Some(format!("u{number}")));
+    let endless = |number: usize| (number as i64 * 600, None);
+    let visits = |number: usize| {
+        (
+            number as i64 / 10 * 7_200,
+            (number % 100 == 0).then(|| "u1".to_owned()),
+        )
+    };
+    let habits: [(&str, &dyn Fn(usize) -> (i64, Option<String>)); 3] = [
+        ("a kiosk", &kiosk),
+        ("a session without end", &endless),
+        ("visits", &visits),
+    ];
+    for (name, habit) in habits {
+        let few = one_event_more(127, habit);
+        let many = one_event_more(64 * 40 - 1, habit);
+        // A page is as full with the one as with the other.
+        assert!(
+            many.0 < few.0 * 5 / 4,
+            "{name}: {} bytes, and {} of many",
+            few.0,
+            many.0
+        );
+        assert!(
+            many.1 < 64 * 1024,
+            "{name}: a message or record of {} bytes",
+            many.1
+        );
+    }
 }
 
 proptest! {

@@ -361,6 +361,39 @@ fn operations() -> impl Strategy<Value = Vec<Step>> {
     })
 }
 
+/// The rules of a workspace that changes none.
+pub(crate) fn as_usual() -> Ruled {
+    Ruled {
+        version: 1,
+        consent_required: false,
+        certain: false,
+        strangers: false,
+        device_bridges: false,
+        pixel_links: false,
+        blocks: false,
+        hub: 10,
+        emails: 5,
+        badge: None,
+        email_first: false,
+    }
+}
+
+/// Somebody does something on the one device.
+pub(crate) fn on_the_device(number: usize, seconds: i64, user: Option<String>) -> Step {
+    let mut identifiers = vec![("anonymous_id", "c0".to_owned())];
+    identifiers.extend(user.map(|user| ("user_id", user)));
+    Step::Touchpoint(Sent {
+        message: format!("m{number}"),
+        seconds,
+        identifiers,
+        passive: false,
+        bot: false,
+        order: None,
+        pixel: false,
+        consent: None,
+    })
+}
+
 /// The first rules, and what comes.
 pub(crate) fn world() -> impl Strategy<Value = (Ruled, Vec<Step>)> {
     let all = (versions(), touchpoints(), operations());
