@@ -160,10 +160,10 @@ mod tests {
         );
         assert_eq!(
             get("/subjects/tributary.touchpoints-value/versions"),
-            (200, json!([1]))
+            (200, json!([1, 2]))
         );
         let (status, latest) = get("/subjects/tributary.touchpoints-value/versions/latest");
-        assert_eq!((status, &latest["version"]), (200, &json!(1)));
+        assert_eq!((status, &latest["version"]), (200, &json!(2)));
         let operations = "/subjects/tributary.links-tributary.v1.Operation/versions";
         assert_eq!(get(operations), (200, json!([1])));
         assert_eq!(get("/subjects/other/versions").0, 404);
