@@ -55,7 +55,7 @@ fn one_event_more_writes_as_much_whatever_is_there() {
     let visits = |number: usize| {
         (
             number as i64 / 10 * 7_200,
-            (number % 100 == 0).then(|| "u1".to_owned()),
+            number.is_multiple_of(100).then(|| "u1".to_owned()),
         )
     };
     let habits: [(&str, &dyn Fn(usize) -> (i64, Option<String>)); 3] = [
