@@ -313,7 +313,6 @@ fn order<'a>(name: &'a str, start: i64) -> AtomBody<'a> {
         campaign: "spring",
         store: "",
         device_type: "mobile",
-        refunds: Vec::new(),
         message_id: "m",
         timeline_type: "anonymous_id",
         timeline_value: name,

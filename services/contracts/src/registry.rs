@@ -31,7 +31,7 @@ const SOURCES: &[(&str, u32, &str)] = sources![
     "claim" 1, "atom" 1, "contribution" 1, "kpi" 1, "profile" 1, "dead_letter" 1, "state" 1,
     "operation" 1, "stitching_consent" 1, "rules" 1, "rules" 2, "rules" 3, "atom" 2, "profile" 2,
     "email_claim" 1, "atom" 3, "profile" 3, "alert" 1, "claim" 2, "atom" 4, "identity" 2, "atom" 5, "touchpoint" 2,
-    "resolved_touchpoint" 2,
+    "resolved_touchpoint" 2, "atom" 6,
 ];
 
 const IDS: &str = include_str!("../../../schemas/avro/registry.toml");

@@ -13,8 +13,9 @@ pub use order::{Claim, ClaimKind, EmailClaim, EmailClaimKind, OrderState, Produc
 pub use profile::{
     AnswerGiven, Atom, AtomBody, BrandMentioned, ChannelActivity, EmailAtom, Emails, GoalMinutes,
     IdentifierAtom, LastAnswer, LeadMade, MinuteRun, Moment, OrderAtom, PassiveAtom, PointsMoved,
-    ProductSold, Profile, ProfileConsent, ProfileIdentifier, Provenance, Refund, Said, SessionAtom,
-    SessionPartAtom, Since, SocialReported, SourceAtom, SpendReported, Spending, Trait,
+    ProductSold, Profile, ProfileConsent, ProfileIdentifier, Provenance, RefundAtom, Said,
+    SessionAtom, SessionPartAtom, Since, SocialReported, SourceAtom, SpendReported, Spending,
+    Trait,
 };
 pub use state::State;
 pub use stitching::{

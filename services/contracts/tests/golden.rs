@@ -406,14 +406,6 @@ fn every_record_of_orders_profiles_and_kpis_is_written_and_read_as_its_golden_by
             campaign: "spring",
             store: "",
             device_type: "mobile",
-            refunds: vec![Refund {
-                refunded_at: Timestamp(AT.0 + 90_000),
-                amount: amount("5.5"),
-                products: vec![ProductAmount {
-                    product_id: "p1",
-                    amount: amount("5.5"),
-                }],
-            }],
             message_id: "m-1",
             timeline_type: "anonymous_id",
             timeline_value: "c1",
@@ -800,7 +792,21 @@ fn atoms_of_every_kind_come_back_as_they_went() {
         clicked: true,
         unsubscribed: false,
     }));
-    for atom in [identifier, part, passive, source, email] {
+    let refund = atom(AtomBody::RefundAtom(RefundAtom {
+        refunded_at: AT,
+        currency: "EUR",
+        amount: amount("5.5"),
+        channel: "web",
+        traffic_source: "search",
+        campaign: "spring",
+        store: "",
+        device_type: "mobile",
+        products: vec![ProductAmount {
+            product_id: "p1",
+            amount: amount("5.5"),
+        }],
+    }));
+    for atom in [identifier, part, passive, source, email, refund] {
         let framed = framing::encode(&atom).expect("an atom");
         let read: Atom<'_> = framing::decode(&framed).expect("an atom");
         assert_eq!(read, atom);

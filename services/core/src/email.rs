@@ -1,5 +1,8 @@
 //! An e-mail to one recipient, decided from the set of everything that happened to it.
 
+use serde::{Deserialize, Serialize};
+
+use crate::place::Place;
 use crate::time::Timestamp;
 
 /// What one event says of a message to a recipient. A message determines its claim, but for whom it belongs to.
@@ -34,15 +37,6 @@ pub enum Kind {
     Unsubscribed,
 }
 
-/// A message to one recipient, counted once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Email {
-    /// Place in the claims of the one that says when it was sent.
-    pub sent: usize,
-    /// What became of it.
-    pub outcome: Outcome,
-}
-
 /// What became of a message. One that came back has neither opens nor clicks, whatever was said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
@@ -66,34 +60,70 @@ impl Outcome {
     }
 }
 
-/// The message that these claims make, once one says that it went out: the first that it was sent, or where none says so,
-/// as of mail providers that do not report it, the first that it was delivered or came back. A function of the set: the
-/// order of the slice does not matter, and a claim that is in it twice counts once.
-#[must_use]
-pub fn decide(claims: &[Claim<'_>]) -> Option<Email> {
-    let first = |is: fn(Kind) -> bool| {
-        let of_kind = claims
-            .iter()
-            .enumerate()
-            .filter(|(_, claim)| is(claim.kind));
-        of_kind.min_by_key(|(_, claim)| (claim.occurred_at, claim.message_id, claim.timeline))
-    };
-    let (sent, _) = first(|kind| kind == Kind::Sent)
-        .or_else(|| first(|kind| matches!(kind, Kind::Delivered | Kind::Bounced)))?;
-    let any = |kind: Kind| claims.iter().any(|claim| claim.kind == kind);
-    let delivered = !any(Kind::Bounced);
-    let seen = any(Kind::Opened) || any(Kind::Clicked);
-    let opened = seen || any(Kind::Prefetched);
-    Some(Email {
-        sent,
-        outcome: Outcome {
-            delivered,
-            opened: delivered && opened,
-            prefetched: delivered && opened && !seen,
-            clicked: delivered && any(Kind::Clicked),
-            unsubscribed: delivered && any(Kind::Unsubscribed),
-        },
-    })
+/// What was said of a message to one recipient. The order in which it was said does not matter, nor how often.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// The first that says it was sent.
+    sent: Option<Place>,
+    /// The first that says it was delivered or came back.
+    arrived: Option<Place>,
+    bounced: bool,
+    opened: bool,
+    prefetched: bool,
+    clicked: bool,
+    unsubscribed: bool,
+}
+
+impl Tally {
+    /// Counts a claim.
+    pub fn count(&mut self, claim: &Claim<'_>) {
+        match claim.kind {
+            Kind::Sent => claim.comes_first(&mut self.sent),
+            Kind::Delivered => claim.comes_first(&mut self.arrived),
+            Kind::Bounced => {
+                self.bounced = true;
+                claim.comes_first(&mut self.arrived);
+            }
+            Kind::Opened => self.opened = true,
+            Kind::Prefetched => self.prefetched = true,
+            Kind::Clicked => self.clicked = true,
+            Kind::Unsubscribed => self.unsubscribed = true,
+        }
+    }
+
+    /// The event that says when the message was sent, and what became of it, once one says that it went out: the first that
+    /// it was sent, or where none says so, as of mail providers that do not report it, the first that it was delivered or
+    /// came back.
+    #[must_use]
+    pub fn email(&self) -> Option<(&Place, Outcome)> {
+        let sent = self.sent.as_ref().or(self.arrived.as_ref())?;
+        let delivered = !self.bounced;
+        let seen = self.opened || self.clicked;
+        let opened = delivered && (seen || self.prefetched);
+        Some((
+            sent,
+            Outcome {
+                delivered,
+                opened,
+                prefetched: opened && !seen,
+                clicked: delivered && self.clicked,
+                unsubscribed: delivered && self.unsubscribed,
+            },
+        ))
+    }
+}
+
+impl Claim<'_> {
+    fn comes_first(&self, first: &mut Option<Place>) {
+        let place = Place {
+            occurred_at: self.occurred_at,
+            message_id: self.message_id.into(),
+            timeline: (self.timeline.0.into(), self.timeline.1.into()),
+        };
+        if first.as_ref().is_none_or(|first| place < *first) {
+            *first = Some(place);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -109,9 +139,15 @@ mod tests {
         }
     }
 
+    fn tally(claims: &[Claim<'_>]) -> Tally {
+        let mut tally = Tally::default();
+        claims.iter().for_each(|claim| tally.count(claim));
+        tally
+    }
+
     fn outcome(kinds: &[Kind]) -> Option<Outcome> {
         let claims: Vec<Claim<'_>> = kinds.iter().map(|kind| claim(*kind, 1, "m")).collect();
-        decide(&claims).map(|email| email.outcome)
+        tally(&claims).email().map(|(_, outcome)| outcome)
     }
 
     #[test]
@@ -131,13 +167,18 @@ mod tests {
             claim(Kind::Sent, 3, "a"),
             claim(Kind::Sent, 4, "c"),
         ];
-        assert_eq!(decide(&claims).expect("sent").sent, 2);
+        let sent = |claims: &[Claim<'_>]| {
+            let tally = tally(claims);
+            let (sent, _) = tally.email().expect("sent");
+            sent.message_id.to_string()
+        };
+        assert_eq!(sent(&claims), "a");
         let unsaid = [
             claim(Kind::Opened, 0, "o"),
             claim(Kind::Bounced, 2, "b"),
             claims[0],
         ];
-        assert_eq!(decide(&unsaid).expect("sent").sent, 2);
+        assert_eq!(sent(&unsaid), "d");
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod ids;
 pub mod kpi;
 pub mod money;
 pub mod order;
+pub mod place;
 pub mod profile;
 pub mod time;
 pub mod timeline;

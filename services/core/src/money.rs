@@ -72,6 +72,12 @@ impl Amount {
         Self(self.0.saturating_mul(count.0) / UNIT)
     }
 
+    /// Without its sign.
+    #[must_use]
+    pub const fn abs(self) -> Self {
+        Self(self.0.abs())
+    }
+
     /// Whether this is exactly nothing.
     #[must_use]
     pub const fn is_zero(self) -> bool {

@@ -1,6 +1,9 @@
 //! An order, decided from the set of everything that was claimed of it.
 
+use serde::{Deserialize, Serialize};
+
 use crate::money::Amount;
+use crate::place::Place;
 use crate::time::Timestamp;
 
 /// What one event says of an order. A message determines its claim, but for whom it belongs to.
@@ -47,30 +50,123 @@ pub enum Kind {
 pub struct Order {
     /// Place in the claims of the one that counts: the first that was placed.
     pub winner: usize,
-    /// Before refunds.
-    pub total: Amount,
     /// What was given back, by time; never nothing, together never more than the total.
     pub refunds: Vec<Refund>,
-    /// Whether one of the claims cancels it.
-    pub cancelled: bool,
+    /// What is left of it.
+    pub ledger: Ledger,
 }
 
 /// Money given back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refund {
-    /// When.
-    pub refunded_at: Timestamp,
+    /// Place in the claims of the one that gives it back.
+    pub claim: usize,
     /// How much.
     pub amount: Amount,
     /// How much of it for each of the winner's products.
     pub products: Vec<Amount>,
 }
 
-impl Order {
+/// What is left of an order behind the last of its claims: a claim that comes after it can be counted without the others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    /// The last claim that was counted.
+    pub last: Place,
+    /// Whether one of the claims cancels the order.
+    pub cancelled: bool,
+    /// Total before refunds.
+    pub total: Amount,
+    left: Amount,
+    /// What was given back of each product.
+    given: Vec<Amount>,
+}
+
+impl Ledger {
+    /// Before any refund.
+    fn of(placed: &Claim<'_>) -> Self {
+        let total = placed.amount.unwrap_or(Amount::ZERO);
+        Self {
+            last: placed.place(),
+            cancelled: false,
+            total,
+            left: total.max(Amount::ZERO),
+            given: vec![Amount::ZERO; placed.products.len()],
+        }
+    }
+
     /// All that was given back.
     #[must_use]
     pub fn refunded(&self) -> Amount {
-        self.refunds.iter().map(|refund| refund.amount).sum()
+        self.total.max(Amount::ZERO) - self.left
+    }
+
+    /// Counts a claim that comes behind all others of the order, of which those are the products: what it gives back, and of
+    /// which product.
+    pub fn count(
+        &mut self,
+        claim: &Claim<'_>,
+        products: &[Product<'_>],
+    ) -> Option<(Amount, Vec<Amount>)> {
+        self.last = claim.place();
+        let wanted = match claim.kind {
+            Kind::Placed => return None,
+            // Tills send what is given back with either sign.
+            Kind::Refunded => claim.amount.map_or(self.left, Amount::abs),
+            Kind::Cancelled => {
+                self.cancelled = true;
+                self.left
+            }
+        };
+        let amount = wanted.min(self.left);
+        self.left -= amount;
+        let back = self.give_back(amount, claim.products, products);
+        let is_something = !amount.is_zero() || back.iter().any(|amount| !amount.is_zero());
+        is_something.then_some((amount, back))
+    }
+
+    /// Gives back what the lines of a refund name, or where they come to nothing each product's share of the amount, but no
+    /// more than it came to; all that is left of each once nothing is left of the order.
+    fn give_back(
+        &mut self,
+        amount: Amount,
+        named: &[Product<'_>],
+        products: &[Product<'_>],
+    ) -> Vec<Amount> {
+        let names_some = named.iter().any(|product| !product.amount.is_zero());
+        let each = products.iter().zip(&mut self.given);
+        each.map(|(product, given)| {
+            let most = product.amount.max(Amount::ZERO);
+            let line = named.iter().find(|line| line.id == product.id);
+            let asked = match line {
+                _ if !names_some => most.share(amount, self.total),
+                Some(line) => line.amount.abs(),
+                None => Amount::ZERO,
+            };
+            let until = match self.left.is_zero() {
+                true => product.amount,
+                false => (*given + asked).min(most),
+            };
+            until - std::mem::replace(given, until)
+        })
+        .collect()
+    }
+}
+
+impl Claim<'_> {
+    /// Where it stands among the claims of its order.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        Place {
+            occurred_at: self.occurred_at,
+            message_id: self.message_id.into(),
+            timeline: (self.timeline.0.into(), self.timeline.1.into()),
+        }
+    }
+
+    /// Whether it makes an order.
+    #[must_use]
+    pub fn places(&self) -> bool {
+        self.kind == Kind::Placed && self.owned
     }
 }
 
@@ -79,33 +175,22 @@ impl Order {
 #[must_use]
 pub fn decide(claims: &[Claim<'_>]) -> Option<Order> {
     let mut first_to_last: Vec<usize> = (0..claims.len()).collect();
-    first_to_last.sort_by_key(|index| place(&claims[*index]));
-    first_to_last.dedup_by_key(|index| place(&claims[*index]));
-    let in_order = || first_to_last.iter().map(|index| (*index, &claims[*index]));
-
-    let (winner, placed) =
-        in_order().find(|(_, claim)| claim.kind == Kind::Placed && claim.owned)?;
-    let total = placed.amount.unwrap_or(Amount::ZERO);
-    let mut left = total.max(Amount::ZERO);
-    let mut returns = Returns::new(placed.products, total);
+    let place = |claim: &usize| {
+        let claim = &claims[*claim];
+        (claim.occurred_at, claim.message_id, claim.timeline)
+    };
+    first_to_last.sort_by_key(place);
+    first_to_last.dedup_by_key(|claim| place(claim));
+    let winner = *first_to_last
+        .iter()
+        .find(|claim| claims[**claim].places())?;
+    let placed = &claims[winner];
+    let mut ledger = Ledger::of(placed);
     let mut refunds = Vec::new();
-    let mut cancelled = false;
-    for (_, claim) in in_order() {
-        let wanted = match claim.kind {
-            Kind::Placed => continue,
-            // Tills send what is given back with either sign.
-            Kind::Refunded => claim.amount.map_or(left, |amount| amount.max(-amount)),
-            Kind::Cancelled => {
-                cancelled = true;
-                left
-            }
-        };
-        let amount = wanted.min(left);
-        left -= amount;
-        let products = returns.take(amount, left, claim.products);
-        if !(amount.is_zero() && products.iter().all(|amount| amount.is_zero())) {
+    for claim in first_to_last {
+        if let Some((amount, products)) = ledger.count(&claims[claim], placed.products) {
             refunds.push(Refund {
-                refunded_at: claim.occurred_at,
+                claim,
                 amount,
                 products,
             });
@@ -113,53 +198,9 @@ pub fn decide(claims: &[Claim<'_>]) -> Option<Order> {
     }
     Some(Order {
         winner,
-        total,
         refunds,
-        cancelled,
+        ledger,
     })
-}
-
-/// What is given back of each product.
-struct Returns<'a> {
-    products: &'a [Product<'a>],
-    total: Amount,
-    /// As if there were no end to what can be given.
-    asked: Vec<Amount>,
-    given: Vec<Amount>,
-}
-
-impl<'a> Returns<'a> {
-    fn new(products: &'a [Product<'a>], total: Amount) -> Self {
-        Self {
-            products,
-            total,
-            asked: vec![Amount::ZERO; products.len()],
-            given: vec![Amount::ZERO; products.len()],
-        }
-    }
-
-    /// Gives back what the lines of a refund name, or where they come to nothing each product's share of the amount, but no
-    /// more than it came to; all that is left of each once nothing is left of the order.
-    fn take(&mut self, amount: Amount, left: Amount, named: &[Product<'_>]) -> Vec<Amount> {
-        let names_some = named.iter().any(|product| !product.amount.is_zero());
-        let mut back = Vec::with_capacity(self.products.len());
-        for (place, product) in self.products.iter().enumerate() {
-            let most = product.amount.max(Amount::ZERO);
-            let line = named.iter().find(|line| line.id == product.id);
-            self.asked[place] += match line {
-                _ if !names_some => most.share(amount, self.total),
-                Some(line) => line.amount.max(-line.amount),
-                None => Amount::ZERO,
-            };
-            let until = match left.is_zero() {
-                true => product.amount,
-                false => self.asked[place].min(most),
-            };
-            back.push(until - self.given[place]);
-            self.given[place] = until;
-        }
-        back
-    }
 }
 
 /// What of an order's amount is each product's: in proportion to what they come to, and together all of it. None where
@@ -180,11 +221,6 @@ pub fn share_out(amount: Amount, products: &[Product<'_>]) -> Option<Vec<Amount>
         shared - before
     });
     Some(shares.collect())
-}
-
-/// What "first" means.
-fn place<'a>(claim: &Claim<'a>) -> (Timestamp, &'a str, (&'a str, &'a str)) {
-    (claim.occurred_at, claim.message_id, claim.timeline)
 }
 
 #[cfg(test)]
@@ -210,7 +246,7 @@ mod tests {
         order
             .refunds
             .iter()
-            .map(|refund| (refund.refunded_at.0, units(refund.amount)))
+            .map(|refund| (claims[refund.claim].occurred_at.0, units(refund.amount)))
             .collect()
     }
 
@@ -225,7 +261,7 @@ mod tests {
         };
         for (claims, total) in [(vec![early, late], 10), (vec![late, early, same_time], 30)] {
             assert_eq!(
-                decide(&claims).expect("an order").total,
+                decide(&claims).expect("an order").ledger.total,
                 Amount::from_units(total)
             );
         }
@@ -243,7 +279,7 @@ mod tests {
         };
         assert_eq!(decide(&[nobodys]), None);
         let order = decide(&[nobodys, claim(Kind::Placed, 2, "b", Some(20))]).expect("an order");
-        assert_eq!(order.total, Amount::from_units(20));
+        assert_eq!(order.ledger.total, Amount::from_units(20));
     }
 
     #[test]
@@ -314,6 +350,7 @@ mod tests {
         assert!(
             decide(&[placed, claim(Kind::Cancelled, 7, "c", None)])
                 .expect("an order")
+                .ledger
                 .cancelled
         );
     }
@@ -479,22 +516,43 @@ mod tests {
             })
         ) {
             let of = |claims: &[Claim<'static>]| decide(claims).map(|order| {
-                (claims[order.winner], order.total, order.refunds, order.cancelled)
+                let refunds = order.refunds.into_iter();
+                let refunds: Vec<_> = refunds
+                    .map(|refund| (claims[refund.claim], refund.amount, refund.products))
+                    .collect();
+                (claims[order.winner], refunds, order.ledger)
             });
             prop_assert_eq!(of(&claims), of(&shuffled));
         }
 
         #[test]
+        fn what_comes_behind_all_others_is_counted_without_them(claims in claim_sets(), cut in 0..8_usize) {
+            let mut claims = claims;
+            claims.sort_by_key(Claim::place);
+            let begun = decide(&claims[..cut.min(claims.len())]);
+            if let Some(Order { winner, mut refunds, mut ledger }) = begun {
+                for (number, claim) in claims.iter().enumerate().skip(cut) {
+                    let back = ledger.count(claim, claims[winner].products);
+                    refunds.extend(back.map(|(amount, products)| Refund { claim: number, amount, products }));
+                }
+                prop_assert_eq!(Some(Order { winner, refunds, ledger }), decide(&claims));
+            }
+        }
+
+        #[test]
         fn no_more_is_refunded_than_was_paid(claims in claim_sets()) {
             if let Some(order) = decide(&claims) {
-                prop_assert!(order.refunded() <= order.total.max(Amount::ZERO));
+                let ledger = order.ledger;
+                let refunded: Amount = order.refunds.iter().map(|refund| refund.amount).sum();
+                prop_assert_eq!(refunded, ledger.refunded());
+                prop_assert!(refunded <= ledger.total.max(Amount::ZERO));
                 prop_assert!(order.refunds.iter().all(|refund| refund.amount >= Amount::ZERO));
-                if order.cancelled {
-                    prop_assert_eq!(order.refunded(), order.total.max(Amount::ZERO));
+                if ledger.cancelled {
+                    prop_assert_eq!(refunded, ledger.total.max(Amount::ZERO));
                 }
                 for (place, product) in claims[order.winner].products.iter().enumerate() {
                     let back: Amount = order.refunds.iter().map(|refund| refund.products[place]).sum();
-                    if order.cancelled {
+                    if ledger.cancelled {
                         prop_assert_eq!(back, product.amount);
                     } else if product.amount >= Amount::ZERO {
                         prop_assert!((Amount::ZERO..=product.amount).contains(&back));

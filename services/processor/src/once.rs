@@ -2,32 +2,38 @@
 //! opened, it is one e-mail to one recipient.
 //!
 //! ```text
-//! claims ──take──> the last word of each event ──flush──> tributary_core::{order, email}::decide over all claims of it
-//!                                                   ├──> orders, where it is otherwise than last emitted
-//!                                                   ├──> atoms: gone from the profile that had it, new to the one that has
+//! claims ──take──> the last word of each event ──flush──> orders: tributary_core::order, over all claims of it, or over new
+//!                                                   │      ones that come behind all others
+//!                                                   ├──> emails: tributary_core::email, likewise
+//!                                                   │           ├──> orders, where it is otherwise than last emitted
+//!                                                   │           └──> atoms: gone from the profile that had it, new to the one
+//!                                                   │                that has
 //!                                                   └──> claims and what was emitted ──> once_state
 //! ```
 //!
 //! If it fails, the claims since the last commit come again, and give the same.
 
-mod emitted;
+mod atoms;
+mod emails;
+mod orders;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use tributary_contracts::framing::Message as _;
-use tributary_contracts::wire::{Claim, ClaimKind, EmailClaim, EmailClaimKind};
+use tributary_contracts::wire::{Claim, EmailClaim};
 use tributary_contracts::{framing, keys};
-use tributary_core::email;
-use tributary_core::order::{self, Kind};
+use tributary_core::place::Place;
 use tributary_core::time::Timestamp;
 
 use crate::runtime::stage::{self, Broken, Input, Outputs, Poison, Store};
 use crate::state_record::{self, StateEncoder};
 
-use self::emitted::{Emitted, Encoders};
+use self::emails::Emails;
+use self::orders::Orders;
 
 /// What is claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,7 +66,8 @@ pub struct Stage {
     /// What was claimed of each thing since the last flush, by partition and the thing's key.
     taken: BTreeMap<(i32, Thing, Vec<u8>), Changes>,
     state: StateEncoder,
-    encoders: Encoders,
+    orders: Orders,
+    emails: Emails,
 }
 
 /// By the claim's state key, the last word of its event, with its offset; none where it was withdrawn.
@@ -73,89 +80,119 @@ impl Stage {
         Self {
             taken: BTreeMap::new(),
             state: StateEncoder::new(),
-            encoders: Encoders::new(),
+            orders: Orders::new(),
+            emails: Emails::new(),
         }
     }
 
     fn decide(
         &mut self,
-        (partition, thing, thing_key): (i32, Thing, &[u8]),
+        (partition, thing, thing_key): (i32, Thing, Vec<u8>),
         changes: Changes,
         outputs: &mut dyn Outputs,
     ) -> Result<(), Broken> {
-        let emitted_key = state_key(thing.emitted(), thing_key);
-        let stored = outputs.get(partition, &emitted_key)?;
-        let mut claims: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
-        if stored.is_some() {
-            outputs.scan(
-                partition,
-                &claims_prefix(thing, thing_key),
-                &mut |key, record| {
-                    claims.insert(key.to_vec(), state_record::decode(record)?.body.to_vec());
-                    Ok(())
-                },
-            )?;
-        }
-        for (key, (offset, claim)) in changes {
-            match claim {
-                Some(claim) if claims.get(&key) == Some(&claim) => {}
-                Some(claim) => {
-                    outputs.put(partition, &key, Some(self.state.encode(offset, &claim)?))?;
-                    claims.insert(key, claim);
-                }
-                None if claims.remove(&key).is_some() => outputs.put(partition, &key, None)?,
-                None => {}
-            }
-        }
-
-        let before = stored
-            .as_deref()
-            .map(Emitted::read)
-            .transpose()?
-            .unwrap_or_default();
-        let now = match thing {
-            Thing::Order => self.order(claims.values())?,
-            Thing::Email => self.email(claims.values())?,
+        let emitted = outputs.get(partition, &state_key(thing.emitted(), &thing_key))?;
+        let mut claimed = Claimed {
+            partition,
+            thing,
+            thing_key,
+            emitted,
+            new: Vec::new(),
+            is_appended: true,
         };
-        let now = now.after(&before);
-        if now != before {
-            self.encoders.send_changes(&before, &now, outputs)?;
-        }
-        if now != before || stored.is_none() {
-            let body = now.to_bytes()?;
-            outputs.put(
-                partition,
-                &emitted_key,
-                Some(self.state.encode(now.revision, &body)?),
-            )?;
-        }
-        Ok(())
-    }
-
-    fn order<'a>(&mut self, claims: impl Iterator<Item = &'a Vec<u8>>) -> Result<Emitted, Broken> {
-        let claims: Vec<Claim<'_>> = claims.map(|claim| read(claim)).collect::<Result<_, _>>()?;
-        let products: Vec<Vec<order::Product<'_>>> = claims.iter().map(core_products).collect();
-        let claimed = claims.iter().zip(&products);
-        let claimed: Vec<_> = claimed
-            .map(|(claim, products)| core_claim(claim, products))
-            .collect();
-        match order::decide(&claimed) {
-            Some(order) => {
-                let products = claimed[order.winner].products;
-                self.encoders.of_order(&claims, products, &order)
+        for (key, (offset, claim)) in changes {
+            let held = match claimed.emitted {
+                Some(_) => outputs.get(partition, &key)?,
+                None => None,
+            };
+            let held = held.as_deref().map(state_record::decode).transpose()?;
+            let held = held.map(|record| record.body);
+            if held == claim.as_deref() {
+                continue;
             }
-            None => Ok(Emitted::default()),
+            claimed.is_appended &= held.is_none();
+            let record = claim.as_deref();
+            let record = record.map(|claim| self.state.encode(offset, claim));
+            outputs.put(partition, &key, record.transpose()?)?;
+            claimed.new.extend(claim);
         }
+        if claimed.is_appended && claimed.new.is_empty() {
+            return Ok(());
+        }
+        match thing {
+            Thing::Order => self.orders.decide(&claimed, &mut self.state, outputs),
+            Thing::Email => self.emails.decide(&claimed, &mut self.state, outputs),
+        }
+    }
+}
+
+/// What was claimed of an order or an e-mail. The claims are stored.
+#[derive(Debug)]
+struct Claimed {
+    partition: i32,
+    thing: Thing,
+    thing_key: Vec<u8>,
+    /// The state record of what was last emitted of it.
+    emitted: Option<Vec<u8>>,
+    /// Claims that were not known, or otherwise.
+    new: Vec<Vec<u8>>,
+    /// All of them were not known, and all that were known stand.
+    is_appended: bool,
+}
+
+impl Claimed {
+    /// What was last emitted of it, if anything was claimed before.
+    fn emitted<T: DeserializeOwned>(&self) -> Result<Option<T>, Broken> {
+        let Some(record) = &self.emitted else {
+            return Ok(None);
+        };
+        let emitted = postcard::from_bytes(state_record::decode(record)?.body);
+        emitted
+            .map(Some)
+            .map_err(|error| Broken(format!("read what was emitted: {error}")))
     }
 
-    fn email<'a>(&mut self, claims: impl Iterator<Item = &'a Vec<u8>>) -> Result<Emitted, Broken> {
-        let claims: Vec<EmailClaim<'_>> =
-            claims.map(|claim| read(claim)).collect::<Result<_, _>>()?;
-        match email::decide(&claims.iter().map(core_email_claim).collect::<Vec<_>>()) {
-            Some(email) => self.encoders.of_email(&claims[email.sent], email.outcome),
-            None => Ok(Emitted::default()),
-        }
+    fn emitted_key(&self) -> Vec<u8> {
+        state_key(self.thing.emitted(), &self.thing_key)
     }
+
+    /// All claims.
+    fn all(&self, store: &dyn Store) -> Result<Vec<Vec<u8>>, Broken> {
+        if self.emitted.is_none() {
+            return Ok(self.new.clone());
+        }
+        let prefix = claims_prefix(self.thing, &self.thing_key);
+        let all = bodies(store, self.partition, &prefix)?;
+        Ok(all.into_values().collect())
+    }
+
+    /// One of the claims.
+    fn at(&self, place: &Place, store: &dyn Store) -> Result<Vec<u8>, Broken> {
+        let mut key = claims_prefix(self.thing, &self.thing_key);
+        key.extend(event_key(
+            &place.message_id,
+            (&place.timeline.0, &place.timeline.1),
+        ));
+        let record = store
+            .get(self.partition, &key)?
+            .ok_or_else(|| Broken("a claim that was counted is not stored".to_owned()))?;
+        Ok(state_record::decode(&record)?.body.to_vec())
+    }
+}
+
+/// What the records hold whose keys begin so, by the rest of their keys.
+fn bodies(
+    store: &dyn Store,
+    partition: i32,
+    prefix: &[u8],
+) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, Broken> {
+    let mut bodies = BTreeMap::new();
+    store.scan(partition, prefix, &mut |key, record| {
+        let body = state_record::decode(record)?.body;
+        bodies.insert(key[prefix.len()..].to_vec(), body.to_vec());
+        Ok(())
+    })?;
+    Ok(bodies)
 }
 
 impl Default for Stage {
@@ -198,8 +235,9 @@ impl stage::Stage for Stage {
                     claim.recipient_type,
                     claim.recipient_value,
                 ]);
-                let event = [claim.message_id, claim.timeline_type, claim.timeline_value];
-                (Thing::Email, key, keys::joined(&event), claim.gone)
+                let timeline = (claim.timeline_type, claim.timeline_value);
+                let event = event_key(claim.message_id, timeline);
+                (Thing::Email, key, event, claim.gone)
             }
             Err(framing::Error::WrongSchema {
                 found: Claim::SCHEMA,
@@ -208,8 +246,9 @@ impl stage::Stage for Stage {
                 let claim: Claim<'_> = framing::decode(record)
                     .map_err(|error| malformed(format!("a claim {error}")))?;
                 let key = keys::joined(&[claim.workspace, claim.order_namespace, claim.order_id]);
-                let event = [claim.message_id, claim.timeline_type, claim.timeline_value];
-                (Thing::Order, key, keys::joined(&event), claim.gone)
+                let timeline = (claim.timeline_type, claim.timeline_value);
+                let event = event_key(claim.message_id, timeline);
+                (Thing::Order, key, event, claim.gone)
             }
             Err(error) => return Err(malformed(format!("a claim {error}"))),
         };
@@ -229,8 +268,8 @@ impl stage::Stage for Stage {
     }
 
     fn flush(&mut self, _now: Timestamp, outputs: &mut dyn Outputs) -> Result<bool, Broken> {
-        for ((partition, thing, key), changes) in std::mem::take(&mut self.taken) {
-            self.decide((partition, thing, &key), changes, outputs)?;
+        for (place, changes) in std::mem::take(&mut self.taken) {
+            self.decide(place, changes, outputs)?;
         }
         Ok(false)
     }
@@ -250,49 +289,16 @@ fn claims_prefix(thing: Thing, thing_key: &[u8]) -> Vec<u8> {
     prefix
 }
 
+fn to_bytes(emitted: &impl Serialize) -> Result<Vec<u8>, Broken> {
+    postcard::to_allocvec(emitted)
+        .map_err(|error| Broken(format!("encode what was emitted: {error}")))
+}
+
 fn read<'a, T: framing::Message + Deserialize<'a>>(claim: &'a [u8]) -> Result<T, Broken> {
     framing::decode(claim).map_err(|error| Broken(format!("a stored claim {error}")))
 }
 
-fn core_claim<'a>(claim: &Claim<'a>, products: &'a [order::Product<'a>]) -> order::Claim<'a> {
-    order::Claim {
-        kind: match claim.kind {
-            ClaimKind::Placed => Kind::Placed,
-            ClaimKind::Refunded => Kind::Refunded,
-            ClaimKind::Cancelled => Kind::Cancelled,
-        },
-        occurred_at: claim.occurred_at,
-        message_id: claim.message_id,
-        timeline: (claim.timeline_type, claim.timeline_value),
-        amount: claim.total,
-        products,
-        owned: claim.profile_id.is_some(),
-    }
-}
-
-fn core_products<'a>(claim: &Claim<'a>) -> Vec<order::Product<'a>> {
-    let products = claim.products.iter();
-    products
-        .map(|product| order::Product {
-            id: product.product_id,
-            amount: product.amount,
-        })
-        .collect()
-}
-
-fn core_email_claim<'a>(claim: &EmailClaim<'a>) -> email::Claim<'a> {
-    email::Claim {
-        kind: match claim.kind {
-            EmailClaimKind::Sent => email::Kind::Sent,
-            EmailClaimKind::Delivered => email::Kind::Delivered,
-            EmailClaimKind::Bounced => email::Kind::Bounced,
-            EmailClaimKind::Opened => email::Kind::Opened,
-            EmailClaimKind::Prefetched => email::Kind::Prefetched,
-            EmailClaimKind::Clicked => email::Kind::Clicked,
-            EmailClaimKind::Unsubscribed => email::Kind::Unsubscribed,
-        },
-        occurred_at: claim.occurred_at,
-        message_id: claim.message_id,
-        timeline: (claim.timeline_type, claim.timeline_value),
-    }
+/// What names an event among the claims of a thing.
+fn event_key(message_id: &str, (timeline_type, timeline_value): (&str, &str)) -> Vec<u8> {
+    keys::joined(&[message_id, timeline_type, timeline_value])
 }

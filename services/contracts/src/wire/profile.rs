@@ -51,6 +51,9 @@ pub enum AtomBody<'a> {
     /// What further touchpoints of a session hold.
     #[serde(borrow, alias = "tributary.v1.SessionPartAtom")]
     SessionPartAtom(SessionPartAtom<'a>),
+    /// Money given back of an order.
+    #[serde(borrow, alias = "tributary.v1.RefundAtom")]
+    RefundAtom(RefundAtom<'a>),
 }
 
 /// A session.
@@ -382,9 +385,6 @@ pub struct OrderAtom<'a> {
     pub store: &'a str,
     /// Device type.
     pub device_type: &'a str,
-    /// Refunds, in order of time.
-    #[serde(borrow)]
-    pub refunds: Vec<Refund<'a>>,
     /// Message id of the touchpoint that counts.
     #[serde(default)]
     pub message_id: &'a str,
@@ -410,15 +410,27 @@ pub struct ProductSold<'a> {
     pub margin: Option<Amount>,
 }
 
-/// Money given back.
+/// Money given back of an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refund<'a> {
+pub struct RefundAtom<'a> {
     /// When.
     pub refunded_at: Timestamp,
+    /// ISO 4217.
+    pub currency: &'a str,
     /// How much.
     pub amount: Amount,
+    /// Of the order.
+    pub channel: &'a str,
+    /// Of the order.
+    pub traffic_source: &'a str,
+    /// Of the order.
+    pub campaign: &'a str,
+    /// Of the order.
+    pub store: &'a str,
+    /// Of the order.
+    pub device_type: &'a str,
     /// What of it is of which product, by id.
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub products: Vec<ProductAmount<'a>>,
 }
 

@@ -19,6 +19,8 @@ pub enum Atom<'a> {
     Passive(Passive<'a>),
     /// An order.
     Order(Order<'a>),
+    /// Money given back of an order.
+    Refund(Refund<'a>),
     /// An identifier.
     Identifier(Identifier<'a>),
     /// What a source says of itself.
@@ -34,7 +36,9 @@ pub(super) fn said<'m, 'a>(atom: Option<&'m Atom<'a>>) -> (&'m [Moment<'a>], (&'
         Some(Atom::Part(part)) => (&part.moments, part.timeline),
         Some(Atom::Passive(passive)) => (&passive.moments, passive.timeline),
         Some(Atom::Source(source)) => (&source.moments, source.timeline),
-        Some(Atom::Order(_) | Atom::Identifier(_) | Atom::Email(_)) | None => (&[], ("", "")),
+        Some(Atom::Order(_) | Atom::Refund(_) | Atom::Identifier(_) | Atom::Email(_)) | None => {
+            (&[], ("", ""))
+        }
     }
 }
 
@@ -318,8 +322,6 @@ pub struct Order<'a> {
     pub margin: Option<Amount>,
     /// Its dimensions, which its refunds share.
     pub facets: Facets<'a>,
-    /// Money given back.
-    pub refunds: Vec<Refund<'a>>,
     /// Its products, each once.
     pub products: Vec<Product<'a>>,
     /// Message id of the touchpoint that counts.
@@ -350,13 +352,17 @@ pub struct Product<'a> {
     pub margin: Option<Amount>,
 }
 
-/// Money given back.
+/// Money given back of an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refund<'a> {
     /// When.
     pub refunded_at: Timestamp,
+    /// ISO 4217; without one it counts nowhere.
+    pub currency: &'a str,
     /// How much.
     pub amount: Amount,
+    /// Dimensions of the order.
+    pub facets: Facets<'a>,
     /// How much of it for which product.
     pub products: Vec<(&'a str, Amount)>,
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::kpi::{Dimension, Key, Kpi, Sum, Window, minute_of};
 use crate::money::Amount;
 
-use super::atom::{Answer, Atom, Email, Moment, Note, Order, Said, Session, said};
+use super::atom::{Answer, Atom, Email, Moment, Note, Order, Refund, Said, Session, said};
 use super::traits::TraitRules;
 
 /// A change to a sum.
@@ -189,6 +189,7 @@ pub(super) fn contribute_amounts(
                         }
                     }
                     Some(Atom::Order(order)) => order_amounts(order, sign, contributions),
+                    Some(Atom::Refund(refund)) => refund_amounts(refund, sign, contributions),
                     Some(Atom::Email(email)) => {
                         email_amounts(email, definitions.prefetched_opens, sign, contributions);
                     }
@@ -476,14 +477,6 @@ fn order_amounts(order: &Order<'_>, sign: Sign, contributions: &mut impl Contrib
             denominator: 1,
         }),
     )];
-    let refunds = order.refunds.iter();
-    let sold = Sold {
-        amount: order.total,
-        margin: order.margin,
-        refunds: refunds
-            .map(|refund| (minute_of(refund.refunded_at), refund.amount))
-            .collect(),
-    };
     for row in order.facets.rows() {
         add_to_rows(
             (Kpi::MarginCoverage, ""),
@@ -491,69 +484,63 @@ fn order_amounts(order: &Order<'_>, sign: Sign, contributions: &mut impl Contrib
             &covered,
             contributions,
         );
-        sold_amounts(order, row, &sold, sign, contributions);
+        sold_amounts(order, row, (order.total, order.margin), sign, contributions);
     }
     for product in &order.products {
-        let back = order.refunds.iter().filter_map(|refund| {
-            let (_, amount) = refund.products.iter().find(|(id, _)| *id == product.id)?;
-            Some((minute_of(refund.refunded_at), *amount))
-        });
-        let sold = Sold {
-            amount: product.amount,
-            margin: product.margin,
-            refunds: back.collect(),
-        };
         let row = (Dimension::Product, product.id);
-        sold_amounts(order, row, &sold, sign, contributions);
+        sold_amounts(
+            order,
+            row,
+            (product.amount, product.margin),
+            sign,
+            contributions,
+        );
     }
 }
 
-/// What an order brings in a row: all of it, or what its lines of a product come to.
-struct Sold {
-    amount: Amount,
-    margin: Option<Amount>,
-    /// By minute.
-    refunds: Vec<(i64, Amount)>,
-}
-
+/// What an order brings in a row: amount and margin of all of it, or of its lines of a product.
 fn sold_amounts(
     order: &Order<'_>,
     row: (Dimension, &str),
-    sold: &Sold,
+    (amount, margin): (Amount, Option<Amount>),
     sign: Sign,
     contributions: &mut impl Contributions,
 ) {
     let minute = minute_of(order.ordered_at);
-    let money = |minute, amount: Amount, denominator| {
-        let sum = Sum {
-            numerator: amount.millionths(),
-            denominator,
-        };
-        at(minute, sign.of(sum))
+    let mut add = |kpi, currency, sum| {
+        let once = [at(minute, sign.of(sum))];
+        add_to_rows((kpi, currency), [row].into_iter(), &once, contributions);
     };
-    let mut add = |kpi, currency, differences: &[Difference]| {
-        add_to_rows(
-            (kpi, currency),
-            [row].into_iter(),
-            differences,
-            contributions,
-        );
-    };
-    add(Kpi::Orders, "", &[at(minute, sign.of(Sum::ONE))]);
+    add(Kpi::Orders, "", Sum::ONE);
     if order.currency.is_empty() {
         return;
     }
-    let refunds = sold.refunds.iter();
-    let refunds = refunds.map(|(minute, amount)| money(*minute, -*amount, 0));
-    let revenue: Vec<_> = [money(minute, sold.amount, 0)]
-        .into_iter()
-        .chain(refunds)
-        .collect();
-    add(Kpi::Revenue, order.currency, &revenue);
-    let average = [money(minute, sold.amount, 1)];
-    add(Kpi::AverageOrderValue, order.currency, &average);
-    if let Some(margin) = sold.margin {
-        add(Kpi::Margin, order.currency, &[money(minute, margin, 0)]);
+    add(Kpi::Revenue, order.currency, money(amount, 0));
+    add(Kpi::AverageOrderValue, order.currency, money(amount, 1));
+    if let Some(margin) = margin {
+        add(Kpi::Margin, order.currency, money(margin, 0));
+    }
+}
+
+fn refund_amounts(refund: &Refund<'_>, sign: Sign, contributions: &mut impl Contributions) {
+    if refund.currency.is_empty() {
+        return;
+    }
+    let minute = minute_of(refund.refunded_at);
+    let whole = refund.facets.rows().map(|row| (row, refund.amount));
+    let products = refund.products.iter();
+    let products = products.map(|(id, amount)| ((Dimension::Product, *id), *amount));
+    for (row, amount) in whole.chain(products) {
+        let once = [at(minute, sign.of(money(-amount, 0)))];
+        let key = (Kpi::Revenue, refund.currency);
+        add_to_rows(key, [row].into_iter(), &once, contributions);
+    }
+}
+
+const fn money(amount: Amount, denominator: i64) -> Sum {
+    Sum {
+        numerator: amount.millionths(),
+        denominator,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::time::Timestamp;
 use crate::identifier::IdentifierType;
 use crate::kpi::minute_of;
 
-use super::atom::{Atom, Identifier, Moment, Note, Order, Said, Session, Stated, said};
+use super::atom::{Atom, Identifier, Moment, Note, Order, Refund, Said, Session, Stated, said};
 use super::contributions::{
     Contributions, Definitions, Sign, contribute_amounts, each_changed, recognise,
 };
@@ -319,9 +319,9 @@ impl Fold {
 
     /// What its orders come to, by currency.
     pub fn spending(&self) -> impl Iterator<Item = (&str, Spending)> {
-        self.spending
-            .iter()
-            .map(|(currency, spending)| (&**currency, *spending))
+        // Refunds may come before their orders.
+        let ordered = self.spending.iter().filter(|(_, all)| all.orders != 0);
+        ordered.map(|(currency, spending)| (&**currency, *spending))
     }
 
     /// Time of the first order.
@@ -400,6 +400,7 @@ impl Fold {
                 self.orders += sign;
                 self.earn(order, sign);
             }
+            Atom::Refund(refund) => self.give_back(refund, sign),
             Atom::Identifier(identifier) => {
                 let (rank, r#type, value) = identifier.rank();
                 change(
@@ -416,14 +417,27 @@ impl Fold {
             return;
         }
         let signed = |amount: Amount| if sign > 0 { amount } else { -amount };
-        let refunded: Amount = order.refunds.iter().map(|refund| refund.amount).sum();
         let spending = self.spending.entry(order.currency.into()).or_default();
         spending.orders += sign;
         spending.total += signed(order.total);
-        spending.revenue += signed(order.total - refunded);
+        spending.revenue += signed(order.total);
         spending.margin += signed(order.margin.unwrap_or(Amount::ZERO));
-        if spending.orders == 0 {
+        if *spending == Spending::default() {
             self.spending.remove(order.currency);
+        }
+    }
+
+    fn give_back(&mut self, refund: &Refund<'_>, sign: i64) {
+        if refund.currency.is_empty() {
+            return;
+        }
+        let spending = self.spending.entry(refund.currency.into()).or_default();
+        match sign > 0 {
+            true => spending.revenue -= refund.amount,
+            false => spending.revenue += refund.amount,
+        }
+        if *spending == Spending::default() {
+            self.spending.remove(refund.currency);
         }
     }
 
@@ -525,7 +539,11 @@ fn stated<'a, 'b>(atom: &'b Atom<'a>) -> Option<((&'a str, &'a str), &'b Stated<
         Atom::Session(session) => Some((session.timeline, &session.stated)),
         Atom::Part(part) => Some((part.timeline, &part.stated)),
         Atom::Passive(passive) => Some((passive.timeline, &passive.stated)),
-        Atom::Order(_) | Atom::Identifier(_) | Atom::Source(_) | Atom::Email(_) => None,
+        Atom::Order(_)
+        | Atom::Refund(_)
+        | Atom::Identifier(_)
+        | Atom::Source(_)
+        | Atom::Email(_) => None,
     }
 }
 

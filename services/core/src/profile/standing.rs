@@ -11,7 +11,7 @@ use crate::kpi::{AtLeast, Dimension, Key, Kpi, Occurrences, Sum, Window, minute_
 use crate::money::Amount;
 use crate::time::{DAY, MINUTE, Timestamp};
 
-use super::atom::{Atom, Facets, Order};
+use super::atom::{Atom, Facets, Order, Refund};
 use super::contributions::{Contributions, Definitions, Difference, Sign, add_to_rows, at};
 use super::distinct::range;
 
@@ -147,8 +147,13 @@ impl Standing {
         contributions: &mut impl Contributions,
     ) {
         for (atom, sign) in [(before, Sign::Retract), (after, Sign::Add)] {
-            let Some(Atom::Order(order)) = atom else {
-                continue;
+            let order = match atom {
+                Some(Atom::Order(order)) => order,
+                Some(Atom::Refund(refund)) => {
+                    self.give_back(refund, sign);
+                    continue;
+                }
+                _ => continue,
             };
             match sign {
                 Sign::Add => self.placed.insert(Placed::of(order)),
@@ -170,6 +175,20 @@ impl Standing {
         }
     }
 
+    fn give_back(&mut self, refund: &Refund<'_>, sign: Sign) {
+        if refund.currency.is_empty() {
+            return;
+        }
+        let back = -sign.of_amount(refund.amount.millionths());
+        for (dimension, value) in refund.facets.rows() {
+            let place = (dimension, Box::from(value));
+            let purchases = self.orders.entry(place.clone()).or_default();
+            let money = purchases.money.entry(refund.currency.into()).or_default();
+            money.revenue.add(minute_of(refund.refunded_at), back);
+            self.changed.insert(place);
+        }
+    }
+
     /// Contributes what changed since the last time.
     pub(super) fn tell(
         &mut self,
@@ -184,7 +203,7 @@ impl Standing {
                 continue;
             };
             purchases.tell(place.0, &place.1, length, contributions);
-            if purchases.ordered.is_empty() {
+            if purchases.ordered.is_empty() && purchases.money.is_empty() {
                 self.orders.remove(&place);
             }
         }
@@ -278,10 +297,6 @@ impl Purchases {
             }
             let signed = |amount: Amount| sign.of_amount(amount.millionths());
             money.revenue.add(minute, signed(order.total));
-            for refund in &order.refunds {
-                let minute = minute_of(refund.refunded_at);
-                money.revenue.add(minute, -signed(refund.amount));
-            }
             if let Some(margin) = order.margin {
                 money.margin.add(minute, signed(margin));
             }
@@ -327,7 +342,8 @@ impl Purchases {
             }
             money.told = spells;
         }
-        self.money.retain(|_, money| !money.ordered.is_empty());
+        self.money
+            .retain(|_, money| !money.ordered.is_empty() || !money.revenue.at.is_empty());
     }
 }
 

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use tributary_contracts::wire::{
-    Atom, AtomBody, ClaimKind, OrderState, ProductAmount, ProductSold,
+    Atom, AtomBody, ClaimKind, EmailClaimKind, OrderState, ProductAmount, ProductSold, RefundAtom,
 };
 use tributary_contracts::{framing, keys};
 use tributary_core::ids::ProfileId;
@@ -53,6 +53,28 @@ fn placed(message_id: &str, at: i64, total: i64, owner: u128) -> Claim<'_> {
     claim(ClaimKind::Placed, message_id, at, Some(total), Some(owner))
 }
 
+fn email_claim(
+    kind: EmailClaimKind,
+    message_id: &str,
+    at: i64,
+    owner: Option<u128>,
+) -> EmailClaim<'_> {
+    EmailClaim {
+        workspace: "shop",
+        email_id: "mail-1",
+        recipient_type: "email",
+        recipient_value: "ann@example.com",
+        kind,
+        message_id,
+        timeline_type: "email",
+        timeline_value: "ann@example.com",
+        occurred_at: Timestamp(at),
+        campaign: "spring",
+        profile_id: owner.map(profile),
+        gone: owner.is_none(),
+    }
+}
+
 /// The stage and what is around it.
 struct Bench {
     stage: Stage,
@@ -71,18 +93,32 @@ impl Bench {
 
     fn take(&mut self, claim: &Claim<'_>) {
         let key = keys::joined(&[claim.workspace, claim.order_namespace, claim.order_id]);
-        let value = framing::encode(claim).expect("a claim");
-        let partition = keys::partition(&key, self.outputs.partitions("claims"));
+        self.take_record(&key, &framing::encode(claim).expect("a claim"));
+    }
+
+    fn take_record(&mut self, key: &[u8], value: &[u8]) {
+        let partition = keys::partition(key, self.outputs.partitions("claims"));
         let input = Input {
             partition,
             offset: self.offset,
-            key: &key,
-            value: Some(&value),
+            key,
+            value: Some(value),
         };
         self.stage
             .take(&input, &self.outputs)
             .expect("a claim that can be used");
         self.offset += 1;
+    }
+
+    fn take_email(&mut self, claim: &EmailClaim<'_>) {
+        self.take_record(b"mail-1", &framing::encode(claim).expect("a claim"));
+    }
+
+    fn hear(&mut self, word: &Word) {
+        match word {
+            Word::Order(claim) => self.take(claim),
+            Word::Email(claim) => self.take_email(claim),
+        }
     }
 
     fn flush(&mut self) -> Vec<Sent> {
@@ -106,7 +142,7 @@ impl Bench {
     }
 }
 
-/// Orders as total, refunded, owner and whether gone; atoms as owner and total, none where it is gone.
+/// Orders as total, refunded, owner and whether gone; atoms as owner and total, negative of a refund, none where it is gone.
 fn told(
     sent: &[Sent],
 ) -> (
@@ -138,6 +174,7 @@ fn told(
                 );
                 let total = atom.body.map(|body| match body {
                     AtomBody::OrderAtom(order) => order.total.to_string(),
+                    AtomBody::RefundAtom(refund) => (-refund.amount).to_string(),
                     other => panic!("{other:?}"),
                 });
                 atoms.push((atom.profile_id, total));
@@ -227,24 +264,42 @@ fn a_refund_waits_for_its_order_and_moves_with_it() {
     let sent = bench.claimed(&[placed("a", 1, 10, 1)]);
     assert_eq!(
         told(&sent),
-        (vec![order("10", "4", 1)], vec![atom(1, "10")])
+        (
+            vec![order("10", "4", 1)],
+            vec![atom(1, "10"), atom(1, "-4")]
+        )
     );
     let sent = bench.claimed(&[claim(ClaimKind::Cancelled, "c", 6, None, Some(1))]);
-    assert_eq!(told(&sent).0, [order("10", "10", 1)]);
-    let atoms = sent
-        .iter()
-        .filter(|sent| sent.topic == "atoms")
-        .collect::<Vec<_>>();
-    let last: Atom<'_> = framing::decode(&atoms[0].value).expect("an atom");
-    let Some(AtomBody::OrderAtom(body)) = last.body else {
-        panic!("no order")
-    };
-    let refunds: Vec<_> = body
-        .refunds
-        .iter()
-        .map(|refund| (refund.refunded_at.0, refund.amount.to_string()))
-        .collect();
-    assert_eq!(refunds, [(5, "4".to_owned()), (6, "6".to_owned())]);
+    assert_eq!(
+        told(&sent),
+        (vec![order("10", "10", 1)], vec![atom(1, "-6")]),
+        "only what is left, as of the cancellation"
+    );
+    let sent = bench.claimed(&[placed("a", 1, 10, 2)]);
+    let (orders, mut atoms) = told(&sent);
+    atoms.sort();
+    let gone = (profile(1), None);
+    assert_eq!(orders, [order("10", "10", 2)], "of another owner");
+    assert_eq!(
+        atoms,
+        [
+            gone.clone(),
+            gone.clone(),
+            gone,
+            atom(2, "-4"),
+            atom(2, "-6"),
+            atom(2, "10")
+        ]
+    );
+    let late = claim(ClaimKind::Refunded, "l", 2, Some(7), Some(2));
+    let (orders, mut atoms) = told(&bench.claimed(&[late]));
+    atoms.sort();
+    assert_eq!(
+        orders,
+        [order("10", "10", 2)],
+        "of one claim more; as much is given back, but otherwise"
+    );
+    assert_eq!(atoms, [(profile(2), None), atom(2, "-3"), atom(2, "-7")]);
 }
 
 #[test]
@@ -264,20 +319,126 @@ fn an_atom_says_what_each_product_brings_and_what_of_it_is_given_back() {
     };
     let part = claim(ClaimKind::Refunded, "s", 6, Some(6), Some(1));
     let sent = Bench::new().claimed(&[part, refunded, placed]);
-    let atom = sent.iter().find(|sent| sent.topic == "atoms");
-    let atom: Atom<'_> = framing::decode(&atom.expect("an atom").value).expect("an atom");
-    let Some(AtomBody::OrderAtom(order)) = atom.body else {
-        panic!("no order")
-    };
+    let atoms = sent.iter().filter(|sent| sent.topic == "atoms");
+    let bodies = atoms.map(|sent| {
+        framing::decode::<Atom<'_>>(&sent.value)
+            .expect("an atom")
+            .body
+    });
+    let (mut orders, mut refunds) = (Vec::new(), Vec::new());
+    for body in bodies {
+        match body {
+            Some(AtomBody::OrderAtom(order)) => orders.push(order.products),
+            Some(AtomBody::RefundAtom(RefundAtom {
+                refunded_at,
+                currency: "EUR",
+                channel: "web",
+                products,
+                ..
+            })) => refunds.push((refunded_at, products)),
+            other => panic!("{other:?}"),
+        }
+    }
     let sold = |product_id, amount, margin| ProductSold {
         product_id,
         amount: Amount::from_units(amount),
         margin: Some(Amount::from_units(margin)),
     };
-    assert_eq!(order.products, [sold("p1", 20, 6), sold("p2", 10, 3)]);
-    let back: Vec<_> = order.refunds.into_iter().map(|r| r.products).collect();
-    let tenth = [product("p1", 2), product("p2", 1)];
-    assert_eq!(back, [vec![product("p2", 4)], tenth.to_vec()]);
+    assert_eq!(orders, [[sold("p1", 20, 6), sold("p2", 10, 3)]]);
+    refunds.sort_by_key(|(refunded_at, _)| *refunded_at);
+    let tenth = vec![product("p1", 2), product("p2", 1)];
+    assert_eq!(
+        refunds,
+        [
+            (Timestamp(5), vec![product("p2", 4)]),
+            (Timestamp(6), tenth)
+        ]
+    );
+}
+
+/// What is there, where nothing may be read but by its key.
+struct ByKey<'a>(&'a mut MemoryOutputs);
+
+impl Store for ByKey<'_> {
+    fn get(&self, partition: i32, key: &[u8]) -> Result<Option<Vec<u8>>, Broken> {
+        self.0.get(partition, key)
+    }
+
+    fn scan(
+        &self,
+        _partition: i32,
+        prefix: &[u8],
+        _visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), Broken>,
+    ) -> Result<(), Broken> {
+        panic!("reads all of {}", prefix.escape_ascii())
+    }
+
+    fn next_key(
+        &self,
+        partition: i32,
+        prefix: &[u8],
+        after: &[u8],
+    ) -> Result<Option<Vec<u8>>, Broken> {
+        self.0.next_key(partition, prefix, after)
+    }
+}
+
+impl Outputs for ByKey<'_> {
+    fn send(
+        &mut self,
+        topic: &'static str,
+        partition: i32,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<(), Broken> {
+        self.0.send(topic, partition, key, value)
+    }
+
+    fn partitions(&self, topic: &'static str) -> u32 {
+        self.0.partitions(topic)
+    }
+
+    fn put(&mut self, partition: i32, key: &[u8], value: Option<&[u8]>) -> Result<(), Broken> {
+        self.0.put(partition, key, value)
+    }
+}
+
+#[test]
+fn one_claim_more_of_an_order_or_an_email_costs_as_much_however_many_there_are() {
+    let mut bench = Bench::new();
+    let products: Vec<String> = (0..100).map(|number| format!("product {number}")).collect();
+    let products = products.iter().map(|product_id| ProductAmount {
+        product_id,
+        amount: Amount::from_units(100),
+    });
+    let order = Claim {
+        products: products.collect(),
+        ..placed("first", 0, 10_000, 1)
+    };
+    let messages: Vec<String> = (0..3_000).map(|number| format!("m{number:04}")).collect();
+    let later = (1..).zip(&messages);
+    let refunds =
+        later.map(|(at, message)| claim(ClaimKind::Refunded, message, at, Some(1), Some(1)));
+    let refunds: Vec<Claim<'_>> = refunds.collect();
+    bench.claimed(&[order]);
+    bench.take_email(&email_claim(EmailClaimKind::Sent, "first", 0, Some(1)));
+    bench.flush();
+    let mut each = Vec::new();
+    for (at, (refund, message)) in (1..).zip(refunds.iter().zip(&messages)) {
+        bench.take(refund);
+        bench.take_email(&email_claim(EmailClaimKind::Opened, message, at, Some(1)));
+        bench
+            .stage
+            .flush(Timestamp(0), &mut ByKey(&mut bench.outputs))
+            .expect("memory does not fail");
+        let sent = bench.outputs.take_sent();
+        let largest = sent.iter().map(|sent| sent.value.len()).max();
+        assert!(largest < Some(5_000), "a message of {largest:?} bytes");
+        each.push(sent.len());
+    }
+    // The order, the refund, and once that the e-mail was opened.
+    assert_eq!(each[0], 3);
+    assert!(each[1..].iter().all(|sent| *sent == 2), "{each:?}");
 }
 
 #[test]
@@ -330,34 +491,60 @@ fn what_is_no_claim_is_poison_and_the_stage_goes_on() {
     );
 }
 
+/// A claim of either kind.
+#[derive(Clone, Debug)]
+enum Word {
+    Order(Claim<'static>),
+    Email(EmailClaim<'static>),
+}
+
 /// Each event's claims in the order in which they are made: the owner changes, the rest does not.
-type History = Vec<Vec<Claim<'static>>>;
+type History = Vec<Vec<Word>>;
 
 fn histories() -> impl Strategy<Value = History> {
-    let kind = prop_oneof![3 => Just(ClaimKind::Placed), 2 => Just(ClaimKind::Refunded), 1 => Just(ClaimKind::Cancelled)];
-    let owners = prop::collection::vec(prop::option::of(1..4_u128), 1..4);
+    let order = prop_oneof![
+        3 => Just(ClaimKind::Placed),
+        2 => Just(ClaimKind::Refunded),
+        1 => Just(ClaimKind::Cancelled),
+    ];
+    let email = prop::sample::select(vec![
+        EmailClaimKind::Sent,
+        EmailClaimKind::Sent,
+        EmailClaimKind::Delivered,
+        EmailClaimKind::Bounced,
+        EmailClaimKind::Opened,
+        EmailClaimKind::Clicked,
+    ]);
+    let owners = || prop::collection::vec(prop::option::of(1..4_u128), 1..4);
+    let amount = prop::option::of(0..40_i64);
     let order_ids = prop::sample::select(vec!["o-1", "o-2"]);
-    let event = (
-        kind,
-        0..3_i64,
-        prop::option::of(0..40_i64),
-        owners,
-        order_ids,
+    let order = (order, 0..3_i64, amount, owners(), order_ids).prop_map(
+        |(kind, at, total, owners, order_id)| {
+            let claim = move |owner| Claim {
+                order_id,
+                ..claim(kind, "", at, total, owner)
+            };
+            let each = owners.into_iter().map(claim);
+            each.map(Word::Order).collect::<Vec<_>>()
+        },
     );
-    prop::collection::vec(event, 1..6).prop_map(|events| {
-        let messages = ["a", "b", "c", "d", "e"];
-        let events = events.into_iter().zip(messages).map(
-            |((kind, at, total, owners, order_id), message)| {
-                owners
-                    .into_iter()
-                    .map(|owner| Claim {
-                        order_id,
-                        ..claim(kind, message, at, total, owner)
-                    })
-                    .collect()
-            },
-        );
-        events.collect()
+    let email = (email, 0..3_i64, owners()).prop_map(|(kind, at, owners)| {
+        let claim = move |owner| email_claim(kind, "", at, owner);
+        let each = owners.into_iter().map(claim);
+        each.map(Word::Email).collect::<Vec<_>>()
+    });
+    let event = prop_oneof![2 => order, 1 => email];
+    prop::collection::vec(event, 1..8).prop_map(|mut events| {
+        let messages = ["a", "b", "c", "d", "e", "f", "g"];
+        for (words, message) in events.iter_mut().zip(messages) {
+            for word in words {
+                match word {
+                    Word::Order(claim) => claim.message_id = message,
+                    Word::Email(claim) => claim.message_id = message,
+                }
+            }
+        }
+        events
     })
 }
 
@@ -377,9 +564,9 @@ fn outcome(history: &History, choices: &[u8]) -> BTreeMap<(&'static str, Vec<u8>
             .filter(|event| next[*event] < history[*event].len())
             .collect();
         let event = open[choice % open.len()];
-        bench.take(&history[event][next[event]]);
+        bench.hear(&history[event][next[event]]);
         if choice % 5 == 0 {
-            bench.take(&history[event][next[event]]);
+            bench.hear(&history[event][next[event]]);
         }
         next[event] += 1;
         if choice % 3 == 0 {
@@ -425,7 +612,7 @@ fn outcome(history: &History, choices: &[u8]) -> BTreeMap<(&'static str, Vec<u8>
 
 proptest! {
     #[test]
-    fn any_interleaving_with_repeats_flushes_and_restarts_ends_in_the_same_orders(
+    fn any_interleaving_with_repeats_flushes_and_restarts_ends_in_the_same(
         history in histories(),
         choices in prop::collection::vec(any::<u8>(), 1..40),
     ) {
@@ -436,7 +623,7 @@ proptest! {
     }
 
     #[test]
-    fn an_order_has_one_atom_and_it_is_its_owners(history in histories(), choices in prop::collection::vec(any::<u8>(), 1..40)) {
+    fn an_order_has_one_atom_and_it_is_its_owners_as_are_its_refunds(history in histories(), choices in prop::collection::vec(any::<u8>(), 1..40)) {
         let held = outcome(&history, &choices);
         let orders = held.iter().filter(|((topic, _), _)| *topic == "orders").map(|(_, value)| value);
         let mut owners: Vec<_> = orders.map(|value| {
@@ -446,9 +633,14 @@ proptest! {
         owners.sort();
         let mut atoms: Vec<_> = held.iter().filter(|((topic, _), _)| *topic == "atoms").map(|(_, value)| {
             let atom: Atom<'_> = framing::decode(value).expect("an atom");
-            (atom.atom_id.rsplit('\u{1}').next().expect("an order id").to_owned(), Some(atom.profile_id))
+            let mut parts = atom.atom_id.split('\u{1}');
+            let kind = parts.next().expect("a kind").to_owned();
+            let order_id = parts.nth(1).expect("an order id");
+            (kind, (order_id.to_owned(), Some(atom.profile_id)))
         }).collect();
         atoms.sort();
-        prop_assert_eq!(owners, atoms);
+        let of = |kind| atoms.iter().filter(move |atom| atom.0 == kind).map(|atom| &atom.1);
+        prop_assert!(owners.iter().eq(of("order")), "{owners:?} and {atoms:?}");
+        prop_assert!(of("refund").all(|owner| owners.contains(owner)), "{owners:?} and {atoms:?}");
     }
 }

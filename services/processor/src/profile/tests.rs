@@ -162,7 +162,6 @@ fn order<'a>() -> AtomBody<'a> {
         campaign: "",
         store: "",
         device_type: "",
-        refunds: Vec::new(),
         message_id: "m",
         timeline_type: "anonymous_id",
         timeline_value: "c1",

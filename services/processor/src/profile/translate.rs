@@ -83,10 +83,24 @@ pub(super) fn atom<'a>(
                 device_type: value(order.device_type),
                 store: value(order.store),
             },
-            refunds: order.refunds.iter().map(refund).collect::<Result<_, _>>()?,
             message_id: order.message_id,
             timeline: (order.timeline_type, order.timeline_value),
             products: order.products.iter().map(product).collect(),
+        }),
+        AtomBody::RefundAtom(refund) => Atom::Refund(Refund {
+            refunded_at: time("refunded_at", refund.refunded_at)?,
+            currency: value(refund.currency),
+            amount: refund.amount,
+            facets: Facets {
+                channel: value(refund.channel),
+                source: value(refund.traffic_source),
+                campaign: value(refund.campaign),
+                device_type: value(refund.device_type),
+                store: value(refund.store),
+            },
+            products: (refund.products.iter())
+                .map(|product| (value(product.product_id), product.amount))
+                .collect(),
         }),
         AtomBody::IdentifierAtom(identifier) => Atom::Identifier(Identifier {
             r#type: identifier.r#type,
@@ -244,15 +258,4 @@ fn product<'a>(product: &wire::ProductSold<'a>) -> Product<'a> {
         amount: product.amount,
         margin: product.margin,
     }
-}
-
-fn refund<'a>(refund: &wire::Refund<'a>) -> Result<Refund<'a>, OutOfRange> {
-    let products = refund.products.iter();
-    Ok(Refund {
-        refunded_at: time("refunded_at", refund.refunded_at)?,
-        amount: refund.amount,
-        products: products
-            .map(|product| (value(product.product_id), product.amount))
-            .collect(),
-    })
 }

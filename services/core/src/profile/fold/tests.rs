@@ -283,14 +283,8 @@ fn atom() -> impl Strategy<Value = Atom<'static>> {
         0..9_000_000_000_i64,
         word(&["EUR", "USD", ""]),
         (0..5_i64, prop::option::of(-1..3_i64)),
-        0..2_usize,
     )
-        .prop_map(|(facets, time, currency, (units, margin), refunds)| {
-            let refund = Refund {
-                refunded_at: Timestamp(time + 70_000),
-                amount: Amount::from_units(1),
-                products: vec![("p1", Amount::from_units(1))],
-            };
+        .prop_map(|(facets, time, currency, (units, margin))| {
             let product = Product {
                 id: "p1",
                 amount: Amount::from_units(units),
@@ -302,12 +296,23 @@ fn atom() -> impl Strategy<Value = Atom<'static>> {
                 total: Amount::from_units(units),
                 margin: margin.map(Amount::from_units),
                 facets,
-                refunds: vec![refund; refunds],
                 message_id: "m1",
                 timeline: ("anonymous_id", if time % 2 == 0 { "c1" } else { "c2" }),
                 products: vec![product; usize::from(units > 2)],
             })
         });
+    let currency = word(&["EUR", "USD", ""]);
+    let refund = (facets(), 0..9_000_000_000_i64, currency, 0..5_i64).prop_map(
+        |(facets, time, currency, units)| {
+            Atom::Refund(Refund {
+                refunded_at: Timestamp(time),
+                currency,
+                amount: Amount::from_units(units),
+                facets,
+                products: vec![("p1", Amount::from_units(1)); usize::from(units > 2)],
+            })
+        },
+    );
     let passive = (stated(), moments()).prop_map(|(stated, moments)| {
         Atom::Passive(Passive {
             timeline: ("email", "a@b"),
@@ -359,6 +364,7 @@ fn atom() -> impl Strategy<Value = Atom<'static>> {
         3 => session(),
         1 => part,
         3 => order,
+        1 => refund,
         1 => passive,
         2 => identifier,
         2 => source,
@@ -466,19 +472,22 @@ fn a_profile_tells_what_its_atoms_say() {
         total: Amount::from_units(10),
         margin: None,
         facets: Facets::default(),
-        refunds: vec![Refund {
-            refunded_at: Timestamp(9),
-            amount: Amount::from_units(4),
-            products: Vec::new(),
-        }],
         message_id: "m",
         timeline: ("anonymous_id", "c1"),
+        products: Vec::new(),
+    });
+    let refund = Atom::Refund(Refund {
+        refunded_at: Timestamp(9),
+        currency: "EUR",
+        amount: Amount::from_units(4),
+        facets: Facets::default(),
         products: Vec::new(),
     });
     let late = session(50_000, vec![city(9, "m9", "\"Rome\"")]);
     let atoms = [
         &session(10_000, vec![city(9, "m8", "\"Paris\"")]),
         &late,
+        &refund,
         &order,
         &identifier("anonymous_id", "c1"),
         &identifier("fax", "1"),
@@ -577,7 +586,6 @@ fn a_margin_counts_where_it_is_stated_and_how_often_that_is() {
             total: Amount::from_units(10),
             margin: margin.map(Amount::from_units),
             facets: Facets::default(),
-            refunds: Vec::new(),
             message_id: "m",
             timeline: ("anonymous_id", "c1"),
             products: Vec::new(),
