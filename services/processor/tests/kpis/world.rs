@@ -7,7 +7,7 @@ use tributary_contracts::framing;
 use tributary_contracts::wire::{
     AnswerGiven, Atom, AtomBody, BrandMentioned, ChannelActivity, EmailAtom, GoalMinutes,
     IdentifierAtom, LeadMade, MinuteRun, Moment, OrderAtom, PassiveAtom, PointsMoved,
-    ProductAmount, ProductSold, Refund, Said, SessionAtom, SocialReported, SourceAtom,
+    ProductAmount, ProductSold, RefundAtom, Said, SessionAtom, SocialReported, SourceAtom,
     SpendReported, Trait,
 };
 use tributary_core::identifier::{Identifier, IdentifierType};
@@ -263,27 +263,36 @@ pub(crate) fn messages(histories: &[History]) -> BTreeMap<(ProfileId, String), V
     let mut messages: BTreeMap<(ProfileId, String), Vec<Vec<u8>>> = BTreeMap::new();
     for (number, history) in histories.iter().enumerate() {
         let atom_id = format!("atom {number}");
-        let mut owner = None;
+        let mut owners: BTreeMap<String, ProfileId> = BTreeMap::new();
         for state in history {
-            let next = state
-                .as_ref()
-                .map(|(profile_number, _)| profile(*profile_number));
-            if let Some(before) = owner.filter(|_| owner != next) {
-                let queue = messages.entry((before, atom_id.clone())).or_default();
-                queue.push(message(before, &atom_id, queue.len() as i64, None));
+            let mut send = |owner: ProfileId, atom_id: &str, body: Option<AtomBody<'_>>| {
+                let queue = messages.entry((owner, atom_id.to_owned())).or_default();
+                queue.push(message(owner, atom_id, queue.len() as i64, body));
+            };
+            let before = std::mem::take(&mut owners);
+            if let Some((number, fact)) = state {
+                let owner = profile(*number);
+                for (atom_id, body) in bodies(&atom_id, fact) {
+                    send(owner, &atom_id, Some(body));
+                    owners.insert(atom_id, owner);
+                }
             }
-            if let (Some(profile), Some((_, fact))) = (next, state) {
-                let queue = messages.entry((profile, atom_id.clone())).or_default();
-                queue.push(message(profile, &atom_id, queue.len() as i64, Some(fact)));
+            for (atom_id, owner) in before {
+                if owners.get(&atom_id) != Some(&owner) {
+                    send(owner, &atom_id, None);
+                }
             }
-            owner = next;
         }
     }
     messages
 }
 
-fn message(profile_id: ProfileId, atom_id: &str, revision: i64, fact: Option<&Fact>) -> Vec<u8> {
-    let body = fact.map(|fact| body(atom_id, fact));
+fn message(
+    profile_id: ProfileId,
+    atom_id: &str,
+    revision: i64,
+    body: Option<AtomBody<'_>>,
+) -> Vec<u8> {
     framing::encode(&Atom {
         workspace: "default",
         profile_id,
@@ -292,6 +301,41 @@ fn message(profile_id: ProfileId, atom_id: &str, revision: i64, fact: Option<&Fa
         body,
     })
     .expect("encodes")
+}
+
+/// What a fact makes: an atom, and one for each refund of an order.
+fn bodies<'a>(atom_id: &'a str, fact: &Fact) -> Vec<(String, AtomBody<'a>)> {
+    let mut bodies = vec![(atom_id.to_owned(), body(atom_id, fact))];
+    if let Fact::Order {
+        time,
+        currency,
+        facets: [channel, source, campaign, device_type, store],
+        refunds,
+        products,
+        ..
+    } = fact
+    {
+        let refunds = refunds.iter().enumerate().map(|(number, (after, units))| {
+            let back = products.keys().map(|product_id| ProductAmount {
+                product_id,
+                amount: Amount::from_units(units + 1),
+            });
+            let refund = AtomBody::RefundAtom(RefundAtom {
+                refunded_at: Timestamp(time + after),
+                currency,
+                amount: Amount::from_units(*units),
+                channel,
+                traffic_source: source,
+                campaign,
+                store,
+                device_type,
+                products: back.collect(),
+            });
+            (format!("{atom_id} refund {number}"), refund)
+        });
+        bodies.extend(refunds);
+    }
+    bodies
 }
 
 fn body<'a>(atom_id: &'a str, fact: &Fact) -> AtomBody<'a> {
@@ -381,44 +425,30 @@ fn body<'a>(atom_id: &'a str, fact: &Fact) -> AtomBody<'a> {
             units,
             margin,
             facets: [channel, source, campaign, device_type, store],
-            refunds,
             products,
-        } => {
-            let refund = |&(after, units): &(i64, i64)| Refund {
-                refunded_at: Timestamp(time + after),
-                amount: Amount::from_units(units),
-                products: products
-                    .keys()
-                    .map(|product_id| ProductAmount {
-                        product_id,
-                        amount: Amount::from_units(units + 1),
-                    })
-                    .collect(),
-            };
-            AtomBody::OrderAtom(OrderAtom {
-                ordered_at: Timestamp(*time),
-                currency,
-                total: Amount::from_units(*units),
-                margin: margin.map(Amount::from_units),
-                channel,
-                traffic_source: source,
-                campaign,
-                store,
-                device_type,
-                refunds: refunds.iter().map(refund).collect(),
-                message_id: atom_id,
-                timeline_type: "anonymous_id",
-                timeline_value: "c1",
-                products: products
-                    .iter()
-                    .map(|(product_id, units)| ProductSold {
-                        product_id,
-                        amount: Amount::from_units(*units),
-                        margin: margin.map(|margin| Amount::from_units(margin - 1)),
-                    })
-                    .collect(),
-            })
-        }
+            ..
+        } => AtomBody::OrderAtom(OrderAtom {
+            ordered_at: Timestamp(*time),
+            currency,
+            total: Amount::from_units(*units),
+            margin: margin.map(Amount::from_units),
+            channel,
+            traffic_source: source,
+            campaign,
+            store,
+            device_type,
+            message_id: atom_id,
+            timeline_type: "anonymous_id",
+            timeline_value: "c1",
+            products: products
+                .iter()
+                .map(|(product_id, units)| ProductSold {
+                    product_id,
+                    amount: Amount::from_units(*units),
+                    margin: margin.map(|margin| Amount::from_units(margin - 1)),
+                })
+                .collect(),
+        }),
         Fact::Passive(time, touchpoints, says) => AtomBody::PassiveAtom(PassiveAtom {
             timeline_type: "email",
             timeline_value: atom_id,
