@@ -4,7 +4,9 @@ use proptest::prelude::*;
 use tributary_core::identifier::{Identifier, IdentifierType};
 use tributary_core::identity::{Graph, NodeId, Observation, Rules, SharedDevices, Strangers};
 use tributary_core::time::{DAY, MINUTE, Timestamp};
-use tributary_core::timeline::{Activity, Cut, Decisions, Event, Owner, cuts, decide, decide_from};
+use tributary_core::timeline::{
+    Activity, Cut, Decisions, Event, Owner, SessionDecision, cuts, decide, decide_from,
+};
 
 /// An event on the device.
 #[derive(Clone, Debug)]
@@ -29,7 +31,7 @@ fn seen(most: i64, name: &'static str) -> impl Strategy<Value = Vec<Seen>> {
         at,
         0..99_u8,
         activity,
-        prop::option::weighted(0.12, 0..3_usize),
+        prop::option::weighted(0.12, 0..4_usize),
     );
     prop::collection::vec(event, 1..30).prop_map(move |events| {
         let events = events.into_iter().enumerate();
@@ -44,18 +46,18 @@ fn seen(most: i64, name: &'static str) -> impl Strategy<Value = Vec<Seen>> {
     })
 }
 
-/// A device and three people who were seen on it; the last one's link cannot be used.
+/// A device and four people who were seen on it; the links of the last two cannot be used.
 struct Shop {
     graph: Graph,
     device: NodeId,
-    users: [NodeId; 3],
+    users: [NodeId; 4],
 }
 
 impl Shop {
     fn new(rules: Rules) -> Self {
         let mut graph = Graph::new("default", rules);
         let device = graph.intern(&Identifier::new(IdentifierType::ANONYMOUS_ID, "c1"));
-        let users = ["ann", "bob", "eve"]
+        let users = ["ann", "bob", "eve", "dan"]
             .map(|user| graph.intern(&Identifier::new(IdentifierType::USER_ID, user)));
         let source = graph.source("site");
         for user in &users[..2] {
@@ -111,7 +113,7 @@ proptest! {
     #[test]
     fn from_a_cut_on_a_timeline_is_decided_as_if_all_of_it_were(
         (old, new) in (seen(90, "old"), seen(90, "new")),
-        users in 0..4_usize,
+        users in 0..5_usize,
         (certain, strangers, hub) in (any::<bool>(), any::<bool>(), prop::bool::weighted(0.2)),
     ) {
         let shop = Shop::new(Rules {
@@ -136,37 +138,43 @@ proptest! {
         let of = |seen: &[Seen]| seen.iter().zip(&identifiers(seen)).map(event).collect::<Vec<_>>();
         let before = of(&old);
         let decided = decide(&shop.graph, shop.device, &before);
-        if !decided.single_line {
-            return Ok(());
-        }
+        prop_assert!(decided.can_be_cut);
         let said_before = Said::by(&decided, &before);
-        let found: Vec<_> = cuts(shop.graph.rules(), Cut::default(), &before, &decided, 1..before.len()).collect();
-        for (place, cut) in (1..).zip(found).filter_map(|(place, cut)| Some((place, cut?))) {
+        let found: Vec<_> = cuts(shop.graph.rules(), &Cut::default(), &before, &decided, 1..before.len()).collect();
+        for (place, (cut, sessions)) in (1..).zip(found).filter_map(|(place, found)| Some((place, found?))) {
             let mut all = old.clone();
             let place_of = |event: &Seen| (event.at, event.message.clone());
             all.extend(new.iter().filter(|event| place_of(event) > place_of(&old[place])).cloned());
             all.sort_by_key(place_of);
             let all = of(&all);
-            // The first event of the last session before stands before the others.
-            let carried = said_before.0[..place].iter().rev().find_map(|(session, _)| session.as_deref());
-            let carried = carried.map(|begins| all.iter().find(|event| event.message == begins).expect("it is one of them"));
-            prop_assert_eq!(carried.is_some(), cut.has_sessions());
-            let rest: Vec<_> = carried.into_iter().chain(&all[place..]).cloned().collect();
+            // The first events of the sessions that are carried stand before the others.
+            let begins = sessions.iter().map(|number| before[decided.sessions[*number as usize].events[0] as usize].message);
+            let carried = begins.map(|begins| all.iter().find(|event| event.message == begins).expect("it is one of them"));
+            let rest: Vec<_> = carried.chain(&all[place..]).cloned().collect();
             let carried = rest.len() - (all.len() - place);
+            prop_assert_eq!(carried, cut.carried());
             let behind = decide_from(&shop.graph, shop.device, &cut, &rest);
-            if !behind.single_line || cut.is_overtaken(&behind) {
+            if cut.is_overtaken(&behind) {
                 continue;
             }
             let whole_decided = decide(&shop.graph, shop.device, &all);
             let (whole, behind_said) = (Said::by(&whole_decided, &all), Said::by(&behind, &rest));
             prop_assert_eq!(&whole.0[..place], &said_before.0[..place], "before {}", place);
             prop_assert_eq!(&whole.0[place..], &behind_said.0[carried..], "behind {}", place);
-            // Of the session that goes on, the end too.
-            let ends = |decisions: &Decisions| decisions.sessions.iter().rev().map(|session| (session.start, session.end)).collect::<Vec<_>>();
-            prop_assert_eq!(&ends(&whole_decided)[..behind.sessions.len()], &ends(&behind)[..]);
+            // Of the sessions that go on, the end too.
+            for session in &behind.sessions {
+                let begins = rest[session.events[0] as usize].message;
+                let same = whole_decided.sessions.iter().find(|same| all[same.events[0] as usize].message == begins);
+                let ends = |session: &SessionDecision| (session.start, session.end, session.line);
+                prop_assert_eq!(same.map(ends), Some(ends(session)), "the session that begins with {}", begins);
+            }
             // The cuts behind it are those that deciding all of it finds.
-            let again: Vec<_> = cuts(shop.graph.rules(), cut, &rest, &behind, 1 + carried..rest.len()).collect();
-            let all_again: Vec<_> = cuts(shop.graph.rules(), Cut::default(), &all, &whole_decided, 1..all.len()).collect();
+            let without_numbers = |found: Option<(Cut, Vec<u32>)>| found.map(|(cut, _)| cut);
+            let again = cuts(shop.graph.rules(), &cut, &rest, &behind, 1 + carried..rest.len());
+            let again: Vec<_> = again.map(without_numbers).collect();
+            let none = Cut::default();
+            let all_again = cuts(shop.graph.rules(), &none, &all, &whole_decided, 1..all.len());
+            let all_again: Vec<_> = all_again.map(without_numbers).collect();
             prop_assert_eq!(&again[..], &all_again[place..], "cuts behind {}", place);
         }
     }

@@ -68,8 +68,10 @@ pub struct Decisions {
     pub sessions: Vec<SessionDecision>,
     /// Whose the timeline's identifier is; empty where it is blocked.
     pub spans: Vec<Span>,
-    /// Whether all events that have a session or an owner are on the timeline's own line.
+    /// Whether all of these events that have a session or an owner are on the timeline's own line.
     pub single_line: bool,
+    /// Whether there may be [cuts](super::cuts): not where the timeline's identifier is blocked.
+    pub can_be_cut: bool,
 }
 
 /// Decides sessions and owners of a timeline.
@@ -80,19 +82,25 @@ pub fn decide(graph: &Graph, timeline: NodeId, events: &[Event<'_>]) -> Decision
     decide_from(graph, timeline, &Cut::default(), events)
 }
 
-/// The same of the events from a cut on, all of which are given, behind the first event of the last session before it where
-/// the cut [has sessions](Cut::has_sessions): that session is decided too, of which no other event before the cut is told.
-/// Spans are as if there were none before it. Indices are those of the events given.
+/// The same of the events from a cut on, all of which are given, behind the first events of the sessions that it
+/// [carries](Cut::carried): those are decided too, of which no other event before the cut is told. Spans are as if there were
+/// none before it. Indices are those of the events given.
 #[must_use]
 pub fn decide_from(graph: &Graph, timeline: NodeId, cut: &Cut, events: &[Event<'_>]) -> Decisions {
+    let carried = cut.carried();
     debug_assert!(
-        events.is_sorted_by_key(|event| (event.time, event.message)),
+        events[carried..].is_sorted_by_key(|event| (event.time, event.message)),
         "events stand in order"
     );
     let mut lines: BTreeMap<LineOrder, Line> = BTreeMap::new();
     let own = (0, None);
-    lines.insert(own.clone(), Line::new(LineKey::Own));
-    let carried = usize::from(cut.has_sessions());
+    let open = cut.open.map(|open| (0, open));
+    lines.insert(own.clone(), Line::new(LineKey::Own, open));
+    let mut single_line = true;
+    for (index, (node, open)) in (u32::from(cut.has_own())..).zip(&cut.others) {
+        let line = Line::new(LineKey::Other(*node), Some((index, *open)));
+        lines.insert((1, Some(graph.identifier(*node))), line);
+    }
     for (index, event) in (0_u32..).zip(events).skip(carried) {
         if event.activity == Activity::Nobody {
             continue;
@@ -109,7 +117,8 @@ pub fn decide_from(graph: &Graph, timeline: NodeId, cut: &Cut, events: &[Event<'
             time: event.time,
             anchor,
         };
-        let line = lines.entry(order).or_insert_with(|| Line::new(key));
+        single_line &= key == LineKey::Own;
+        let line = lines.entry(order).or_insert_with(|| Line::new(key, None));
         if event.activity == Activity::Active {
             line.active.push(member)
         } else {
@@ -124,17 +133,14 @@ pub fn decide_from(graph: &Graph, timeline: NodeId, cut: &Cut, events: &[Event<'
             };
             events.len()
         ],
-        single_line: lines.len() == 1,
+        single_line,
+        can_be_cut: !graph.is_blocked(timeline),
         ..Decisions::default()
     };
     for line in lines.values() {
         let first = decisions.sessions.len();
-        // Before a cut all is on the timeline's own line.
-        let cut = match line.key {
-            LineKey::Own => cut,
-            _ => &Cut::default(),
-        };
-        line.decide(graph, timeline, cut, &mut decisions);
+        let before = cut.before.filter(|_| line.key == LineKey::Own);
+        line.decide(graph, timeline, before, &mut decisions);
         if line.key == LineKey::Own && !graph.is_blocked(timeline) {
             decisions.spans = spans(graph, timeline, &decisions.sessions[first..]);
         }
@@ -147,6 +153,8 @@ type LineOrder = (u8, Option<crate::identifier::Identifier>);
 
 struct Line {
     key: LineKey,
+    /// A session that may go on, with the index of its first event.
+    open: Option<(u32, Open)>,
     active: Vec<Member>,
     passive: Vec<Member>,
 }
@@ -159,15 +167,23 @@ struct Member {
 }
 
 impl Line {
-    fn new(key: LineKey) -> Self {
+    fn new(key: LineKey, open: Option<(u32, Open)>) -> Self {
         Self {
             key,
+            open,
             active: Vec::new(),
             passive: Vec::new(),
         }
     }
 
-    fn decide(&self, graph: &Graph, timeline: NodeId, cut: &Cut, decisions: &mut Decisions) {
+    /// Decides it, where that person logged in last before.
+    fn decide(
+        &self,
+        graph: &Graph,
+        timeline: NodeId,
+        before: Option<NodeId>,
+        decisions: &mut Decisions,
+    ) {
         let identifier = match self.key {
             LineKey::Own if graph.is_blocked(timeline) => None,
             LineKey::Own => Some(timeline),
@@ -176,8 +192,8 @@ impl Line {
         };
         let fallback = identifier.map_or(Owner::Nobody, |node| Owner::Profile(graph.root(node)));
         let hub = identifier.is_some_and(|node| graph.is_hub(node));
-        let mut sessions = self.cut(graph, cut.open);
-        let before = cut.before.map(|person| graph.root(person));
+        let mut sessions = self.cut(graph);
+        let before = before.map(|person| graph.root(person));
         own(&mut sessions, before, fallback, hub, graph.rules());
 
         let first = decisions.sessions.len() as u32;
@@ -205,16 +221,15 @@ impl Line {
     }
 
     /// Cuts the active events where the gap is too long or where the anchor of another profile appears. Events of equal
-    /// time are never cut apart, and the highest anchor among them counts. An open session, which begins with the first
-    /// event, may go on.
-    fn cut(&self, graph: &Graph, open: Option<Open>) -> Vec<SessionDecision> {
-        let mut last = open.map(|open| open.end);
-        let open = open.map(|open| SessionDecision {
+    /// time are never cut apart, and the highest anchor among them counts. An open session may go on.
+    fn cut(&self, graph: &Graph) -> Vec<SessionDecision> {
+        let mut last = self.open.map(|(_, open)| open.end);
+        let open = self.open.map(|(first, open)| SessionDecision {
             line: self.key,
             owner: Owner::Nobody,
-            events: vec![0],
+            events: vec![first],
             anchored: open.anchored.map(|person| graph.root(person)),
-            anchored_at: open.anchored.map(|_| 0),
+            anchored_at: open.anchored.map(|_| first),
             start: open.start,
             end: open.end,
         });

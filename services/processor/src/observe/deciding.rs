@@ -9,7 +9,7 @@ use tributary_contracts::wire::{
 use tributary_core::identity::{Graph, NodeId};
 use tributary_core::ids::{ProfileId, SessionId};
 use tributary_core::money::Amount;
-use tributary_core::timeline::{Activity, Decision, Decisions, Owner};
+use tributary_core::timeline::{Activity, Decision, Decisions, LineKey, Owner};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -64,7 +64,7 @@ pub(super) fn settle(
     let spans = std::mem::take(&mut timeline.spans);
     let spans = part.spans(spans, timeline.is_settled, &mut owners);
     send_spans(timeline, part.page, &spans, graph, sending)?;
-    timeline.settle(decisions.single_line && timeline.pages.len() > 1);
+    timeline.settle(decisions.can_be_cut && timeline.pages.len() > 1);
     if timeline.is_settled {
         timeline.spans = spans;
     }
@@ -79,10 +79,12 @@ impl Part {
         is_settled: bool,
         owners: &mut Owners<'_>,
     ) -> Vec<OwnedSpan> {
-        if !is_settled || !self.begin.cut.has_sessions() {
+        if !is_settled || !self.begin.cut.has_own() {
             spans.clear();
         }
-        let begin = self.decisions.sessions.first().map(|session| session.start);
+        let first = self.decisions.sessions.first();
+        let own = first.filter(|session| session.line == LineKey::Own);
+        let begin = own.map(|session| session.start);
         if let Some(begin) = begin {
             spans.truncate(spans.partition_point(|span| span.from < begin));
         }
@@ -442,8 +444,8 @@ fn send_passive(
     Ok(())
 }
 
-/// Which touchpoints are decided otherwise than when they were received: by session and page where the timeline has one line,
-/// by message else.
+/// Which touchpoints are decided otherwise than when they were received: by session and page where all of them are on one
+/// line, by message else.
 fn send_overrides(
     timeline: &mut Timeline,
     part: &Part,

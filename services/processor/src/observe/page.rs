@@ -35,16 +35,36 @@ pub(super) type Place = (usize, usize);
 #[derive(Clone, Debug, Default)]
 pub(super) struct Begin {
     pub(super) cut: Cut,
-    /// The last session before the page, where the cut has one.
-    pub(super) session: Option<Carried>,
+    /// The sessions that the cut carries.
+    pub(super) sessions: Vec<Carried>,
 }
 
 /// A session as far as a page.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Carried {
     /// Its first event.
     pub(super) first: Place,
+    /// Its events on the page that it begins on, by their places there.
+    pub(super) here: Vec<Index>,
     pub(super) held: Held,
+}
+
+impl Carried {
+    /// A session that begins there, without an event.
+    pub(super) fn new(first: Place) -> Self {
+        Self {
+            first,
+            here: Vec::new(),
+            held: Held::default(),
+        }
+    }
+
+    pub(super) fn add(&mut self, (page, place): Place, event: &StoredEvent) {
+        self.held.add(event);
+        if page == self.first.0 {
+            self.here.push(Index::new(place));
+        }
+    }
 }
 
 /// What the events of a session add up to.

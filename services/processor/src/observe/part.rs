@@ -1,15 +1,17 @@
 //! What is decided of a timeline: all of it, or what new events may have changed.
 
+use std::collections::BTreeMap;
+
 use tributary_core::identity::Graph;
 use tributary_core::timeline::{
     Activity, Cut, Decision, Decisions, Event, Owner, cuts, decide_from,
 };
 
 use super::event::StoredEvent;
-use super::page::{Begin, Carried, Held, Place};
+use super::page::{Begin, Carried, Place};
 use super::stored::Timeline;
 
-/// What was decided of a timeline: what stands on a page and behind it, with the first event of a session that may go on
+/// What was decided of a timeline: what stands on a page and behind it, with the first events of sessions that may go on
 /// there.
 pub(super) struct Part {
     pub(super) page: usize,
@@ -41,10 +43,8 @@ impl Part {
                 Some(node) => decide_from(graph, node, &begin.cut, &events),
                 None => of_nobody(events.len()),
             };
-            if page > 0 && !decisions.single_line {
-                page = 0;
-            } else if page > 0 && begin.cut.is_overtaken(&decisions) {
-                overtaken = Some(begin.cut);
+            if page > 0 && begin.cut.is_overtaken(&decisions) {
+                overtaken = Some(begin.cut.clone());
                 page -= 1;
             } else {
                 let part = Self {
@@ -64,15 +64,15 @@ impl Part {
 
     /// How many of the first of its events stand before its page.
     pub(super) fn carried(&self) -> usize {
-        usize::from(self.begin.session.is_some())
+        self.begin.sessions.len()
     }
 
     /// The events of a session of it that stand on its page or behind, and what is known of those before.
     pub(super) fn session(&self, number: usize) -> (&[u32], Option<&Carried>) {
         let events = &self.decisions.sessions[number].events;
-        match &self.begin.session {
-            Some(carried) if number == 0 => (&events[1..], Some(carried)),
-            _ => (events, None),
+        match self.begin.sessions.get(events[0] as usize) {
+            Some(carried) => (&events[1..], Some(carried)),
+            None => (events, None),
         }
     }
 
@@ -88,7 +88,7 @@ impl Part {
         events: &[Event<'_>],
     ) -> Vec<Option<Begin>> {
         let behind = timeline.pages.len() - self.page - 1;
-        if !self.decisions.single_line {
+        if !self.decisions.can_be_cut {
             return vec![None; behind];
         }
         let pages = timeline.pages[self.page..].iter();
@@ -100,30 +100,33 @@ impl Part {
             .take(behind)
             .collect();
         let ends = ends.iter().copied();
-        let mut carried = self.begin.session.clone().unwrap_or_default();
-        let mut session = self.begin.session.as_ref().map(|_| 0);
+        let sessions = (0_u32..).zip(&self.decisions.sessions);
+        let mut known: BTreeMap<u32, Carried> = sessions
+            .filter_map(|(number, session)| {
+                let carried = self.begin.sessions.get(session.events[0] as usize)?;
+                Some((number, carried.clone()))
+            })
+            .collect();
         let mut index = self.carried();
-        let cut = self.begin.cut;
+        let cut = &self.begin.cut;
         cuts(graph.rules(), cut, events, &self.decisions, ends.clone())
             .zip(ends)
-            .map(|(cut, end)| {
+            .map(|(found, end)| {
                 for index in std::mem::replace(&mut index, end)..end {
                     let Some(number) = self.decisions.events[index].session else {
                         continue;
                     };
-                    let first = self.places[index];
-                    if session.replace(number) != Some(number) {
-                        carried = Carried {
-                            first,
-                            held: Held::default(),
-                        };
-                    }
-                    carried.held.add(timeline.event(first));
+                    let place = self.places[index];
+                    let session = known.entry(number).or_insert_with(|| Carried::new(place));
+                    session.add(place, timeline.event(place));
                 }
-                let cut = cut?;
+                let (cut, carried) = found?;
+                // No other goes on.
+                known.retain(|number, _| carried.contains(number));
+                let sessions = carried.iter().map(|number| known[number].clone());
                 Some(Begin {
                     cut,
-                    session: cut.has_sessions().then(|| carried.clone()),
+                    sessions: sessions.collect(),
                 })
             })
             .collect()
@@ -141,15 +144,15 @@ fn begin_at(timeline: &Timeline, page: usize, overtaken: Option<&Cut>) -> Option
     (!overtaken.is_some_and(is_overtaken)).then(|| begin.clone())
 }
 
-/// The places of the events of a page and those behind it, behind the first of the session that may go on there.
+/// The places of the events of a page and those behind it, behind the first of the sessions that may go on there.
 fn places(timeline: &Timeline, page: usize, begin: &Begin) -> Vec<Place> {
-    let first = begin.session.as_ref().map(|session| session.first);
+    let firsts = begin.sessions.iter().map(|session| session.first);
     let pages = timeline.pages.iter().enumerate().skip(page);
     let behind = pages.flat_map(|(page, content)| {
         let places = 0..content.events.len();
         places.map(move |place| (page, place))
     });
-    first.into_iter().chain(behind).collect()
+    firsts.chain(behind).collect()
 }
 
 fn events<'t>(timeline: &'t Timeline, places: &[Place]) -> Vec<Event<'t>> {
@@ -177,6 +180,7 @@ fn of_nobody(events: usize) -> Decisions {
     Decisions {
         events: vec![nobody; events],
         single_line: true,
+        can_be_cut: true,
         ..Decisions::default()
     }
 }

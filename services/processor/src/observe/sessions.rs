@@ -81,7 +81,10 @@ fn send_session(
         has_new |= event.waiting.is_some();
     }
     let here: Vec<Place> = match carried {
-        Some(_) => rest_of_page(timeline, first),
+        Some(carried) => {
+            let here = carried.here.iter();
+            here.map(|place| (first.0, place.get())).collect()
+        }
         None => {
             let places = own.iter().map(|event| part.place(*event));
             places.take_while(|place| place.0 == first.0).collect()
@@ -111,14 +114,6 @@ fn send_session(
 
 fn atom_id(session: SessionId) -> String {
     format!("session:{session}")
-}
-
-/// The active events of a page from that place on: those of the session that begins there, where it goes on behind the page
-/// on a timeline with one line.
-fn rest_of_page(timeline: &Timeline, (page, place): Place) -> Vec<Place> {
-    let events = timeline.pages[page].events.iter().enumerate().skip(place);
-    let active = events.filter(|(_, event)| event.is_in_session());
-    active.map(|(place, _)| (page, place)).collect()
 }
 
 fn tell(
