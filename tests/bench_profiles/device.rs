@@ -1,6 +1,6 @@
 //! The observe stage and one device with many events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,18 +21,27 @@ pub(crate) enum Habit {
     Bot,
     /// Somebody else logs in with each event, as at a kiosk.
     Kiosk,
+    /// Ever other people are seen, three times each, by a source that may not link.
+    Till,
     /// Events one after the other, in a session without end.
     Endless,
 }
 
 impl Habit {
-    pub(crate) const ALL: [Self; 4] = [Self::Visits, Self::Bot, Self::Kiosk, Self::Endless];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Visits,
+        Self::Bot,
+        Self::Kiosk,
+        Self::Till,
+        Self::Endless,
+    ];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Visits => "visits of ten",
             Self::Bot => "of a bot",
             Self::Kiosk => "of as many people",
+            Self::Till => "of people without links",
             Self::Endless => "one session without end",
         }
     }
@@ -51,8 +60,12 @@ pub(crate) struct Device {
 
 impl Device {
     pub(crate) fn new(habit: Habit) -> Self {
+        let rules = Rules {
+            sources_without_links: BTreeSet::from(["till".to_owned()]),
+            ..Rules::default()
+        };
         let settings = Settings {
-            rules: BTreeMap::from([("bench".to_owned(), Rules::default())]),
+            rules: BTreeMap::from([("bench".to_owned(), rules)]),
             goals: BTreeMap::new(),
             most_values: 1_000,
             out_of_orderness: MINUTE,
@@ -121,6 +134,7 @@ impl Device {
         let seconds = match self.habit {
             Habit::Visits => number / 10 * 3_600 + number % 10 * 20,
             Habit::Kiosk => number * 3_600,
+            Habit::Till => number * 120,
             Habit::Bot | Habit::Endless => number / 28,
         };
         let of = |r#type, value| Identifier {
@@ -133,6 +147,7 @@ impl Device {
         let user = match self.habit {
             Habit::Visits if number % 100 == 0 => Some("ann".to_owned()),
             Habit::Kiosk => Some(format!("user {number}")),
+            Habit::Till => Some(format!("user {}", number / 3)),
             _ => None,
         };
         if let Some(user) = &user {
@@ -144,7 +159,10 @@ impl Device {
             r#type: "page",
             event: "",
             channel: "web",
-            source: "site",
+            source: match self.habit {
+                Habit::Till => "till",
+                _ => "site",
+            },
             order_namespace: "online",
             subject: Subject::Customer,
             activity: Activity::Active,

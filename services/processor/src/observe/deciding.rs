@@ -9,7 +9,7 @@ use tributary_contracts::wire::{
 use tributary_core::identity::{Graph, NodeId};
 use tributary_core::ids::{ProfileId, SessionId};
 use tributary_core::money::Amount;
-use tributary_core::timeline::{Activity, Decision, Decisions, LineKey, Owner};
+use tributary_core::timeline::{Activity, Decision, Decisions, Owner};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -82,9 +82,8 @@ impl Part {
         if !is_settled || !self.begin.cut.has_own() {
             spans.clear();
         }
-        let first = self.decisions.sessions.first();
-        let own = first.filter(|session| session.line == LineKey::Own);
-        let begin = own.map(|session| session.start);
+        // Those of the timeline's own line come first. Where it has none, no span is known and one is decided.
+        let begin = self.decisions.sessions.first().map(|session| session.start);
         if let Some(begin) = begin {
             spans.truncate(spans.partition_point(|span| span.from < begin));
         }

@@ -24,8 +24,11 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
+/// When an event comes to a device, who logs in, and whether by a source that may not link.
+type Habit<'a> = &'a dyn Fn(usize) -> (i64, Option<String>, bool);
+
 /// What comes when one event more comes to a device with so many: bytes written, and of the longest message or record.
-fn one_event_more(events: usize, habit: impl Fn(usize) -> (i64, Option<String>)) -> (usize, usize) {
+fn one_event_more(events: usize, habit: Habit<'_>) -> (usize, usize) {
     let slices = Slices {
         events: Settings::SLICE,
         links: Settings::LINKS,
@@ -34,32 +37,36 @@ fn one_event_more(events: usize, habit: impl Fn(usize) -> (i64, Option<String>))
     };
     let mut fleet = Fleet::new(&as_usual(), slices, 1);
     for number in 0..events {
-        let (seconds, user) = habit(number);
-        fleet.take(&on_the_device(number, seconds, user));
+        let (seconds, user, pixel) = habit(number);
+        fleet.take(&on_the_device(number, seconds, user, pixel));
         if number % 100 == 0 {
             fleet.come_to_rest();
         }
     }
     fleet.come_to_rest();
     let (sent, stored) = fleet.written();
-    let (seconds, user) = habit(events);
-    fleet.take(&on_the_device(events, seconds, user));
+    let (seconds, user, pixel) = habit(events);
+    fleet.take(&on_the_device(events, seconds, user, pixel));
     fleet.come_to_rest();
     fleet.written_since(sent, &stored)
 }
 
 #[test]
 fn one_event_more_writes_as_much_whatever_is_there() {
-    let kiosk = |number: usize| (number as i64 * 3_600, Some(format!("u{number}")));
-    let endless = |number: usize| (number as i64 * 600, None);
+    let kiosk = |number: usize| (number as i64 * 3_600, Some(format!("u{number}")), false);
+    // Five customers in half an hour, each with three events.
+    let till = |number: usize| (number as i64 * 120, Some(format!("u{}", number / 3)), true);
+    let endless = |number: usize| (number as i64 * 600, None, false);
     let visits = |number: usize| {
         (
             number as i64 / 10 * 7_200,
             number.is_multiple_of(100).then(|| "u1".to_owned()),
+            false,
         )
     };
-    let habits: [(&str, &dyn Fn(usize) -> (i64, Option<String>)); 3] = [
+    let habits: [(&str, Habit<'_>); 4] = [
         ("a kiosk", &kiosk),
+        ("a till whose source may not link", &till),
         ("a session without end", &endless),
         ("visits", &visits),
     ];

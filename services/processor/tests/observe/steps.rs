@@ -379,7 +379,12 @@ pub(crate) fn as_usual() -> Ruled {
 }
 
 /// Somebody does something on the one device.
-pub(crate) fn on_the_device(number: usize, seconds: i64, user: Option<String>) -> Step {
+pub(crate) fn on_the_device(
+    number: usize,
+    seconds: i64,
+    user: Option<String>,
+    pixel: bool,
+) -> Step {
     let mut identifiers = vec![("anonymous_id", "c0".to_owned())];
     identifiers.extend(user.map(|user| ("user_id", user)));
     Step::Touchpoint(Sent {
@@ -389,7 +394,7 @@ pub(crate) fn on_the_device(number: usize, seconds: i64, user: Option<String>) -
         passive: false,
         bot: false,
         order: None,
-        pixel: false,
+        pixel,
         consent: None,
     })
 }
@@ -417,10 +422,11 @@ pub(crate) fn device() -> impl Strategy<Value = (Ruled, Vec<Step>)> {
         prop::bool::weighted(0.15),
         prop::bool::weighted(0.1),
         prop::option::weighted(0.1, Just(1_u8)),
+        prop::bool::weighted(0.3),
     );
     let events = prop::collection::vec(event, 20..90);
     (versions(), events).prop_map(|(versions, events)| {
-        let number = |(index, (seconds, user, passive, bot, order))| {
+        let number = |(index, (seconds, user, passive, bot, order, pixel))| {
             let user: Option<u8> = user;
             let mut identifiers = vec![("anonymous_id", "c0".to_owned())];
             identifiers.extend(user.map(|user| ("user_id", format!("u{user}"))));
@@ -431,7 +437,7 @@ pub(crate) fn device() -> impl Strategy<Value = (Ruled, Vec<Step>)> {
                 passive,
                 bot,
                 order,
-                pixel: false,
+                pixel,
                 consent: None,
             })
         };
