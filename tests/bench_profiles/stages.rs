@@ -44,6 +44,7 @@ impl Stages {
     /// Set up as by default.
     pub(crate) fn new() -> Self {
         let profiles = profile::Stage::new(profile::Options {
+            slice: profile::Options::SLICE,
             cached_profiles: 200_000,
             goals: ["purchase", "signup", "lead", "download", "newsletter"]
                 .map(str::to_owned)

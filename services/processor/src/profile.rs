@@ -21,7 +21,7 @@ use tributary_contracts::framing;
 use tributary_contracts::wire;
 use tributary_core::ids::ProfileId;
 use tributary_core::kpi::Dimension;
-use tributary_core::profile::{Definitions, TraitRules};
+use tributary_core::profile::{Contributions, Definitions, TraitRules};
 use tributary_core::time::Timestamp;
 
 use crate::recent::Recent;
@@ -30,7 +30,7 @@ use crate::state_record::StateEncoder;
 
 use self::hot::{Hot, atom_key, profile_key};
 use self::record::Records;
-use self::redefine::Contributed;
+use self::redefine::Redefining;
 use self::sums::Sums;
 
 /// What an average profile weighs in the cache: a few atoms, an hour or so of active minutes in six dimensions. A unit
@@ -58,6 +58,13 @@ pub struct Options {
     pub attitudes: (u8, u8),
     /// Dimensions by which KPIs are counted.
     pub dimensions: Vec<Dimension>,
+    /// Of how many atoms profiles are corrected in a flush when they are defined otherwise than before.
+    pub slice: usize,
+}
+
+impl Options {
+    /// A slice that takes a second or so.
+    pub const SLICE: usize = 20_000;
 }
 
 /// The profile stage.
@@ -68,7 +75,8 @@ pub struct Stage {
     taken: BTreeMap<(i32, ProfileId), Taken>,
     hot: Recent<ProfileId, Box<Hot>>,
     /// Partitions whose contributions were made by other definitions, or to other KPIs, than there are now.
-    outdated: Vec<(i32, Contributed)>,
+    outdated: Vec<Redefining>,
+    slice: usize,
     sums: Sums,
     records: Records,
     state: StateEncoder,
@@ -114,12 +122,14 @@ impl Stage {
             taken: BTreeMap::new(),
             hot: Recent::new(options.cached_profiles * AVERAGE_WEIGHT),
             outdated: Vec::new(),
+            slice: options.slice,
             sums: Sums::new(),
             records: Records::new(),
             state: StateEncoder::new(),
         }
     }
 
+    /// Applies what was taken of a profile, by the definitions that its contributions are made by.
     fn fold(
         &mut self,
         partition: i32,
@@ -127,81 +137,120 @@ impl Stage {
         taken: Taken,
         outputs: &mut dyn Outputs,
     ) -> Result<(), Broken> {
+        let outdated = self.outdated.iter();
+        let outdated = outdated.filter(|redefining| redefining.partition == partition);
+        let before = outdated.map(|redefining| redefining.contributed(id)).next();
+        let definitions = before.map_or(&self.definitions, |before| &before.definitions);
         let mut hot = match self.hot.take(&id) {
             Some(hot) => hot,
-            None => Box::new(Hot::load(partition, id, &self.definitions, outputs)?),
+            None => Box::new(Hot::load(partition, id, definitions, outputs)?),
         };
         let was_somebody = hot.fold.is_somebody();
-        let mut changed = false;
-        for (atom_id, message) in taken.atoms {
-            let contributions = &mut self.sums.of(&taken.workspace, &self.definitions);
-            if !hot.apply(
-                &atom_id,
-                message.as_deref(),
-                &self.definitions,
-                contributions,
-            )? {
-                continue;
+        let mut change = Change {
+            place: (partition, id),
+            taken: &taken,
+            definitions,
+            state: &mut self.state,
+            outputs: &mut *outputs,
+        };
+        let workspace = &*taken.workspace;
+        let changed = match before {
+            Some(before) => {
+                let mut sums = self.sums.of_all(workspace);
+                change.apply(&mut hot, &mut before.to(workspace, &mut sums, false))?
             }
-            changed = true;
-            let record = match &message {
-                Some(message) => Some(self.state.encode(hot.revision + 1, message)?),
-                None => None,
-            };
-            outputs.put(partition, &atom_key(id, &atom_id), record)?;
-        }
+            None => change.apply(&mut hot, &mut self.sums.of(workspace, definitions))?,
+        };
         if changed {
-            let contributions = &mut self.sums.of(&taken.workspace, &self.definitions);
-            hot.tell(&self.definitions, contributions)?;
-            self.send(
-                partition,
-                (&taken.workspace, id),
-                &mut hot,
-                was_somebody,
-                outputs,
-            )?;
+            let place = (partition, workspace, id);
+            let (records, state) = (&mut self.records, &mut self.state);
+            send(records, state, place, &mut hot, was_somebody, outputs)?;
         }
         self.hot.put(id, hot);
         Ok(())
     }
 
-    /// Sends the record of a profile whose atoms are what they were, but not what follows from them.
-    fn tell_again(
-        &mut self,
-        partition: i32,
-        id: ProfileId,
-        outputs: &mut dyn Outputs,
-    ) -> Result<(), Broken> {
-        let mut hot = Hot::load(partition, id, &self.definitions, outputs)?;
-        let Some(workspace) = hot.workspace()? else {
+    /// Corrects the next profiles that were defined otherwise.
+    fn redefine(&mut self, outputs: &mut dyn Outputs) -> Result<(), Broken> {
+        let Some(redefining) = self.outdated.first_mut() else {
             return Ok(());
         };
-        self.send(partition, (&workspace, id), &mut hot, false, outputs)
-    }
-
-    /// Sends the record of a profile, under its next revision.
-    fn send(
-        &mut self,
-        partition: i32,
-        (workspace, id): (&str, ProfileId),
-        hot: &mut Hot,
-        was_somebody: bool,
-        outputs: &mut dyn Outputs,
-    ) -> Result<(), Broken> {
-        hot.revision += 1;
-        outputs.put(
-            partition,
-            &profile_key(id),
-            Some(self.state.encode(hot.revision, b"")?),
+        let partition = redefining.partition;
+        let (records, hot) = (&mut self.records, &mut self.hot);
+        let is_done = redefining.go_on(
+            self.slice,
+            &mut self.sums,
+            &mut self.state,
+            outputs,
+            |(workspace, id, profile), state, outputs| {
+                // It was folded by what was before.
+                hot.take(&id);
+                let place = (partition, workspace, id);
+                send(records, state, place, profile, false, outputs)
+            },
         )?;
-        // What a source says of itself is folded, too, but is no customer.
-        if !hot.fold.is_somebody() && !was_somebody {
-            return Ok(());
+        if is_done {
+            self.outdated.remove(0);
+            let again = Redefining::of(partition, &self.definitions, outputs)?;
+            self.outdated.extend(again);
         }
-        let gone = !hot.fold.is_somebody();
-        self.records
-            .send(workspace, id, &hot.fold, hot.revision, gone, outputs)
+        Ok(())
     }
+}
+
+/// What was taken of a profile.
+struct Change<'a> {
+    place: (i32, ProfileId),
+    taken: &'a Taken,
+    definitions: &'a Definitions,
+    state: &'a mut StateEncoder,
+    outputs: &'a mut dyn Outputs,
+}
+
+impl Change<'_> {
+    /// Makes it, and returns whether anything changed.
+    fn apply(
+        &mut self,
+        hot: &mut Hot,
+        contributions: &mut impl Contributions,
+    ) -> Result<bool, Broken> {
+        let (partition, id) = self.place;
+        let mut changed = false;
+        for (atom_id, message) in &self.taken.atoms {
+            let message = message.as_deref();
+            if !hot.apply(atom_id, message, self.definitions, contributions)? {
+                continue;
+            }
+            changed = true;
+            let record = message.map(|message| self.state.encode(hot.revision + 1, message));
+            self.outputs
+                .put(partition, &atom_key(id, atom_id), record.transpose()?)?;
+        }
+        if changed {
+            hot.tell(self.definitions, contributions)?;
+        }
+        Ok(changed)
+    }
+}
+
+/// Sends the record of a profile, under its next revision.
+fn send(
+    records: &mut Records,
+    state: &mut StateEncoder,
+    (partition, workspace, id): (i32, &str, ProfileId),
+    hot: &mut Hot,
+    was_somebody: bool,
+    outputs: &mut dyn Outputs,
+) -> Result<(), Broken> {
+    hot.revision += 1;
+    let record = state.encode(hot.revision, b"")?;
+    outputs.put(partition, &profile_key(id), Some(record))?;
+    // What a source says of itself is folded, too, but is no customer.
+    if !hot.fold.is_somebody() && !was_somebody {
+        return Ok(());
+    }
+    let gone = !hot.fold.is_somebody();
+    records.send(workspace, id, &hot.fold, hot.revision, gone, outputs)
 }
 
 impl stage::Stage for Stage {
@@ -222,12 +271,9 @@ impl stage::Stage for Stage {
         self.hot.clear();
         self.sums.clear();
         self.outdated.clear();
-        let now = Contributed::by(&self.definitions);
         for &partition in partitions {
-            let before = Contributed::stored(partition, store)?;
-            if before != now {
-                self.outdated.push((partition, before));
-            }
+            let redefining = Redefining::of(partition, &self.definitions, store)?;
+            self.outdated.extend(redefining);
         }
         Ok(())
     }
@@ -265,29 +311,27 @@ impl stage::Stage for Stage {
     }
 
     fn flush(&mut self, _now: Timestamp, outputs: &mut dyn Outputs) -> Result<bool, Broken> {
-        for (partition, before) in std::mem::take(&mut self.outdated) {
-            let profiles = redefine::contribute_anew(
-                partition,
-                &before,
-                &self.definitions,
-                &mut self.sums,
-                &mut self.state,
-                outputs,
-            )?;
-            for id in profiles {
-                self.tell_again(partition, id, outputs)?;
-            }
+        self.redefine(outputs)?;
+        let is_outdated = |partition: i32| {
+            let mut outdated = self.outdated.iter();
+            outdated.any(|redefining| redefining.partition == partition)
+        };
+        let taken = std::mem::take(&mut self.taken).into_iter();
+        let (by_others, by_these): (Vec<_>, Vec<_>) =
+            taken.partition(|((partition, _), _)| is_outdated(*partition));
+        for ((partition, id), taken) in by_others {
+            self.fold(partition, id, taken, outputs)?;
         }
-        // They know already what follows from them.
+        // What follows from these is in them.
         if !self.sums.is_empty() {
             self.sums.send(outputs)?;
         }
-        for ((partition, id), taken) in std::mem::take(&mut self.taken) {
+        for ((partition, id), taken) in by_these {
             self.fold(partition, id, taken, outputs)?;
         }
         self.sums.follow(&self.definitions)?;
         self.sums.send(outputs)?;
-        Ok(false)
+        Ok(!self.outdated.is_empty())
     }
 }
 

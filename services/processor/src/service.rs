@@ -86,6 +86,7 @@ fn factories(config: &Config, metrics: &Metrics) -> [(&'static str, Factory); 4]
     };
     let observed = ObserveMetrics::new(metrics);
     let profiles = profile::Options {
+        slice: profile::Options::SLICE,
         cached_profiles: config.processor.cached_profiles,
         goals: config.kpi.goals.keys().cloned().collect(),
         customer_days: config.kpi.customer_days,

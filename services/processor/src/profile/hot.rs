@@ -5,6 +5,7 @@ use tributary_contracts::framing;
 use tributary_contracts::wire;
 use tributary_core::ids::ProfileId;
 use tributary_core::profile::{Atom, Contributions, Definitions, Fold};
+use uuid::Uuid;
 
 use crate::recent::Weight;
 use crate::runtime::stage::{Broken, Store};
@@ -14,7 +15,7 @@ use super::sums::Nowhere;
 use super::translate;
 
 /// What begins the keys of atoms in the store.
-pub(super) const ATOM: u8 = b'a';
+const ATOM: u8 = b'a';
 /// What begins the keys of profiles.
 const PROFILE: u8 = b'p';
 
@@ -43,32 +44,38 @@ impl Hot {
         definitions: &Definitions,
         store: &dyn Store,
     ) -> Result<Self, Broken> {
-        let mut hot = Self::default();
         // A look-up of a key that is not there is much cheaper than a scan, and most profiles begin as new ones.
-        let Some(record) = store.get(partition, &profile_key(id))? else {
-            return Ok(hot);
+        let Some(revision) = Self::stored_revision(partition, id, store)? else {
+            return Ok(Self::default());
         };
-        hot.revision = state_record::decode(&record)?.revision;
-        let prefix = atom_key(id, "");
-        store.scan(partition, &prefix, &mut |key, record| {
-            let atom_id = std::str::from_utf8(&key[prefix.len()..])
-                .map_err(|_| Broken("an atom's id is not text".into()))?;
-            let message = state_record::decode(record)?.body;
-            hot.apply(atom_id, Some(message), definitions, &mut Nowhere)
-                .map(drop)
-        })?;
-        hot.tell(definitions, &mut Nowhere)?;
-        Ok(hot)
+        let atoms = StoredAtom::all(partition, id, store)?;
+        let hot = Self::folded(&atoms, definitions, &mut Nowhere)?;
+        Ok(Self { revision, ..hot })
     }
 
-    /// The workspace that its atoms name; none where it has no atoms.
-    pub(super) fn workspace(&self) -> Result<Option<String>, Broken> {
-        let Some(message) = self.atoms.values().next() else {
-            return Ok(None);
-        };
-        let atom: wire::Atom<'_> =
-            framing::decode(message).map_err(|error| Broken(format!("a stored atom {error}")))?;
-        Ok(Some(atom.workspace.to_owned()))
+    /// The revision of a profile's record; none where there was never one.
+    pub(super) fn stored_revision(
+        partition: i32,
+        id: ProfileId,
+        store: &dyn Store,
+    ) -> Result<Option<i64>, Broken> {
+        let record = store.get(partition, &profile_key(id))?;
+        let state = record.as_deref().map(state_record::decode).transpose()?;
+        Ok(state.map(|state| state.revision))
+    }
+
+    /// What these atoms make.
+    pub(super) fn folded(
+        atoms: &[StoredAtom],
+        definitions: &Definitions,
+        contributions: &mut impl Contributions,
+    ) -> Result<Self, Broken> {
+        let mut hot = Self::default();
+        for atom in atoms {
+            hot.apply(&atom.id, Some(&atom.message), definitions, contributions)?;
+        }
+        hot.tell(definitions, contributions)?;
+        Ok(hot)
     }
 
     /// Contributes what follows from the atoms for the profile as a whole.
@@ -110,6 +117,63 @@ impl Hot {
             None => self.atoms.remove(atom_id),
         };
         Ok(true)
+    }
+}
+
+/// An atom in the store.
+#[derive(Debug)]
+pub(super) struct StoredAtom {
+    id: Box<str>,
+    message: Box<[u8]>,
+}
+
+impl StoredAtom {
+    /// Those of a profile.
+    pub(super) fn all(
+        partition: i32,
+        profile: ProfileId,
+        store: &dyn Store,
+    ) -> Result<Vec<Self>, Broken> {
+        let prefix = atom_key(profile, "");
+        let mut atoms = Vec::new();
+        store.scan(partition, &prefix, &mut |key, record| {
+            let id = std::str::from_utf8(&key[prefix.len()..])
+                .map_err(|_| Broken("an atom's id is not text".into()))?;
+            atoms.push(Self {
+                id: id.into(),
+                message: state_record::decode(record)?.body.into(),
+            });
+            Ok(())
+        })?;
+        Ok(atoms)
+    }
+
+    pub(super) fn workspace(&self) -> Result<String, Broken> {
+        let atom: wire::Atom<'_> = framing::decode(&self.message)
+            .map_err(|error| Broken(format!("a stored atom {error}")))?;
+        Ok(atom.workspace.to_owned())
+    }
+}
+
+/// The first profile behind another that has atoms.
+pub(super) fn next_profile(
+    partition: i32,
+    after: Option<ProfileId>,
+    store: &dyn Store,
+) -> Result<Option<ProfileId>, Broken> {
+    let mut behind = vec![ATOM];
+    if let Some(after) = after {
+        behind.extend(after.0.as_bytes());
+        // Behind all its atoms, whose ids are text.
+        behind.push(u8::MAX);
+    }
+    let Some(key) = store.next_key(partition, &[ATOM], &behind)? else {
+        return Ok(None);
+    };
+    let id = key.get(1..17).map(Uuid::from_slice);
+    match id {
+        Some(Ok(id)) => Ok(Some(ProfileId(id))),
+        _ => Err(Broken("a stored atom has no profile".to_owned())),
     }
 }
 

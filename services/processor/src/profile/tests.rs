@@ -135,6 +135,7 @@ impl Fixture {
 
 fn stage(goals: &[&str]) -> Stage {
     Stage::new(Options {
+        slice: Options::SLICE,
         cached_profiles: 1_000,
         goals: goals.iter().map(|goal| (*goal).to_owned()).collect(),
         customer_days: 365,

@@ -42,17 +42,23 @@ pub(crate) struct Pipeline {
     now: Timestamp,
 }
 
-fn profile_stage(outputs: &MemoryOutputs) -> profile::Stage {
-    let goals = vec!["signup".to_owned(), "purchase".to_owned()];
+/// The stage, or as it would be if goals, customers, attitudes and dimensions were defined otherwise.
+fn profile_stage(outputs: &MemoryOutputs, is_otherwise: bool) -> profile::Stage {
+    let goals = ["signup", if is_otherwise { "lead" } else { "purchase" }];
+    let dimensions = match is_otherwise {
+        true => vec![Dimension::Whole, Dimension::Channel],
+        false => Dimension::ALL.into(),
+    };
     let mut stage = profile::Stage::new(profile::Options {
         qualifying: BTreeMap::from([("default".into(), BTreeSet::from(["crm".into()]))]),
+        slice: 2,
         cached_profiles: 1,
-        goals,
-        customer_days: CUSTOMER_DAYS as u32,
+        goals: goals.map(str::to_owned).into(),
+        customer_days: CUSTOMER_DAYS as u32 / if is_otherwise { 3 } else { 1 },
         prefetched_opens: false,
         traits: TraitRules::default(),
-        attitudes: (6, 9),
-        dimensions: Dimension::ALL.into(),
+        attitudes: (6, if is_otherwise { 7 } else { 9 }),
+        dimensions,
         currencies: BTreeMap::from([("default".to_owned(), "EUR".to_owned())]),
     });
     stage.assigned(&PARTITIONS, outputs).expect("assigned");
@@ -95,7 +101,7 @@ impl Pipeline {
         let (profiles, kpis) = (MemoryOutputs::default(), MemoryOutputs::default());
         Self {
             random: Random(seed | 1),
-            profiles: (profile_stage(&profiles), profiles),
+            profiles: (profile_stage(&profiles, false), profiles),
             kpis: (kpi_stage(&kpis), kpis),
             contributions: values_of_the_world(),
             offset: 0,
@@ -140,7 +146,10 @@ impl Pipeline {
                 2 => {
                     self.flush_kpis();
                 }
-                3 => self.restart(),
+                3 => {
+                    let is_otherwise = self.random.below(4) == 0;
+                    self.restart(is_otherwise);
+                }
                 4 => self.now.0 += self.random.below(12) as i64 * HOUR,
                 _ => self.now.0 += self.random.below(20) as i64 * SECOND / 2,
             }
@@ -150,7 +159,10 @@ impl Pipeline {
 
     /// Goes on until nothing is left to do at that time.
     pub(crate) fn settle(&mut self, now: Timestamp) {
-        self.flush_profiles();
+        self.restart(false);
+        while self.profiles.0.due(self.now) {
+            self.flush_profiles();
+        }
         while self.contributions.values().any(|queue| !queue.is_empty()) {
             self.pass_contributions();
         }
@@ -230,10 +242,11 @@ impl Pipeline {
     }
 
     /// Both stages end after a commit and begin again from the store.
-    fn restart(&mut self) {
+    /// Begins anew, defined as meant or otherwise; some of what was defined before may not be corrected yet.
+    fn restart(&mut self, is_otherwise: bool) {
         self.flush_profiles();
         self.flush_kpis();
-        self.profiles.0 = profile_stage(&self.profiles.1);
+        self.profiles.0 = profile_stage(&self.profiles.1, is_otherwise);
         self.kpis.0 = kpi_stage(&self.kpis.1);
     }
 
