@@ -226,9 +226,43 @@ pub(crate) fn who_says_very_much_stops_nobody(tenant: &Tenant<'_>) {
     groups
         .chunks(500)
         .for_each(|chunk| tenant.send("web", chunk));
+    let of_order = |id: &str, name: &str, minute: i64, properties: Value| {
+        let mut event = event(id, "track", "d3", minutes_ago(300 - minute));
+        event["event"] = json!(name);
+        event["properties"] = properties;
+        event
+    };
+    let products: Vec<Value> = (0..100)
+        .map(|number| {
+            let product_id = format!("{number:04}{}", "p".repeat(100));
+            json!({"product_id": product_id, "price": 20, "quantity": 1})
+        })
+        .collect();
+    let order = json!({"order_id": "o", "total": 2_000, "currency": "EUR", "products": products});
+    let order = of_order("order", "Order Completed", 0, order);
+    tenant.send("web", &[order]);
+    // Each gives back a part of each product.
+    let refunds: Vec<Value> = (0..1_000)
+        .map(|number| {
+            let refund = json!({"order_id": "o", "total": 1, "currency": "EUR"});
+            of_order(
+                &format!("r{number}"),
+                "Order Refunded",
+                1 + number % 9,
+                refund,
+            )
+        })
+        .collect();
+    refunds
+        .chunks(250)
+        .for_each(|chunk| tenant.send("web", chunk));
     tenant.send("web", &[page("another", "d2", minutes_ago(1))]);
     tenant.settled();
-    assert_eq!(tenant.count("touchpoints"), 70 + 1 + 2_500 + 1);
+    assert_eq!(tenant.count("touchpoints"), 70 + 1 + 2_500 + 1_001 + 1);
+    let order = "SELECT toInt64(total) AS total, toInt64(refunded) AS refunded, claims FROM orders_current \
+        WHERE workspace = {w:String}";
+    let refunded = json!({"total": 2_000, "refunded": 1_000, "claims": 1_001});
+    assert_eq!(tenant.row(order), refunded);
     let said = tenant.row(
         "SELECT touchpoints, length(groups) AS groups, length(JSONAllPaths(traits)) AS traits FROM profiles_current \
          WHERE workspace = {w:String} AND has(identifiers.value, 'u1')",
@@ -239,7 +273,7 @@ pub(crate) fn who_says_very_much_stops_nobody(tenant: &Tenant<'_>) {
     assert!((258..262).contains(&traits), "{said}");
     let groups = said["groups"].as_u64().expect("a number");
     assert!((200..300).contains(&groups), "{said}");
-    assert_eq!(tenant.count("profiles_current"), 2);
+    assert_eq!(tenant.count("profiles_current"), 3);
 }
 
 pub(crate) fn a_clock_that_is_years_wrong_is_corrected(tenant: &Tenant<'_>) {

@@ -152,8 +152,18 @@ impl Claimed {
             .map_err(|error| Broken(format!("read what was emitted: {error}")))
     }
 
-    fn emitted_key(&self) -> Vec<u8> {
-        state_key(self.thing.emitted(), &self.thing_key)
+    /// Stores what is emitted of it now.
+    fn put(
+        &self,
+        emitted: &impl Serialize,
+        revision: i64,
+        state: &mut StateEncoder,
+        outputs: &mut dyn Outputs,
+    ) -> Result<(), Broken> {
+        let body = postcard::to_allocvec(emitted)
+            .map_err(|error| Broken(format!("encode what was emitted: {error}")))?;
+        let key = state_key(self.thing.emitted(), &self.thing_key);
+        outputs.put(self.partition, &key, Some(state.encode(revision, &body)?))
     }
 
     /// All claims.
@@ -287,11 +297,6 @@ fn claims_prefix(thing: Thing, thing_key: &[u8]) -> Vec<u8> {
     let mut prefix = state_key(thing.claim(), thing_key);
     prefix.push(0);
     prefix
-}
-
-fn to_bytes(emitted: &impl Serialize) -> Result<Vec<u8>, Broken> {
-    postcard::to_allocvec(emitted)
-        .map_err(|error| Broken(format!("encode what was emitted: {error}")))
 }
 
 fn read<'a, T: framing::Message + Deserialize<'a>>(claim: &'a [u8]) -> Result<T, Broken> {

@@ -170,26 +170,26 @@ impl Stage {
         Ok(())
     }
 
-    /// Corrects the next profiles that were defined otherwise.
+    /// Corrects the next profiles that were defined otherwise: a slice of a partition, and all of those that have less left.
     fn redefine(&mut self, outputs: &mut dyn Outputs) -> Result<(), Broken> {
-        let Some(redefining) = self.outdated.first_mut() else {
-            return Ok(());
-        };
-        let partition = redefining.partition;
-        let (records, hot) = (&mut self.records, &mut self.hot);
-        let is_done = redefining.go_on(
-            self.slice,
-            &mut self.sums,
-            &mut self.state,
-            outputs,
-            |(workspace, id, profile), state, outputs| {
-                // It was folded by what was before.
-                hot.take(&id);
-                let place = (partition, workspace, id);
-                send(records, state, place, profile, false, outputs)
-            },
-        )?;
-        if is_done {
+        while let Some(redefining) = self.outdated.first_mut() {
+            let partition = redefining.partition;
+            let (records, hot) = (&mut self.records, &mut self.hot);
+            let is_done = redefining.go_on(
+                self.slice,
+                &mut self.sums,
+                &mut self.state,
+                outputs,
+                |(workspace, id, profile), state, outputs| {
+                    // It was folded by what was before.
+                    hot.take(&id);
+                    let place = (partition, workspace, id);
+                    send(records, state, place, profile, false, outputs)
+                },
+            )?;
+            if !is_done {
+                break;
+            }
             self.outdated.remove(0);
             let again = Redefining::of(partition, &self.definitions, outputs)?;
             self.outdated.extend(again);

@@ -85,7 +85,7 @@ impl Cut {
     /// Whether the session that may go on behind both is the same.
     #[must_use]
     pub fn shares_session(&self, other: &Self) -> bool {
-        let starts = [self, other].map(|cut| cut.open.as_ref().map(|open| open.start));
+        let starts = [self, other].map(|cut| cut.open.map(|open| open.start));
         starts[0].is_some() && starts[0] == starts[1]
     }
 

@@ -8,7 +8,7 @@ use crate::runtime::stage::{Broken, Outputs};
 use crate::state_record::StateEncoder;
 
 use super::atoms::Atoms;
-use super::{Claimed, read, to_bytes};
+use super::{Claimed, read};
 
 /// What others know of an e-mail, and what follows from all its claims so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,9 +73,7 @@ impl Emails {
             outputs,
         )?;
         if now != before || is_new {
-            let body = to_bytes(&now)?;
-            let record = state.encode(now.revision, &body)?;
-            outputs.put(claimed.partition, &claimed.emitted_key(), Some(record))?;
+            claimed.put(&now, now.revision, state, outputs)?;
         }
         Ok(())
     }

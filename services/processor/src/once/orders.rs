@@ -19,7 +19,7 @@ use crate::runtime::stage::{Broken, Outputs};
 use crate::state_record::StateEncoder;
 
 use super::atoms::{Atoms, kept};
-use super::{Claimed, bodies, event_key, read, state_key, to_bytes};
+use super::{Claimed, bodies, event_key, read, state_key};
 
 /// The first byte of the state key of a refund's framed atom, which stands under its order's key and then the event's.
 const REFUND: u8 = b'r';
@@ -110,9 +110,7 @@ impl Orders {
             outputs.put(claimed.partition, &key, record)?;
         }
         if now != before || is_new {
-            let body = to_bytes(&now)?;
-            let record = state.encode(now.revision, &body)?;
-            outputs.put(claimed.partition, &claimed.emitted_key(), Some(record))?;
+            claimed.put(&now, now.revision, state, outputs)?;
         }
         Ok(())
     }
