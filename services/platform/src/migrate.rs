@@ -57,6 +57,7 @@ pub const ALL: &[Migration] = migrations![
     21 "0021_parts_of_spans",
     22 "0022_touchpoint_of_answers",
     23 "0023_customer_days",
+    24 "0024_comments",
 ];
 
 /// Why the database cannot be brought up to date.
