@@ -172,6 +172,21 @@ impl System {
         }
     }
 
+    /// Waits until it has printed that.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn await_words(&self, words: &str) {
+        until(words, STARTS_WITHIN, || {
+            let printed = self.printed();
+            if printed.contains(words) {
+                Ok(())
+            } else {
+                Err(printed)
+            }
+        });
+    }
+
     /// The data folder.
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")

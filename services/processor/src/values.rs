@@ -77,6 +77,13 @@ pub(crate) enum Seen {
     Other,
 }
 
+impl Seen {
+    /// Whether that value, or another because of it, is one of the others.
+    pub(crate) const fn passes_over(&self) -> bool {
+        matches!(self, Self::Other | Self::New { displaced: Some(_) })
+    }
+}
+
 impl Values {
     /// Sees a value, where so many are told apart.
     pub(crate) fn see(&mut self, value: &str, most: usize) -> Seen {
@@ -116,6 +123,54 @@ impl Values {
     }
 }
 
+/// How many values of a dimension are told apart. It can be made less at any time, and more only where nothing was counted as
+/// `other` yet.
+#[derive(Debug)]
+pub(crate) struct Limit {
+    most: usize,
+    /// By partition: the least at which a value was passed over, as its store says. What is `other` cannot be taken apart.
+    final_at: BTreeMap<i32, usize>,
+}
+
+impl Limit {
+    pub(crate) const fn new(most: usize) -> Self {
+        Self {
+            most,
+            final_at: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) const fn most(&self) -> usize {
+        self.most
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.final_at.clear();
+    }
+
+    /// Takes up what a partition's store says.
+    ///
+    /// # Errors
+    /// When it says less than is to be told apart now.
+    pub(crate) fn restore(&mut self, partition: i32, before: usize) -> Result<(), Broken> {
+        let most = self.most;
+        if before < most {
+            return Err(Broken(format!(
+                "kpi.max_values is {most}, but there is a dimension of which {before} values are told apart and the rest is \
+                 counted as `other`, which cannot be taken apart: set kpi.max_values = {before}, or less"
+            )));
+        }
+        self.final_at.insert(partition, before);
+        Ok(())
+    }
+
+    /// A value of the partition is passed over. Returns what is to be stored of it, if that is new.
+    pub(crate) fn pass_over(&mut self, partition: i32) -> Option<usize> {
+        let before = self.final_at.insert(partition, self.most);
+        (before != Some(self.most)).then_some(self.most)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,6 +200,23 @@ mod tests {
             }
             prop_assert_eq!(told_apart, by_hash.into_iter().cloned().collect::<BTreeSet<_>>());
         }
+    }
+
+    #[test]
+    fn more_can_be_told_apart_only_where_nothing_was_passed_over() {
+        let mut limit = Limit::new(3);
+        assert_eq!(limit.pass_over(0), Some(3));
+        assert_eq!(limit.pass_over(0), None);
+        assert_eq!(limit.pass_over(1), Some(3), "another partition");
+        let mut less = Limit::new(2);
+        less.restore(0, 3).expect("less");
+        assert_eq!(less.pass_over(0), Some(2));
+        let mut more = Limit::new(5);
+        let refused = more.restore(0, 3).expect_err("more").to_string();
+        assert!(
+            refused.ends_with("set kpi.max_values = 3, or less"),
+            "{refused}"
+        );
     }
 
     #[test]

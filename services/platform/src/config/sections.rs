@@ -323,7 +323,7 @@ pub struct Kpi {
     pub dimensions: Vec<String>,
     /// What is a high and a low attitude.
     pub attitude: Attitude,
-    /// Values of a dimension that KPIs tell apart; the rest is `other`.
+    /// Values of a dimension that KPIs tell apart; the rest is `other`. Once there is such a rest, it can only be made less.
     pub max_values: usize,
     /// Whether e-mails count as opened that only a mail client has fetched the images of.
     pub prefetched_opens: bool,

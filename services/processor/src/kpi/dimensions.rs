@@ -7,21 +7,19 @@ use tributary_core::kpi::{Dimension, Kpi, Sum, Window};
 
 use crate::runtime::stage::{Broken, Outputs, Store};
 use crate::state_record::{self, StateEncoder};
-use crate::values::{OTHER, Seen, Values, bounded, split_key, stored_key};
+use crate::values::{Limit, OTHER, Seen, Values, bounded, split_key, stored_key};
 
 use super::{Report, Reported, Stage};
 
 /// What begins the keys of values in the store.
 const VALUE: &[u8] = b"v";
 
-/// The key of how many were told apart so far.
+/// The key of how many are told apart where something is counted as `other`.
 const MOST: &[u8] = b"m";
 
 /// Values by partition, workspace and dimension.
 pub(super) struct Dimensions {
-    configured: usize,
-    /// By partition: as configured, or less where it was less before. What was counted as `other` cannot be taken apart.
-    most: BTreeMap<i32, Most>,
+    limit: Limit,
     values: BTreeMap<(i32, Dimension), BTreeMap<Box<str>, Values>>,
     /// Values whose sums are to be added to those of `other`.
     displaced: Vec<Displaced>,
@@ -29,14 +27,6 @@ pub(super) struct Dimensions {
     news: Vec<(i32, Vec<u8>, Option<i64>)>,
     state: StateEncoder,
     report: Report,
-}
-
-/// How many values a partition tells apart.
-#[derive(Clone, Copy, Debug)]
-struct Most {
-    now: usize,
-    /// As the store says.
-    stored: usize,
 }
 
 /// A value that is no longer told apart.
@@ -58,10 +48,9 @@ impl std::fmt::Debug for Dimensions {
 }
 
 impl Dimensions {
-    pub(super) fn new(configured: usize, report: Report) -> Self {
+    pub(super) fn new(most: usize, report: Report) -> Self {
         Self {
-            configured,
-            most: BTreeMap::new(),
+            limit: Limit::new(most),
             values: BTreeMap::new(),
             displaced: Vec::new(),
             news: Vec::new(),
@@ -71,32 +60,22 @@ impl Dimensions {
     }
 
     pub(super) fn clear(&mut self) {
-        self.most.clear();
+        self.limit.clear();
         self.values.clear();
         self.displaced.clear();
         self.news.clear();
     }
 
     /// Reads what a partition tells apart.
+    ///
+    /// # Errors
+    /// When more are to be told apart than can be.
     pub(super) fn restore(&mut self, partition: i32, store: &dyn Store) -> Result<(), Broken> {
-        let before = match store.get(partition, MOST)? {
-            Some(record) => usize::try_from(state_record::decode(&record)?.revision)
-                .map_err(|_| Broken("a stored number of values is less than 0".to_owned()))?,
-            None => usize::MAX,
-        };
-        let most = self.configured.min(before);
-        if before < self.configured {
-            tracing::warn!(
-                before,
-                configured = self.configured,
-                "kpi.max_values can only be made less: what was counted as `other` cannot be taken apart"
-            );
+        if let Some(record) = store.get(partition, MOST)? {
+            let before = usize::try_from(state_record::decode(&record)?.revision)
+                .map_err(|_| Broken("a stored number of values is less than 0".to_owned()))?;
+            self.limit.restore(partition, before)?;
         }
-        let limits = Most {
-            now: most,
-            stored: before,
-        };
-        self.most.insert(partition, limits);
         store.scan(partition, VALUE, &mut |key, _| {
             let (workspace, dimension, value) = split_key(VALUE, key)?;
             let values = self.values.entry((partition, dimension)).or_default();
@@ -106,7 +85,7 @@ impl Dimensions {
         })?;
         for ((of, dimension), workspaces) in &mut self.values {
             for (workspace, values) in workspaces.iter_mut().filter(|_| *of == partition) {
-                while let Some(value) = values.shrink(most) {
+                while let Some(value) = values.shrink(self.limit.most()) {
                     self.news.push((
                         partition,
                         stored_key(VALUE, workspace, *dimension, &value),
@@ -122,8 +101,12 @@ impl Dimensions {
                 }
             }
         }
-        if self.due() {
-            self.most(partition);
+        if self
+            .displaced
+            .iter()
+            .any(|value| value.partition == partition)
+        {
+            self.pass_over(partition);
         }
         Ok(())
     }
@@ -139,7 +122,7 @@ impl Dimensions {
         let Some(dimension) = bounded(dimension).filter(|_| value != OTHER) else {
             return value;
         };
-        let most = self.most(partition);
+        let most = self.limit.most();
         let workspaces = self.values.entry((partition, dimension)).or_default();
         let seen = match workspaces.get_mut(workspace) {
             Some(values) => values.see(value, most),
@@ -153,6 +136,7 @@ impl Dimensions {
         match seen {
             Seen::Known => value,
             Seen::Other => {
+                self.pass_over(partition);
                 (self.report)(Reported::Overflow(workspace, dimension.name()));
                 OTHER
             }
@@ -163,6 +147,7 @@ impl Dimensions {
                     Some(0),
                 ));
                 if let Some(displaced) = displaced {
+                    self.pass_over(partition);
                     (self.report)(Reported::Overflow(workspace, dimension.name()));
                     self.news.push((
                         partition,
@@ -181,18 +166,11 @@ impl Dimensions {
         }
     }
 
-    /// How many values are told apart; from now on no more than that.
-    fn most(&mut self, partition: i32) -> usize {
-        let limits = self.most.entry(partition).or_insert(Most {
-            now: self.configured,
-            stored: usize::MAX,
-        });
-        if limits.stored != limits.now {
-            limits.stored = limits.now;
-            let most = i64::try_from(limits.now).unwrap_or(i64::MAX);
+    fn pass_over(&mut self, partition: i32) {
+        if let Some(most) = self.limit.pass_over(partition) {
+            let most = i64::try_from(most).unwrap_or(i64::MAX);
             self.news.push((partition, MOST.to_vec(), Some(most)));
         }
-        limits.now
     }
 
     /// Whether sums are to be added to those of `other`.

@@ -473,23 +473,30 @@ fn where_fewer_values_are_told_apart_than_before_the_rest_is_other_for_good() {
         values
     };
     assert_eq!(values(&fixture).len(), 4);
-    for most_values in [2, 1_000] {
+    let restart = |fixture: &mut Fixture, most_values| {
         let options = Options {
             keep: [YEARS; 6],
             cached_differences: 1_000,
             most_values,
         };
         fixture.stage = Stage::new(options, std::sync::Arc::new(|_| {}));
-        fixture
-            .stage
-            .assigned(&[0], &fixture.outputs)
-            .expect("assigned");
-        fixture.settle(now + SECOND);
-        let orders = values(&fixture);
-        let told_apart = |(name, orders): &&(String, i64)| name != "other" && *orders == 1;
-        assert_eq!(orders.iter().filter(told_apart).count(), 2, "{orders:?}");
-        assert!(orders.contains(&("other".to_owned(), 2)), "{orders:?}");
-    }
+        fixture.stage.assigned(&[0], &fixture.outputs)
+    };
+    // Nothing is other yet: more or less may be told apart.
+    restart(&mut fixture, 4).expect("less");
+    restart(&mut fixture, 1_000).expect("more again");
+    restart(&mut fixture, 2).expect("less");
+    fixture.settle(now + SECOND);
+    let orders = values(&fixture);
+    let told_apart = |(name, orders): &&(String, i64)| name != "other" && *orders == 1;
+    assert_eq!(orders.iter().filter(told_apart).count(), 2, "{orders:?}");
+    assert!(orders.contains(&("other".to_owned(), 2)), "{orders:?}");
+    let refused = restart(&mut fixture, 3).expect_err("more").to_string();
+    assert!(
+        refused.contains("set kpi.max_values = 2, or less"),
+        "{refused}"
+    );
+    restart(&mut fixture, 2).expect("as before");
     // One that is other already stays so.
     let other = campaigns
         .into_iter()

@@ -6,39 +6,54 @@ use tributary_core::kpi::Dimension;
 
 use super::event::{More, Says};
 use super::sending::Sending;
+use super::stored;
 use crate::runtime::stage::{Broken, Store};
-use crate::values::{BOUNDED, OTHER, Seen, Values, split_key, stored_key};
+use crate::values::{BOUNDED, Limit, OTHER, Seen, Values, split_key, stored_key};
 use tributary_contracts::wire::Touchpoint;
 
 /// What begins the keys of the store.
 const VALUE: &[u8] = b"d";
 
+/// The key of how many of a dimension may be told apart, where one was passed over.
+const MOST: &[u8] = b"m";
+
 /// Those of this instance's partitions that may be told apart, and what of them is to be told.
 #[derive(Debug)]
 pub(super) struct Dimensions {
-    most: usize,
+    limit: Limit,
     /// By partition, then by workspace.
     values: FxHashMap<i32, FxHashMap<Box<str>, [Values; BOUNDED.len()]>>,
     /// Partition, workspace, dimension, the value, and one that is no longer remembered for it.
     news: Vec<(i32, Box<str>, Dimension, Box<str>, Option<Box<str>>)>,
+    /// Partitions that have passed over one for the first time, and how many may be told apart.
+    passed_over: Vec<(i32, usize)>,
 }
 
 impl Dimensions {
     pub(super) fn new(most: usize) -> Self {
         Self {
-            most,
+            limit: Limit::new(most),
             values: FxHashMap::default(),
             news: Vec::new(),
+            passed_over: Vec::new(),
         }
     }
 
     pub(super) fn clear(&mut self) {
+        self.limit.clear();
         self.values.clear();
         self.news.clear();
+        self.passed_over.clear();
     }
 
     /// Reads what a partition remembers.
+    ///
+    /// # Errors
+    /// When more are to be told apart than can be.
     pub(super) fn restore(&mut self, partition: i32, store: &dyn Store) -> Result<(), Broken> {
+        if let Some(record) = store.get(partition, MOST)? {
+            self.limit.restore(partition, stored::decode(&record)?)?;
+        }
         store.scan(partition, VALUE, &mut |key, _| {
             let (workspace, dimension, value) = split_key(VALUE, key)?;
             if let Some(place) = BOUNDED.iter().position(|bounded| *bounded == dimension) {
@@ -133,7 +148,13 @@ impl Dimensions {
         let Some(values) = workspaces.get_mut(workspace) else {
             return;
         };
-        if let Seen::New { displaced } = values[place].see(value, self.most) {
+        let seen = values[place].see(value, self.limit.most());
+        if seen.passes_over()
+            && let Some(most) = self.limit.pass_over(partition)
+        {
+            self.passed_over.push((partition, most));
+        }
+        if let Seen::New { displaced } = seen {
             self.news.push((
                 partition,
                 workspace.into(),
@@ -146,6 +167,9 @@ impl Dimensions {
 
     /// Tells the kpi stage, and remembers.
     pub(super) fn tell(&mut self, sending: &mut Sending<'_>) -> Result<(), Broken> {
+        for (partition, most) in std::mem::take(&mut self.passed_over) {
+            sending.put(partition, MOST, Some(&most))?;
+        }
         for (partition, workspace, dimension, value, displaced) in std::mem::take(&mut self.news) {
             sending.value(&workspace, dimension, &value)?;
             let key = |value: &str| stored_key(VALUE, &workspace, dimension, value);

@@ -8,7 +8,7 @@ use tributary_core::identity::Rules;
 use tributary_core::time::Timestamp;
 use tributary_processor::observe::{Observe, Settings};
 use tributary_processor::runtime::memory::MemoryOutputs;
-use tributary_processor::runtime::stage::{Input, Stage};
+use tributary_processor::runtime::stage::{Broken, Input, Stage};
 
 use super::said::Said;
 use super::steps::{Ruled, Step, operation, touchpoint};
@@ -81,7 +81,20 @@ pub(crate) struct Slices {
     pub(crate) cached: usize,
 }
 
-fn stage(ruled: &Ruled, slices: Slices) -> Observe {
+impl Slices {
+    /// As it is by itself, with little memory.
+    pub(crate) const WHOLE: Self = Self {
+        events: Settings::SLICE,
+        links: Settings::LINKS,
+        page: Settings::PAGE,
+        cached: 30,
+    };
+}
+
+/// Values of a dimension that are told apart, less than there are.
+pub(crate) const MOST_VALUES: usize = 1;
+
+fn stage(ruled: &Ruled, slices: Slices, most_values: usize) -> Observe {
     let goals = BTreeMap::from([("purchase".to_owned(), vec!["Order Completed".to_owned()])]);
     // Started as it is configured, which states no version.
     let rules = Rules {
@@ -90,7 +103,7 @@ fn stage(ruled: &Ruled, slices: Slices) -> Observe {
     };
     Observe::new(
         Settings {
-            most_values: 3,
+            most_values,
             out_of_orderness: 60_000,
             rules: BTreeMap::from([("default".to_owned(), rules)]),
             goals,
@@ -193,7 +206,7 @@ impl Fleet {
     /// A new life, from what was committed: it reads the log, whole or behind a snapshot, and then what no commit has
     /// taken.
     fn begun(&self, partitions: Vec<i32>, snapshot: Option<Snapshot>) -> Processor {
-        let mut stage = stage(&self.ruled, self.slices);
+        let mut stage = stage(&self.ruled, self.slices, MOST_VALUES);
         stage
             .assigned(&partitions, &self.outputs)
             .expect("the store");
@@ -300,6 +313,12 @@ impl Fleet {
                 .sum::<usize>();
         let longest = messages.chain(records.map(|(_, size)| size)).max();
         (written, longest.unwrap_or(0))
+    }
+
+    /// Whether a processor would begin that is configured to tell so many values apart.
+    pub(crate) fn would_tell_apart(&self, most_values: usize) -> Result<(), Broken> {
+        let partitions: Vec<i32> = (0..PARTITIONS as i32).collect();
+        stage(&self.ruled, self.slices, most_values).assigned(&partitions, &self.outputs)
     }
 
     /// How many messages were sent, and what stands in the stores.

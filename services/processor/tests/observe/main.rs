@@ -7,10 +7,9 @@ mod fleet;
 mod said;
 mod steps;
 
-use fleet::{Event, Fleet, Slices};
+use fleet::{Event, Fleet, MOST_VALUES, Slices};
 use proptest::prelude::*;
 use steps::{Step, as_usual, device, on_the_device, world};
-use tributary_processor::observe::Settings;
 
 fn event() -> impl Strategy<Value = Event> {
     let which = 0..3_usize;
@@ -30,10 +29,8 @@ type Habit<'a> = &'a dyn Fn(usize) -> (i64, Option<String>, bool);
 /// What comes when one event more comes to a device with so many: bytes written, and of the longest message or record.
 fn one_event_more(events: usize, habit: Habit<'_>) -> (usize, usize) {
     let slices = Slices {
-        events: Settings::SLICE,
-        links: Settings::LINKS,
-        page: Settings::PAGE,
         cached: 1_000_000,
+        ..Slices::WHOLE
     };
     let mut fleet = Fleet::new(&as_usual(), slices, 1);
     for number in 0..events {
@@ -88,6 +85,26 @@ fn one_event_more_writes_as_much_whatever_is_there() {
     }
 }
 
+#[test]
+fn more_values_are_told_apart_only_while_none_was_passed_over() {
+    let mut fleet = Fleet::new(&as_usual(), Slices::WHOLE, 1);
+    fleet.take(&on_the_device(0, 0, None, false));
+    fleet.come_to_rest();
+    fleet
+        .would_tell_apart(MOST_VALUES + 1)
+        .expect("one channel");
+    for number in 1..10 {
+        fleet.take(&on_the_device(number, number as i64, None, false));
+    }
+    fleet.come_to_rest();
+    fleet.would_tell_apart(MOST_VALUES).expect("as many");
+    let refused = fleet.would_tell_apart(MOST_VALUES + 1).expect_err("more");
+    assert!(
+        refused.to_string().contains("set kpi.max_values = 1"),
+        "{refused}"
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
@@ -101,8 +118,7 @@ proptest! {
         (events, links, page, cached) in (1..40_usize, 1..60_usize, 2..6_usize, prop::sample::select(vec![30, 1_000])),
         processors in 1..4_usize,
     ) {
-        let whole = Slices { events: Settings::SLICE, links: Settings::LINKS, page: Settings::PAGE, cached: 30 };
-        let mut steady = Fleet::new(&first, whole, 1);
+        let mut steady = Fleet::new(&first, Slices::WHOLE, 1);
         world.iter().for_each(|step| steady.take(step));
         let mut shaken = Fleet::new(&first, Slices { events, links, page, cached }, processors);
         for (step, event) in other.iter().zip(&happens) {
