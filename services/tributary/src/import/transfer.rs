@@ -79,7 +79,14 @@ impl Import<'_> {
         let client = Client::new(&target.ingest, &target.write_key);
         let result = std::thread::scope(|scope| {
             let (senders, reports, _threads) = Senders::start(scope, &client, patience);
-            self.pump(rows, senders, &reports, &mut ledger)
+            let result = self.pump(rows, senders, &reports, &mut ledger);
+            // Where it failed, requests are on their way yet: what they did is booked, too, and not sent again.
+            for report in reports {
+                if let done @ Report::Done(_) = report {
+                    ledger.take(done)?;
+                }
+            }
+            result
         });
         let result = result.and_then(|()| self.unchanged());
         let progress = ledger.close(result.is_ok())?;

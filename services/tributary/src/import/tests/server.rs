@@ -12,8 +12,8 @@ pub(super) struct Behaviour {
     pub(super) answers: Vec<u16>,
     /// A user whose events are refused alone.
     pub(super) refused_user: Option<&'static str>,
-    /// After so many batches every further one is answered 400.
-    pub(super) stop_after: Option<usize>,
+    /// A user; batches with events of theirs are answered 400.
+    pub(super) stop_at: Option<&'static str>,
 }
 
 #[derive(Debug, Default)]
@@ -125,16 +125,13 @@ fn decide(state: &mut State, body: Vec<u8>, authorization: String) -> Option<(u1
         let status = state.behaviour.answers.remove(0);
         return (status != 0).then(|| (status, "{\"error\":\"as told\"}".to_owned()));
     }
-    if state
-        .behaviour
-        .stop_after
-        .is_some_and(|batches| state.bodies.len() >= batches)
-    {
-        return Some((400, "{\"error\":\"no more\"}".to_owned()));
-    }
     let text = String::from_utf8(body).unwrap();
     let batch: Value = serde_json::from_str(&text).unwrap();
     let events = batch["batch"].as_array().unwrap();
+    let stop_at = state.behaviour.stop_at;
+    if stop_at.is_some() && events.iter().any(|event| event["userId"].as_str() == stop_at) {
+        return Some((400, "{\"error\":\"no more\"}".to_owned()));
+    }
     assert!(
         text.len() <= 500_000 && events.len() <= 500,
         "{} bytes, {} events",
