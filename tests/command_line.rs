@@ -173,7 +173,7 @@ fn the_queries_of_the_documentation_have_answers(system: &System) {
         .skip(1)
         .filter_map(|rest| Some(rest.split_once("```")?.0))
         .collect();
-    assert_eq!(queries.len(), 29, "as the page's title says");
+    assert_eq!(queries.len(), 30, "as the page's title says");
     system.settled();
     for query in queries {
         let rows = system.query(query, &[]);

@@ -1,5 +1,5 @@
-//! A shop's three days: people who browse on several devices, log in, buy on line and at the till, and get a newsletter; and
-//! what is said of the shop on a social network.
+//! A shop's three days: people who browse on several devices, log in, buy on line and at the till, and get a newsletter, which
+//! costs something; and what is said of the shop on a social network.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -58,7 +58,21 @@ pub(super) fn three_days(customers: u64, base: i64) -> Shop {
         }
     }
     social_network(base, &mut shop.online);
+    newsletter(base, &mut shop.online);
     shop
+}
+
+/// What sending the newsletter cost each day, as the agency reports it.
+fn newsletter(base: i64, events: &mut Vec<Value>) {
+    for day in 0..DAYS {
+        let time = Timestamp::from_millisecond(base - (day * 24 + 2) * 60 * MINUTE);
+        events.push(json!({
+            "type": "track", "event": "Spend Reported", "messageId": format!("demo-spend-{day}"),
+            "timestamp": time.unwrap_or(Timestamp::UNIX_EPOCH).to_string(),
+            "properties": { "amount": euros(4500 + 250 * day.unsigned_abs()), "currency": "EUR" },
+            "context": { "subject": "source", "campaign": { "source": "newsletter", "medium": "email", "name": "spring" } },
+        }));
+    }
 }
 
 /// What a network counts of the shop's account and of its posts, each morning, and who speaks of it.
@@ -186,8 +200,22 @@ impl Person {
             let mut order = self.event("track", time, &device, &context);
             order["event"] = json!("Order Completed");
             order["userId"] = json!(self.user_id());
-            order["properties"] = self.order(&format!("demo-{}-{visit}", self.number));
+            let id = format!("demo-{}-{visit}", self.number);
+            let (cents, properties) = self.order(&id);
+            order["properties"] = properties;
+            // Tills do not know it.
+            order["properties"]["margin"] = euros(cents * (30 + self.dice.below(20)) / 100);
             events.push(order);
+            if self.dice.chance(8) {
+                time += self.pause();
+                let mut refund = self.event("track", time, &device, &context);
+                refund["event"] = json!("Order Refunded");
+                refund["userId"] = json!(self.user_id());
+                let share = [cents, cents / 2][self.dice.index(2)];
+                refund["properties"] =
+                    json!({ "order_id": id, "total": euros(share), "currency": "EUR" });
+                events.push(refund);
+            }
             if self.dice.chance(40) {
                 time += self.pause();
                 let mut answer = self.event("track", time, &device, &context);
@@ -248,7 +276,7 @@ impl Person {
             "traits": { "email": self.traits()["email"] },
             "externalIds": [{ "type": "loyalty_card", "id": format!("demo-card-{}", self.number), "collection": "users", "encoding": "none" }],
         });
-        event["properties"] = self.order(&format!("demo-receipt-{}", self.number));
+        (_, event["properties"]) = self.order(&format!("demo-receipt-{}", self.number));
         event["properties"]["store_id"] = json!(city);
         let mut points = event.clone();
         points["messageId"] = json!(format!("demo-{}-points", self.number));
@@ -280,7 +308,8 @@ impl Person {
         event
     }
 
-    fn order(&mut self, id: &str) -> Value {
+    /// Some lines: what they come to, in cents, and the properties of the order.
+    fn order(&mut self, id: &str) -> (u64, Value) {
         let mut cents = 0;
         let lines: Vec<Value> = (0..1 + self.dice.below(3))
             .map(|_| {
@@ -290,7 +319,8 @@ impl Person {
                 json!({ "product_id": id, "name": name, "price": euros(price), "quantity": quantity })
             })
             .collect();
-        json!({ "order_id": id, "total": euros(cents), "revenue": euros(cents), "currency": "EUR", "products": lines })
+        let properties = json!({ "order_id": id, "total": euros(cents), "revenue": euros(cents), "currency": "EUR", "products": lines });
+        (cents, properties)
     }
 
     fn context(&mut self, in_app: bool) -> Value {
