@@ -200,7 +200,7 @@ async fn run_pending(
                 })?;
         }
         record(client, &migration).await?;
-        tracing::info!(migration = migration.name, "ran");
+        tracing::info!(migration = migration.name, "migrated");
         run.push(migration.name);
     }
     Ok(run)

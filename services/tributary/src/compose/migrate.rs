@@ -37,12 +37,7 @@ async fn tables(config: &Config) -> Result<(), Failure> {
     let start = Instant::now();
     loop {
         match migrated(&client, config.kpi.customer_days).await {
-            Ok(migrations) => {
-                for migration in migrations {
-                    tracing::info!(migration, "migration run");
-                }
-                return Ok(());
-            }
+            Ok(()) => return Ok(()),
             Err(error) if error.is_retryable() && start.elapsed() < PATIENCE => {
                 tracing::debug!(%error, "tables are not there yet");
                 tokio::time::sleep(PAUSE).await;
@@ -55,13 +50,9 @@ async fn tables(config: &Config) -> Result<(), Failure> {
     }
 }
 
-async fn migrated(
-    client: &Client,
-    customer_days: u32,
-) -> Result<Vec<&'static str>, migrate::Error> {
-    let migrations = migrate::run(client).await?;
-    migrate::tell_customer_days(client, customer_days).await?;
-    Ok(migrations)
+async fn migrated(client: &Client, customer_days: u32) -> Result<(), migrate::Error> {
+    migrate::run(client).await?;
+    migrate::tell_customer_days(client, customer_days).await
 }
 
 /// Both at a time.
