@@ -9,6 +9,7 @@
 //! A fold holds multisets, so an atom can be replaced or taken back as well as added, in any order, at a cost that does
 //! not grow with what else the profile holds.
 
+mod answers;
 mod atom;
 mod contributions;
 mod distinct;
@@ -18,6 +19,7 @@ mod runs;
 mod standing;
 mod traits;
 
+pub use answers::Aspect;
 pub use atom::{
     Activity, Answer, Atom, Email, Facets, Identifier, Mention, Moment, Note, Order, Part, Passive,
     Product, Refund, Report, Said, Session, Social, Source, Stated, Trait,

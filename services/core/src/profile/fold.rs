@@ -8,13 +8,14 @@ use crate::time::Timestamp;
 use crate::identifier::IdentifierType;
 use crate::kpi::minute_of;
 
+use super::answers::{Answers, Aspect};
 use super::atom::{Atom, Identifier, Moment, Note, Order, Refund, Said, Session, Stated, said};
 use super::contributions::{
     Contributions, Definitions, Sign, contribute_amounts, each_changed, recognise,
 };
 use super::distinct::{Distinct, Known};
 use super::reports::Reports;
-use super::standing::{Acquaintance, Attitude, Standing};
+use super::standing::{Acquaintance, Standing};
 use super::traits::{Chosen, Statements, Told};
 
 /// A multiset.
@@ -30,7 +31,7 @@ pub struct Fold {
     mentions: i64,
     /// Event times of the first passive touchpoints of atoms.
     reached: Counted<Timestamp>,
-    answers: Counted<Answered>,
+    answers: Answers,
     points: Amount,
     started: Counted<Timestamp>,
     ended: Counted<Timestamp>,
@@ -42,6 +43,8 @@ pub struct Fold {
     /// Rank, type, value, whether it names a person.
     identifiers: Counted<(u8, Box<str>, Box<str>, bool)>,
     traits: BTreeMap<Box<str>, Statements>,
+    /// How many statements there are of traits, consents and groups, each as often as atoms make it.
+    statements: usize,
     /// By purpose.
     consents: BTreeMap<Box<str>, Counted<Decided>>,
     groups: BTreeMap<Box<str>, Counted<Told>>,
@@ -94,17 +97,6 @@ pub struct Emails {
     pub clicked: i64,
     /// Those upon which it wanted no more.
     pub unsubscribed: i64,
-}
-
-/// An answer with a note; the greatest is the latest.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Answered {
-    occurred_at: Timestamp,
-    message_id: Box<str>,
-    timeline: (Box<str>, Box<str>),
-    /// Of the answers of one message, which says the more.
-    note: Note,
-    comment: Box<str>,
 }
 
 /// What must still be contributed for each session of the profile, after [`Fold::tell`].
@@ -180,9 +172,9 @@ impl Fold {
             lead: self.distinct.first_lead(),
             has_address: of(IdentifierType::EMAIL) + of(IdentifierType::PHONE) > 0,
         };
-        let attitudes = self.attitudes(definitions);
+        let attitudes = self.answers.attitudes(definitions);
         self.standing
-            .tell(&acquaintance, &attitudes, definitions, contributions);
+            .tell(&acquaintance, attitudes, definitions, contributions);
         let before = self.distinct.is_person();
         self.distinct.know(known, contributions);
         match (before, known.is_person) {
@@ -198,47 +190,16 @@ impl Fold {
         !self.identifiers.is_empty() || self.touchpoints > 0 || self.orders > 0
     }
 
-    /// The attitude that each answer decides, by minute, and changes only: by the last recommendation, or where that is
-    /// neither high nor low by the last word on satisfaction.
-    fn attitudes(&self, definitions: &Definitions) -> Vec<(i64, Attitude)> {
-        let mut attitudes: Vec<(i64, Attitude)> = Vec::new();
-        let (mut promotes, mut satisfied) = (0, None);
-        for answered in self.answers.keys() {
-            match answered.note {
-                Note::Nps(note) | Note::NpsFromOne(note) => {
-                    promotes = i8::from(note >= definitions.high_attitude)
-                        - i8::from(note <= definitions.low_attitude);
-                }
-                Note::Csat(is) => satisfied = Some(is),
-                Note::Ces(_) => continue,
-            }
-            let attitude = match (promotes, satisfied) {
-                (1, _) | (0, Some(true)) => Attitude::High,
-                (-1, _) | (0, Some(false)) => Attitude::Low,
-                _ => Attitude::Unknown,
-            };
-            let minute = minute_of(answered.occurred_at);
-            if attitudes.last().is_some_and(|(last, _)| *last == minute) {
-                attitudes.pop();
-            }
-            if attitudes.last().is_none_or(|(_, last)| *last != attitude) {
-                attitudes.push((minute, attitude));
-            }
-        }
-        attitudes
-    }
-
     /// Loyalty points: earned less redeemed and expired.
     #[must_use]
     pub const fn points(&self) -> Amount {
         self.points
     }
 
-    /// The last note of a kind, when it was given, and the comment with it.
-    pub fn last_note(&self, of: impl Fn(Note) -> bool) -> Option<(Timestamp, Note, &str)> {
-        let mut latest_first = self.answers.keys().rev();
-        let answered = latest_first.find(|answered| of(answered.note))?;
-        Some((answered.occurred_at, answered.note, &answered.comment))
+    /// The last note of an aspect, when it was given, and the comment with it.
+    #[must_use]
+    pub fn last_note(&self, aspect: Aspect) -> Option<(Timestamp, Note, &str)> {
+        self.answers.last(aspect)
     }
 
     /// Identifiers, highest first.
@@ -364,9 +325,7 @@ impl Fold {
             + self.started.len()
             + self.ended.len()
             + self.identifiers.len()
-            + self.traits.len()
-            + self.consents.len()
-            + self.groups.len()
+            + self.statements
     }
 
     fn count(&mut self, atom: &Atom<'_>, sign: i64, definitions: &Definitions) {
@@ -470,14 +429,8 @@ impl Fold {
         match &moment.said {
             Said::Answer(answer) => {
                 let Some(note) = answer.note else { return };
-                let answered = Answered {
-                    occurred_at: moment.occurred_at,
-                    message_id: moment.message_id.into(),
-                    timeline: (timeline.0.into(), timeline.1.into()),
-                    note,
-                    comment: answer.comment.into(),
-                };
-                change(&mut self.answers, answered, sign.of_amount(1) as i64);
+                let place = (moment.occurred_at, moment.message_id, timeline);
+                self.answers.change(note, answer.comment, place, sign);
             }
             Said::Points(points) => {
                 let points = Amount::from_millionths(sign.of_amount(points.millionths()));
@@ -506,6 +459,11 @@ impl Fold {
             let Some((timeline, stated)) = stated else {
                 continue;
             };
+            let statements = stated.traits.len() + stated.consents.len() + stated.groups.len();
+            match sign < 0 {
+                true => self.statements -= statements,
+                false => self.statements += statements,
+            }
             for stated in &stated.traits {
                 let rules = &definitions.traits;
                 let all = self

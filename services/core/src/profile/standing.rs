@@ -189,15 +189,16 @@ impl Standing {
         }
     }
 
-    /// Contributes what changed since the last time.
+    /// Contributes what changed since the last time: of attitudes it is told whether they did.
     pub(super) fn tell(
         &mut self,
         acquaintance: &Acquaintance,
-        attitudes: &[(i64, Attitude)],
+        (attitudes, is_changed): (&[(i64, Attitude)], bool),
         definitions: &Definitions,
         contributions: &mut impl Contributions,
     ) {
         let length = definitions.customer_days * DAY / MINUTE;
+        let is_changed = is_changed || !self.changed.is_empty();
         for place in std::mem::take(&mut self.changed) {
             let Some(purchases) = self.orders.get_mut(&place) else {
                 continue;
@@ -222,6 +223,10 @@ impl Standing {
         let life = life(acquaintance, spells);
         let place = |status: Status| (Dimension::Status, status.name());
         replace_ranges(Kpi::Lifecycle, place, &self.told.life, &life, contributions);
+        self.told.life = life;
+        if !is_changed {
+            return;
+        }
         let repeats =
             whole.map_or_else(Vec::new, |whole| whole.ordered.spells(AtLeast::Two, length));
         let quadrants = quadrants(
@@ -232,7 +237,6 @@ impl Standing {
         let place = |quadrant: Quadrant| (Dimension::Quadrant, quadrant.name());
         let told = &self.told.quadrants;
         replace_ranges(Kpi::LoyaltyQuadrant, place, told, &quadrants, contributions);
-        self.told.life = life;
         self.told.quadrants = quadrants;
     }
 

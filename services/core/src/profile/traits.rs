@@ -4,8 +4,7 @@
 //! of sources decides. Only those of the highest rank count, and among them the trait's rule chooses.
 
 use std::borrow::Cow;
-use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -73,6 +72,9 @@ impl TraitRules {
     }
 }
 
+/// So long is a union at most: whoever states something else with each event makes no event cost more than others.
+const UNITED_BYTES: usize = 32 * 1024;
+
 /// When and by whom something was stated; the greatest is the latest.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Told {
@@ -113,13 +115,88 @@ pub(super) struct Statements {
 enum Ranked {
     /// With the value; for `latest` and `first`.
     InTime(Counted<(Told, Box<str>)>),
-    ByValue(BTreeMap<Box<str>, Value>),
+    ByValue(Values),
+}
+
+/// The values that were stated.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Values {
+    stated: BTreeMap<Box<str>, Value>,
+    /// The same by what the rule goes by, the one that stands last.
+    ordered: BTreeSet<(Measure, Told, Box<str>)>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Value {
     times: i64,
     told: Counted<Told>,
+}
+
+/// What decides between values; where it is equal, the one stated last does.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Measure {
+    /// All stand.
+    None,
+    /// How often it was stated.
+    Times(i64),
+    /// A text by its letters, below all numbers.
+    Text(Box<str>),
+    /// A number, as an integer in the order of [`f64::total_cmp`].
+    Number(i64),
+}
+
+impl Measure {
+    fn of(rule: Rule, text: &str, value: &Value) -> Self {
+        match rule {
+            Rule::MostFrequent => Self::Times(value.times),
+            Rule::Maximum => match text.parse::<f64>() {
+                Ok(number) => {
+                    let bits = number.to_bits() as i64;
+                    // Of two negative numbers the one with the greater bits is the lesser.
+                    Self::Number(if bits < 0 { bits ^ i64::MAX } else { bits })
+                }
+                Err(_) => Self::Text(text.into()),
+            },
+            Rule::Latest | Rule::First | Rule::Union => Self::None,
+        }
+    }
+}
+
+impl Values {
+    /// Adds so many statements, or with a sign of less than 0 takes them back.
+    fn change(&mut self, rule: Rule, text: &str, told: &Told, (sign, times): (i64, i64)) {
+        let mut value = self.stated.remove(text).unwrap_or_default();
+        if let Some(place) = value.place(rule, text) {
+            self.ordered.remove(&place);
+        }
+        value.times += sign * times;
+        change(&mut value.told, told.clone(), sign);
+        if let Some(place) = value.place(rule, text) {
+            self.ordered.insert(place);
+            self.stated.insert(text.into(), value);
+        }
+    }
+
+    /// All of them, sorted, up to the first that does not fit.
+    fn united(&self) -> String {
+        let mut left = UNITED_BYTES;
+        let texts = self.stated.keys().map(|value| &**value);
+        let fitting = texts.take_while(|value| {
+            let rest = left.checked_sub(value.len() + 1);
+            left = rest.unwrap_or(0);
+            rest.is_some()
+        });
+        let texts: Vec<&str> = fitting.collect();
+        format!("[{}]", texts.join(","))
+    }
+}
+
+impl Value {
+    /// Where it stands among the others; nowhere if nobody states it.
+    fn place(&self, rule: Rule, text: &str) -> Option<(Measure, Told, Box<str>)> {
+        let (last, _) = self.told.last_key_value()?;
+        Some((Measure::of(rule, text, self), last.clone(), text.into()))
+    }
 }
 
 /// A trait, and where it is from.
@@ -163,7 +240,7 @@ impl Statements {
         let rank = rules.rank(stated.source);
         let ranked = self.ranked.entry(rank).or_insert_with(|| match self.rule {
             Rule::Latest | Rule::First => Ranked::InTime(Counted::new()),
-            Rule::MostFrequent | Rule::Union | Rule::Maximum => Ranked::ByValue(BTreeMap::new()),
+            Rule::MostFrequent | Rule::Union | Rule::Maximum => Ranked::ByValue(Values::default()),
         });
         let is_empty = match ranked {
             Ranked::InTime(all) => {
@@ -176,14 +253,9 @@ impl Statements {
             }
             Ranked::ByValue(values) => {
                 for value in parts(stated.value, self.rule) {
-                    let all = values.entry(value.as_ref().into()).or_default();
-                    all.times += sign * stated.times;
-                    change(&mut all.told, last.clone(), sign);
-                    if all.told.is_empty() {
-                        values.remove(&*value);
-                    }
+                    values.change(self.rule, &value, &last, (sign, stated.times));
                 }
-                values.is_empty()
+                values.stated.is_empty()
             }
         };
         if is_empty {
@@ -203,27 +275,10 @@ impl Statements {
                 (Cow::Borrowed(value), told)
             }
             Ranked::ByValue(values) => {
-                let mut stated = values.iter().filter_map(|(value, all)| {
-                    Some((value, all.times, all.told.last_key_value()?.0))
-                });
+                let (_, told, value) = values.ordered.last()?;
                 match self.rule {
-                    Rule::Union => {
-                        let told = stated.clone().map(|(.., told)| told).max()?;
-                        let texts: Vec<&str> = stated.map(|(value, ..)| &**value).collect();
-                        (Cow::Owned(format!("[{}]", texts.join(","))), told)
-                    }
-                    Rule::MostFrequent => {
-                        let most = stated.max_by_key(|(_, times, told)| (*times, *told))?;
-                        (Cow::Borrowed(most.0), most.2)
-                    }
-                    _ => {
-                        let first = stated.next()?;
-                        let most = stated.fold(first, |most, other| {
-                            let order = by_size(most.0, other.0).then(most.2.cmp(other.2));
-                            if order == Ordering::Less { other } else { most }
-                        });
-                        (Cow::Borrowed(most.0), most.2)
-                    }
+                    Rule::Union => (Cow::Owned(values.united()), told),
+                    _ => (Cow::Borrowed(value), told),
                 }
             }
         };
@@ -249,16 +304,6 @@ fn parts(value: &str, rule: Rule) -> Vec<Cow<'_, str>> {
             .collect();
     }
     vec![Cow::Borrowed(value)]
-}
-
-/// Numbers by size above texts by their letters.
-fn by_size(one: &str, other: &str) -> Ordering {
-    match (one.parse::<f64>(), other.parse::<f64>()) {
-        (Ok(one), Ok(other)) => one.total_cmp(&other),
-        (Ok(_), Err(_)) => Ordering::Greater,
-        (Err(_), Ok(_)) => Ordering::Less,
-        (Err(_), Err(_)) => one.cmp(other),
-    }
 }
 
 #[cfg(test)]
@@ -343,6 +388,30 @@ mod tests {
                 assert_eq!(chosen(rule, &rows).0, value, "{}", rule.name());
             }
         }
+    }
+
+    #[test]
+    fn numbers_are_greater_by_size_and_any_is_greater_than_a_text() {
+        let rows: Vec<Row<'_>> = ["\"z\"", "-12.5", "-3", "0", "1e3", "999"]
+            .into_iter()
+            .map(|value| ("web", 1, 1, 1, value))
+            .collect();
+        for (count, greatest) in [(1, "\"z\""), (2, "-12.5"), (3, "-3"), (4, "0"), (6, "1e3")] {
+            assert_eq!(chosen(Rule::Maximum, &rows[..count]).0, greatest);
+        }
+    }
+
+    #[test]
+    fn a_union_has_as_many_values_as_fit() {
+        let values: Vec<String> = (0..10_000).map(|value| format!("\"{value:05}\"")).collect();
+        let rows: Vec<Row<'_>> = values
+            .iter()
+            .map(|value| ("web", 1, 1, 1, &**value))
+            .collect();
+        let united = chosen(Rule::Union, &rows).0;
+        let listed: Vec<String> = serde_json::from_str(&united).expect("is an array");
+        assert!(united.len() <= UNITED_BYTES + 2 && united.len() > UNITED_BYTES - 16);
+        assert_eq!(listed[..2], ["00000", "00001"]);
     }
 
     #[test]

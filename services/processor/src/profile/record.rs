@@ -6,7 +6,7 @@ use tributary_contracts::wire::{
     Emails, LastAnswer, Profile, ProfileConsent, ProfileIdentifier, Provenance, Since, Spending,
 };
 use tributary_core::ids::ProfileId;
-use tributary_core::profile::{Chosen, Fold, Note};
+use tributary_core::profile::{Aspect, Chosen, Fold, Note};
 use tributary_core::time::Timestamp;
 
 use crate::runtime::stage::{Broken, Outputs};
@@ -142,12 +142,14 @@ fn emails(fold: &Fold) -> Emails {
 
 /// The last note of each aspect, where there is one.
 fn last_answers(fold: &Fold) -> Vec<LastAnswer<'_>> {
-    let of: [fn(Note) -> bool; 3] = [
-        |note| matches!(note, Note::Nps(_) | Note::NpsFromOne(_)),
-        |note| matches!(note, Note::Csat(_)),
-        |note| matches!(note, Note::Ces(_)),
+    let last = [
+        Aspect::Recommendation,
+        Aspect::Satisfaction,
+        Aspect::Effort,
     ];
-    let last = of.into_iter().filter_map(|of| fold.last_note(of));
+    let last = last
+        .into_iter()
+        .filter_map(|aspect| fold.last_note(aspect));
     last.map(|(occurred_at, note, comment)| {
         let (aspect, scale, value) = match note {
             Note::Nps(note) => ("nps", "0-10", note),
