@@ -58,6 +58,7 @@ pub const ALL: &[Migration] = migrations![
     22 "0022_touchpoint_of_answers",
     23 "0023_customer_days",
     24 "0024_comments",
+    25 "0025_rfm_at",
 ];
 
 /// Why the database cannot be brought up to date.

@@ -142,14 +142,8 @@ fn emails(fold: &Fold) -> Emails {
 
 /// The last note of each aspect, where there is one.
 fn last_answers(fold: &Fold) -> Vec<LastAnswer<'_>> {
-    let last = [
-        Aspect::Recommendation,
-        Aspect::Satisfaction,
-        Aspect::Effort,
-    ];
-    let last = last
-        .into_iter()
-        .filter_map(|aspect| fold.last_note(aspect));
+    let last = [Aspect::Recommendation, Aspect::Satisfaction, Aspect::Effort];
+    let last = last.into_iter().filter_map(|aspect| fold.last_note(aspect));
     last.map(|(occurred_at, note, comment)| {
         let (aspect, scale, value) = match note {
             Note::Nps(note) => ("nps", "0-10", note),

@@ -129,7 +129,11 @@ fn decide(state: &mut State, body: Vec<u8>, authorization: String) -> Option<(u1
     let batch: Value = serde_json::from_str(&text).unwrap();
     let events = batch["batch"].as_array().unwrap();
     let stop_at = state.behaviour.stop_at;
-    if stop_at.is_some() && events.iter().any(|event| event["userId"].as_str() == stop_at) {
+    if stop_at.is_some()
+        && events
+            .iter()
+            .any(|event| event["userId"].as_str() == stop_at)
+    {
         return Some((400, "{\"error\":\"no more\"}".to_owned()));
     }
     assert!(
