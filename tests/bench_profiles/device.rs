@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use tributary_contracts::wire::{Activity, Campaign, Identifier, Subject, Touchpoint};
 use tributary_contracts::{framing, keys};
 use tributary_core::identity::Rules;
+use tributary_core::kpi::Dimension;
 use tributary_core::time::{DAY, MINUTE, SECOND, Timestamp};
+use tributary_processor::Limits;
 use tributary_processor::observe::{Observe, Settings};
 use tributary_processor::runtime::memory::MemoryOutputs;
 use tributary_processor::runtime::stage::{Input, Stage};
@@ -67,7 +69,7 @@ impl Device {
         let settings = Settings {
             rules: BTreeMap::from([("bench".to_owned(), rules)]),
             goals: BTreeMap::new(),
-            most_values: 1_000,
+            limits: Limits::new(1_000, &BTreeMap::new(), &Dimension::ALL),
             out_of_orderness: MINUTE,
             page: Settings::PAGE,
             cached_events: 3_200_000,

@@ -17,7 +17,7 @@ use tributary_core::profile::TraitRules;
 use tributary_core::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
 use tributary_processor::runtime::memory::MemoryOutputs;
 use tributary_processor::runtime::stage::{Input, Stage};
-use tributary_processor::{kpi, profile};
+use tributary_processor::{Limits, kpi, profile};
 
 /// A UTC midnight, at which everything has happened.
 const NOW: i64 = 20_000 * DAY;
@@ -65,7 +65,7 @@ impl Stages {
         let options = kpi::Options {
             keep,
             cached_differences: 3_200_000,
-            most_values: 1_000,
+            limits: Limits::new(1_000, &BTreeMap::new(), &Dimension::ALL),
         };
         let mut stages = Self {
             profiles: (profiles, MemoryOutputs::default()),

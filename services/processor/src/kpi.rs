@@ -31,6 +31,8 @@ mod tally;
 mod turn;
 mod work;
 
+use std::collections::BTreeSet;
+
 use rustc_hash::FxHashMap;
 use tributary_contracts::framing;
 use tributary_contracts::keys;
@@ -40,6 +42,7 @@ use tributary_core::time::Timestamp;
 
 use crate::runtime::stage::{self, Broken, Input, Outputs, Poison, Store};
 use crate::state_record::{self, StateEncoder};
+use crate::values::Limits;
 
 use self::buzz::Buzz;
 use self::clock::Clock;
@@ -54,14 +57,14 @@ use self::work::Work;
 const BLOCKS_PER_FLUSH: usize = 2_000;
 
 /// How the stage is set up.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// How long marks are kept, in milliseconds, by [`Window::ALL`].
     pub keep: [i64; 6],
     /// Differences held decoded; one is 48 bytes.
     pub cached_differences: usize,
-    /// Values of a dimension that are told apart.
-    pub most_values: usize,
+    /// Which values of a dimension are told apart.
+    pub limits: Limits,
 }
 
 /// Something that operations should see.
@@ -112,7 +115,7 @@ impl Stage {
             queue: Queue::default(),
             work: Work::new(options.cached_differences),
             buzz: Buzz::new(report.clone()),
-            dimensions: Dimensions::new(options.most_values, report),
+            dimensions: Dimensions::new(options.limits, report),
             records: Records::new(),
             state: StateEncoder::new(),
         }
@@ -152,13 +155,17 @@ impl stage::Stage for Stage {
         self.work.clear();
         self.buzz.clear();
         self.dimensions.clear();
-        let mut times = Vec::new();
+        let (mut times, mut unable) = (Vec::new(), BTreeSet::new());
         for &partition in partitions {
-            self.dimensions.restore(partition, store)?;
             if let Some(record) = store.get(partition, CLOCK)? {
                 times.push(Timestamp(state_record::decode(&record)?.revision));
             }
             self.restore(partition, store)?;
+            let counted = self.counted(partition);
+            unable.extend(self.dimensions.restore(partition, &counted, store)?);
+        }
+        if !unable.is_empty() {
+            return Err(dimensions::unable(&unable));
         }
         // Marks since the earliest were perhaps not published; revisions go on after the latest.
         if let (Some(earliest), Some(latest)) = (times.iter().min(), times.iter().max()) {

@@ -23,3 +23,4 @@ mod state_record;
 mod values;
 
 pub use service::start;
+pub use values::Limits;

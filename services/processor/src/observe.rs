@@ -63,6 +63,7 @@ use self::word::Said;
 use self::workspaces::Workspaces;
 use crate::rules;
 use crate::runtime::stage::{Broken, Input, Outputs, Poison, Stage, Store};
+use crate::values::Limits;
 
 /// Where a partition's revision stands in its store, and whether there was a backlog when it was written.
 const REVISION_KEY: &[u8] = b"v";
@@ -74,8 +75,8 @@ pub struct Settings {
     pub rules: BTreeMap<String, Rules>,
     /// Events of each goal, by the goal's slug.
     pub goals: BTreeMap<String, Vec<String>>,
-    /// How many values of a dimension KPIs tell apart.
-    pub most_values: usize,
+    /// Which values of a dimension KPIs tell apart.
+    pub limits: Limits,
     /// How many milliseconds later than others of its partition an event may come before it is counted as late.
     pub out_of_orderness: i64,
     /// How many events of a timeline are written together, at most.
@@ -190,7 +191,7 @@ impl Observe {
             waiting: Waiting::default(),
             key: Vec::new(),
             observed: Observed::default(),
-            dimensions: Dimensions::new(settings.most_values),
+            dimensions: Dimensions::new(settings.limits),
             watermarks: Watermarks::new(settings.out_of_orderness),
             revisions: BTreeMap::new(),
             links_offset: 0,
@@ -273,6 +274,7 @@ impl Observe {
             }
             if let Some(timeline) = self.timelines.get_mut(&key) {
                 cost += 1 + timeline.events();
+                self.dimensions.tell_again(partition, timeline);
                 timeline.touched = true;
                 timeline.is_settled = false;
                 self.touched.insert(key);
@@ -376,7 +378,9 @@ impl Stage for Observe {
         self.dimensions.clear();
         self.watermarks.clear();
         for partition in partitions {
-            self.dimensions.restore(*partition, store)?;
+            if self.dimensions.restore(*partition, store)? {
+                self.backlog.sweep(*partition);
+            }
             for workspace in self.workspaces.configured() {
                 if stored::has_timelines(*partition, workspace, store)? {
                     self.known.insert(workspace.clone());
@@ -578,9 +582,10 @@ impl Observe {
             says: saying::of(touchpoint, &self.goals),
             sent: None,
         };
-        let (facts, has_new_facts) = timeline.facts(touchpoint);
+        let (facts, are_new) = timeline.facts(touchpoint);
+        let new_facts = are_new.then(|| &timeline.header.facts[facts.get()]);
         self.dimensions
-            .see(partition, touchpoint, has_new_facts, &more);
+            .see(partition, touchpoint.workspace, new_facts, &more);
         let event = StoredEvent {
             time: touchpoint.occurred_at.0,
             message: touchpoint.message_id.into(),
@@ -625,7 +630,6 @@ impl Observe {
 
     fn send_all(&mut self, now: Timestamp, sending: &mut Sending<'_>) -> Result<(), Broken> {
         self.counts.links += self.observed.tell(&mut self.workspaces, sending)? as u64;
-        self.dimensions.tell(sending)?;
         for key in &self.touched {
             if let Some(timeline) = self.timelines.get_mut(key) {
                 timeline.intern(self.workspaces.graph(&timeline.header.workspace));
@@ -654,6 +658,9 @@ impl Observe {
             self.backlog.add(&workspace, changes);
         }
         let told = self.take_slice(&*sending.outputs)?;
+        self.dimensions
+            .end_telling_again(|partition| self.backlog.is_swept(partition));
+        self.dimensions.tell(sending)?;
         for key in std::mem::take(&mut self.touched) {
             let Some(timeline) = self.timelines.get_mut(&key) else {
                 continue;

@@ -13,6 +13,7 @@ use tributary_platform::metrics::Metrics;
 
 use crate::observe::{Counts, CountsSink, Observe};
 use crate::runtime::{self, Factory, RuntimeMetrics};
+use crate::values::Limits;
 use crate::{kpi, observe, once, profile, rules};
 
 /// Events of an average timeline, by which `processor.cached_timelines` becomes a number of events.
@@ -66,6 +67,11 @@ pub fn start(
 }
 
 fn factories(config: &Config, metrics: &Metrics) -> [(&'static str, Factory); 4] {
+    let dimensions = config.kpi.dimensions.iter();
+    let dimensions: Vec<Dimension> = dimensions
+        .filter_map(|name| Dimension::named(name))
+        .collect();
+    let limits = Limits::new(config.kpi.max_values, &config.kpi.first_values, &dimensions);
     let settings = observe::Settings {
         rules: config
             .workspaces
@@ -76,7 +82,7 @@ fn factories(config: &Config, metrics: &Metrics) -> [(&'static str, Factory); 4]
             })
             .collect(),
         goals: config.kpi.goals.clone(),
-        most_values: config.kpi.max_values,
+        limits: limits.clone(),
         out_of_orderness: i64::try_from(config.processor.out_of_orderness.as_millis())
             .unwrap_or(i64::MAX),
         page: observe::Settings::PAGE,
@@ -94,12 +100,7 @@ fn factories(config: &Config, metrics: &Metrics) -> [(&'static str, Factory); 4]
         prefetched_opens: config.kpi.prefetched_opens,
         traits: config.traits.clone(),
         attitudes: (config.kpi.attitude.low, config.kpi.attitude.high),
-        dimensions: config
-            .kpi
-            .dimensions
-            .iter()
-            .filter_map(|name| Dimension::named(name))
-            .collect(),
+        dimensions,
         currencies: config
             .workspaces
             .iter()
@@ -111,7 +112,7 @@ fn factories(config: &Config, metrics: &Metrics) -> [(&'static str, Factory); 4]
             i64::try_from(config.kpi.keep.window(window.name()).as_millis()).unwrap_or(i64::MAX)
         }),
         cached_differences: config.processor.cached_profiles * DIFFERENCES_PER_PROFILE,
-        most_values: config.kpi.max_values,
+        limits,
     };
     let buzz = metrics.gauge_vec(
         "tributary_processor_bad_buzz",
@@ -144,7 +145,7 @@ fn factories(config: &Config, metrics: &Metrics) -> [(&'static str, Factory); 4]
         ),
         (
             "kpi",
-            Arc::new(move || Box::new(kpi::Stage::new(kpis, report.clone()))),
+            Arc::new(move || Box::new(kpi::Stage::new(kpis.clone(), report.clone()))),
         ),
     ]
 }

@@ -1,11 +1,12 @@
 //! Values of dimensions, of which only so many are told apart; the rest is `other`.
 //!
 //! Which ones are told apart follows from the set of all values that were ever stored, in whatever order they came: those
-//! with the least hashes (XXH3). A value that is not among them never will be, as the set only grows: so all that is ever
-//! remembered are those that are.
+//! that are configured to go first, then those with the least hashes (XXH3). A value that is not among them never will be, as
+//! the set only grows: so all that is ever remembered are those that are.
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use tributary_contracts::keys;
 use tributary_core::kpi::Dimension;
 use xxhash_rust::xxh3::xxh3_64;
@@ -15,20 +16,8 @@ use crate::runtime::stage::Broken;
 /// What values that are not told apart are called.
 pub(crate) const OTHER: &str = "other";
 
-/// Dimensions whose values senders choose. Those of the others are few: goals, statuses, quadrants, sentiments.
-pub(crate) const BOUNDED: [Dimension; 11] = [
-    Dimension::Channel,
-    Dimension::Source,
-    Dimension::Campaign,
-    Dimension::DeviceType,
-    Dimension::Store,
-    Dimension::Product,
-    Dimension::Question,
-    Dimension::Touchpoint,
-    Dimension::Network,
-    Dimension::Post,
-    Dimension::Influencer,
-];
+/// Dimensions of which only so many values are told apart.
+pub(crate) const BOUNDED: [Dimension; Dimension::BOUNDED.len()] = Dimension::BOUNDED;
 
 /// The dimension of that name, if its values are bounded.
 pub(crate) fn bounded(name: &str) -> Option<Dimension> {
@@ -59,9 +48,60 @@ pub(crate) fn split_key<'k>(
     parts().ok_or_else(|| Broken("a stored value of a dimension is malformed".to_owned()))
 }
 
-/// The values of a dimension that are told apart, by hash. Of two with one hash the lesser is.
+/// How many values of a dimension are told apart, and which of them go before all others.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Limit {
+    pub(crate) most: u64,
+    /// Sorted.
+    pub(crate) first: Vec<Box<str>>,
+}
+
+impl Limit {
+    /// Whether what is told apart by it is known where another was obeyed, whatever was passed over there.
+    pub(crate) fn is_within(&self, other: &Self) -> bool {
+        self.first == other.first && self.most <= other.most
+    }
+
+    /// The least are told apart.
+    fn rank(&self, value: &str) -> Rank {
+        let is_first = self.first.binary_search_by(|first| (**first).cmp(value));
+        (is_first.is_err(), xxh3_64(value.as_bytes()))
+    }
+}
+
+/// The limits of all dimensions, as configured.
+#[derive(Clone, Debug)]
+pub struct Limits([Option<Limit>; BOUNDED.len()]);
+
+impl Limits {
+    /// So many values of each dimension that is counted, those before others that are named for it.
+    #[must_use]
+    pub fn new(most: usize, first: &BTreeMap<String, Vec<String>>, counted: &[Dimension]) -> Self {
+        let most = u64::try_from(most).unwrap_or(u64::MAX);
+        Self(BOUNDED.map(|dimension| {
+            let named = first.get(dimension.name()).into_iter().flatten();
+            let mut first: Vec<Box<str>> = named.map(|value| value.as_str().into()).collect();
+            first.sort_unstable();
+            first.dedup();
+            counted
+                .contains(&dimension)
+                .then_some(Limit { most, first })
+        }))
+    }
+
+    /// None where nothing is counted by the dimension, or it has no limit.
+    pub(crate) fn of(&self, dimension: Dimension) -> Option<&Limit> {
+        let place = BOUNDED.iter().position(|bounded| *bounded == dimension)?;
+        self.0[place].as_ref()
+    }
+}
+
+/// Whether a value comes behind those that are configured to go first, and its hash.
+type Rank = (bool, u64);
+
+/// The values of a dimension that are told apart, by rank. Of two with one hash the lesser is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Values(BTreeMap<u64, Box<str>>);
+pub(crate) struct Values(BTreeMap<Rank, Box<str>>);
 
 /// What became of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,89 +125,46 @@ impl Seen {
 }
 
 impl Values {
-    /// Sees a value, where so many are told apart.
-    pub(crate) fn see(&mut self, value: &str, most: usize) -> Seen {
-        if value == OTHER || most == 0 {
+    /// Sees a value, within a limit.
+    pub(crate) fn see(&mut self, value: &str, limit: &Limit) -> Seen {
+        if value == OTHER || limit.most == 0 {
             return Seen::Other;
         }
-        let hash = xxh3_64(value.as_bytes());
-        match self.0.get(&hash).map(|known| (**known).cmp(value)) {
+        let rank = limit.rank(value);
+        match self.0.get(&rank).map(|known| (**known).cmp(value)) {
             Some(std::cmp::Ordering::Equal) => return Seen::Known,
             Some(std::cmp::Ordering::Less) => return Seen::Other,
             Some(std::cmp::Ordering::Greater) => {
-                let displaced = self.0.insert(hash, value.into());
+                let displaced = self.0.insert(rank, value.into());
                 return Seen::New { displaced };
             }
             None => {}
         }
-        if self.0.len() >= most
+        if self.0.len() as u64 >= limit.most
             && self
                 .0
                 .last_key_value()
-                .is_some_and(|(last, _)| *last < hash)
+                .is_some_and(|(last, _)| *last < rank)
         {
             return Seen::Other;
         }
-        self.0.insert(hash, value.into());
+        self.0.insert(rank, value.into());
         Seen::New {
-            displaced: self.shrink(most),
+            displaced: self.shrink(limit),
         }
+    }
+
+    /// Takes up one that was told apart, by what goes first in a limit, however many there are.
+    pub(crate) fn restore(&mut self, value: &str, limit: &Limit) {
+        self.0.insert(limit.rank(value), value.into());
     }
 
     /// Takes out a value that is one too many, if there is one.
-    pub(crate) fn shrink(&mut self, most: usize) -> Option<Box<str>> {
-        if self.0.len() <= most {
+    pub(crate) fn shrink(&mut self, limit: &Limit) -> Option<Box<str>> {
+        if self.0.len() as u64 <= limit.most {
             return None;
         }
         self.0.pop_last().map(|(_, value)| value)
-    }
-}
-
-/// How many values of a dimension are told apart. It can be made less at any time, and more only where nothing was counted as
-/// `other` yet.
-#[derive(Debug)]
-pub(crate) struct Limit {
-    most: usize,
-    /// By partition: the least at which a value was passed over, as its store says. What is `other` cannot be taken apart.
-    final_at: BTreeMap<i32, usize>,
-}
-
-impl Limit {
-    pub(crate) const fn new(most: usize) -> Self {
-        Self {
-            most,
-            final_at: BTreeMap::new(),
-        }
-    }
-
-    pub(crate) const fn most(&self) -> usize {
-        self.most
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.final_at.clear();
-    }
-
-    /// Takes up what a partition's store says.
-    ///
-    /// # Errors
-    /// When it says less than is to be told apart now.
-    pub(crate) fn restore(&mut self, partition: i32, before: usize) -> Result<(), Broken> {
-        let most = self.most;
-        if before < most {
-            return Err(Broken(format!(
-                "kpi.max_values is {most}, but there is a dimension of which {before} values are told apart and the rest is \
-                 counted as `other`, which cannot be taken apart: set kpi.max_values = {before}, or less"
-            )));
-        }
-        self.final_at.insert(partition, before);
-        Ok(())
-    }
-
-    /// A value of the partition is passed over. Returns what is to be stored of it, if that is new.
-    pub(crate) fn pass_over(&mut self, partition: i32) -> Option<usize> {
-        let before = self.final_at.insert(partition, self.most);
-        (before != Some(self.most)).then_some(self.most)
     }
 }
 
@@ -177,17 +174,25 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
+    fn limit(most: u64, first: &[&str]) -> Limit {
+        Limit {
+            most,
+            first: first.iter().map(|value| Box::from(*value)).collect(),
+        }
+    }
+
     proptest! {
         #[test]
         fn whatever_the_order_the_same_values_are_told_apart(
-            values in prop::collection::vec("[a-d]{1,2}", 0..40), most in 0..6_usize,
+            values in prop::collection::vec("[a-d]{1,2}", 0..40), most in 0..6_u64, first in prop::sample::subsequence(vec!["a", "bc", "d"], 0..=3),
         ) {
-            let mut by_hash: Vec<&String> = values.iter().collect::<BTreeSet<_>>().into_iter().collect();
-            by_hash.sort_by_key(|value| xxh3_64(value.as_bytes()));
-            by_hash.truncate(most);
+            let mut ranked: Vec<&String> = values.iter().collect::<BTreeSet<_>>().into_iter().collect();
+            ranked.sort_by_key(|value| (!first.contains(&&***value), xxh3_64(value.as_bytes())));
+            ranked.truncate(most as usize);
+            let limit = limit(most, &first);
             let (mut seen, mut told_apart) = (Values::default(), BTreeSet::new());
             for value in &values {
-                match seen.see(value, most) {
+                match seen.see(value, &limit) {
                     Seen::Known => prop_assert!(told_apart.contains(value)),
                     Seen::Other => prop_assert!(!told_apart.contains(value)),
                     Seen::New { displaced } => {
@@ -198,30 +203,36 @@ mod tests {
                     }
                 }
             }
-            prop_assert_eq!(told_apart, by_hash.into_iter().cloned().collect::<BTreeSet<_>>());
+            prop_assert_eq!(&told_apart, &ranked.into_iter().cloned().collect::<BTreeSet<_>>());
+            let mut restored = Values::default();
+            told_apart.iter().for_each(|value| restored.restore(value, &limit));
+            prop_assert_eq!(restored, seen);
         }
     }
 
     #[test]
-    fn more_can_be_told_apart_only_where_nothing_was_passed_over() {
-        let mut limit = Limit::new(3);
-        assert_eq!(limit.pass_over(0), Some(3));
-        assert_eq!(limit.pass_over(0), None);
-        assert_eq!(limit.pass_over(1), Some(3), "another partition");
-        let mut less = Limit::new(2);
-        less.restore(0, 3).expect("less");
-        assert_eq!(less.pass_over(0), Some(2));
-        let mut more = Limit::new(5);
-        let refused = more.restore(0, 3).expect_err("more").to_string();
-        assert!(
-            refused.ends_with("set kpi.max_values = 3, or less"),
-            "{refused}"
-        );
+    fn less_is_known_where_more_was_and_nothing_else() {
+        let known = limit(3, &["a"]);
+        assert!(limit(3, &["a"]).is_within(&known) && limit(2, &["a"]).is_within(&known));
+        assert!(!limit(4, &["a"]).is_within(&known));
+        assert!(!limit(2, &[]).is_within(&known) && !limit(2, &["a", "b"]).is_within(&known));
+    }
+
+    #[test]
+    fn a_dimension_that_is_not_counted_has_no_limit() {
+        let first = BTreeMap::from([(
+            "campaign".to_owned(),
+            vec!["b".to_owned(), "a".to_owned(), "b".to_owned()],
+        )]);
+        let limits = Limits::new(3, &first, &[Dimension::Campaign, Dimension::Goal]);
+        assert_eq!(limits.of(Dimension::Campaign), Some(&limit(3, &["a", "b"])));
+        assert_eq!(limits.of(Dimension::Store), None);
+        assert_eq!(limits.of(Dimension::Goal), None, "goals are configured");
     }
 
     #[test]
     fn a_value_that_is_called_other_is_one_of_the_others() {
-        assert_eq!(Values::default().see(OTHER, 9), Seen::Other);
+        assert_eq!(Values::default().see(OTHER, &limit(9, &[])), Seen::Other);
         assert!(bounded("campaign").is_some() && bounded("status").is_none());
     }
 }

@@ -180,6 +180,22 @@ impl Dimension {
         Self::Sentiment,
     ];
 
+    /// Those whose values senders choose, so that only so many are told apart. Those of the others are few: goals, statuses,
+    /// quadrants, sentiments.
+    pub const BOUNDED: [Self; 11] = [
+        Self::Channel,
+        Self::Source,
+        Self::Campaign,
+        Self::DeviceType,
+        Self::Store,
+        Self::Product,
+        Self::Question,
+        Self::Touchpoint,
+        Self::Network,
+        Self::Post,
+        Self::Influencer,
+    ];
+
     /// Its name in tables; empty for the whole.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -323,8 +323,11 @@ pub struct Kpi {
     pub dimensions: Vec<String>,
     /// What is a high and a low attitude.
     pub attitude: Attitude,
-    /// Values of a dimension that KPIs tell apart; the rest is `other`. Once there is such a rest, it can only be made less.
+    /// Values of a dimension that KPIs tell apart; the rest is `other`. Once there is such a rest, it can only be made less,
+    /// unless the dimension is counted anew.
     pub max_values: usize,
+    /// By dimension, values that are told apart before all others.
+    pub first_values: BTreeMap<String, Vec<String>>,
     /// Whether e-mails count as opened that only a mail client has fetched the images of.
     pub prefetched_opens: bool,
 }

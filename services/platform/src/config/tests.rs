@@ -147,6 +147,25 @@ fn a_wrong_value_is_named_with_its_key_and_the_fix() {
         &["`kpi.max_values`", "at least 1"],
     );
     check_error(
+        "[kpi.first_values]\ngoal = [\"purchase\"]\n",
+        &[],
+        &["`kpi.first_values.goal`", "campaign"],
+    );
+    check_error(
+        "[kpi]\nmax_values = 1\n[kpi.first_values]\nstore = [\"a\", \"b\"]\n",
+        &[],
+        &[
+            "`kpi.first_values.store`",
+            "2 values",
+            "`kpi.max_values` is 1",
+        ],
+    );
+    check_error(
+        "[kpi.first_values]\ncampaign = [\"spring\", \"other\"]\n",
+        &[],
+        &["`kpi.first_values.campaign`", "`other`"],
+    );
+    check_error(
         "[traits.rules]\nscore = \"best\"\n",
         &[],
         &["`traits.rules.score`", "`best`", "maximum"],

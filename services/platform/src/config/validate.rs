@@ -1,6 +1,6 @@
 //! What the types alone cannot say: completes derived values and refuses what contradicts itself.
 
-use super::{Config, Identity, Secret};
+use super::{Config, Identity, Kpi, Secret};
 use std::collections::BTreeSet;
 use tributary_core::identifier::IdentifierType;
 use tributary_core::identity::Pattern;
@@ -251,6 +251,7 @@ fn check_limits(config: &Config) -> Result<(), String> {
     if config.kpi.max_values == 0 {
         return Err("`kpi.max_values`: must be at least 1".to_owned());
     }
+    check_first_values(&config.kpi)?;
     if config.kpi.customer_days == 0 {
         return Err(
             "`kpi.customer_days`: must be at least 1, or an order would make no customer"
@@ -275,4 +276,34 @@ fn check_limits(config: &Config) -> Result<(), String> {
         return Err("`kafka.replication_factor`: must be at least 1".to_owned());
     }
     check_name("kafka.topic_prefix", &config.kafka.topic_prefix)
+}
+
+fn check_first_values(kpi: &Kpi) -> Result<(), String> {
+    for (name, values) in &kpi.first_values {
+        let key = format!("`kpi.first_values.{name}`");
+        let names = Dimension::BOUNDED.map(Dimension::name);
+        if !names.contains(&&**name) {
+            return Err(format!(
+                "{key}: of which values are told apart is asked by {} only",
+                names.join(", ")
+            ));
+        }
+        if values.len() > kpi.max_values {
+            return Err(format!(
+                "{key}: names {} values, and `kpi.max_values` is {}: make that more, or name fewer",
+                values.len(),
+                kpi.max_values
+            ));
+        }
+        let mut values = values.iter();
+        if let Some(wrong) =
+            values.find(|value| value.is_empty() || *value == "other" || value.contains('\0'))
+        {
+            return Err(format!(
+                "{key}: `{}` cannot be told apart: a value is a text that is not empty, has no NUL, and is not `other`",
+                wrong.escape_debug()
+            ));
+        }
+    }
+    Ok(())
 }

@@ -1,32 +1,46 @@
 //! Which values of a dimension have sums of their own; the rest is `other`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_contracts::keys;
 use tributary_core::kpi::{Dimension, Kpi, Sum, Window};
 
 use crate::runtime::stage::{Broken, Outputs, Store};
 use crate::state_record::{self, StateEncoder};
-use crate::values::{Limit, OTHER, Seen, Values, bounded, split_key, stored_key};
+use crate::values::{BOUNDED, Limit, Limits, OTHER, Seen, Values, bounded, split_key, stored_key};
 
 use super::{Report, Reported, Stage};
 
 /// What begins the keys of values in the store.
 const VALUE: &[u8] = b"v";
 
-/// The key of how many are told apart where something is counted as `other`.
-const MOST: &[u8] = b"m";
+/// What begins the keys of the limits by which something is counted as `other`, by dimension.
+const LIMIT: &[u8] = b"m";
 
 /// Values by partition, workspace and dimension.
 pub(super) struct Dimensions {
-    limit: Limit,
+    limits: Limits,
+    /// By partition and dimension: as configured, or where nothing is counted by the dimension as before, until all that
+    /// was is taken back.
+    obeyed: BTreeMap<(i32, Dimension), Limit>,
+    /// The limits by which a value was passed over, as they are stored.
+    passed_over: BTreeMap<(i32, Dimension), Limit>,
     values: BTreeMap<(i32, Dimension), BTreeMap<Box<str>, Values>>,
     /// Values whose sums are to be added to those of `other`.
     displaced: Vec<Displaced>,
-    /// What is new: records to be stored, by their revision, or deleted.
-    news: Vec<(i32, Vec<u8>, Option<i64>)>,
+    /// What is new, by the key of its record.
+    news: Vec<(i32, Vec<u8>, New)>,
     state: StateEncoder,
     report: Report,
+}
+
+/// What is to be stored.
+#[derive(Debug)]
+enum New {
+    Value,
+    Limit(Limit),
+    /// No longer.
+    Gone,
 }
 
 /// A value that is no longer told apart.
@@ -48,9 +62,11 @@ impl std::fmt::Debug for Dimensions {
 }
 
 impl Dimensions {
-    pub(super) fn new(most: usize, report: Report) -> Self {
+    pub(super) fn new(limits: Limits, report: Report) -> Self {
         Self {
-            limit: Limit::new(most),
+            limits,
+            obeyed: BTreeMap::new(),
+            passed_over: BTreeMap::new(),
             values: BTreeMap::new(),
             displaced: Vec::new(),
             news: Vec::new(),
@@ -60,36 +76,75 @@ impl Dimensions {
     }
 
     pub(super) fn clear(&mut self) {
-        self.limit.clear();
+        self.obeyed.clear();
+        self.passed_over.clear();
         self.values.clear();
         self.displaced.clear();
         self.news.clear();
     }
 
-    /// Reads what a partition tells apart.
-    ///
-    /// # Errors
-    /// When more are to be told apart than can be.
-    pub(super) fn restore(&mut self, partition: i32, store: &dyn Store) -> Result<(), Broken> {
-        if let Some(record) = store.get(partition, MOST)? {
-            let before = usize::try_from(state_record::decode(&record)?.revision)
-                .map_err(|_| Broken("a stored number of values is less than 0".to_owned()))?;
-            self.limit.restore(partition, before)?;
+    /// Reads what a partition tells apart; `counted` are the dimensions by which its sums are something. Returns those of
+    /// which others are to be told apart than can be.
+    pub(super) fn restore(
+        &mut self,
+        partition: i32,
+        counted: &BTreeSet<Dimension>,
+        store: &dyn Store,
+    ) -> Result<Vec<Dimension>, Broken> {
+        let (mut unable, mut forgotten) = (Vec::new(), BTreeSet::new());
+        for dimension in BOUNDED {
+            let place = (partition, dimension);
+            let key = limit_key(dimension);
+            let record = store.get(partition, &key)?;
+            let before = record.map(|record| read_limit(&record)).transpose()?;
+            let obeyed = match (self.limits.of(dimension), before) {
+                (None, Some(before)) => {
+                    self.passed_over.insert(place, before.clone());
+                    before
+                }
+                (None, None) => Limit {
+                    most: u64::MAX,
+                    ..Limit::default()
+                },
+                (Some(limit), None) => limit.clone(),
+                (Some(limit), Some(before)) if limit.is_within(&before) => {
+                    self.passed_over.insert(place, before);
+                    limit.clone()
+                }
+                (Some(limit), Some(_)) => {
+                    if counted.contains(&dimension) {
+                        unable.push(dimension);
+                    } else {
+                        // Nothing is counted as `other` any more, nor as anything: it begins anew.
+                        self.news.push((partition, key, New::Gone));
+                        forgotten.insert(dimension);
+                    }
+                    limit.clone()
+                }
+            };
+            self.obeyed.insert(place, obeyed);
         }
         store.scan(partition, VALUE, &mut |key, _| {
             let (workspace, dimension, value) = split_key(VALUE, key)?;
-            let values = self.values.entry((partition, dimension)).or_default();
-            let values = values.entry(workspace.into()).or_default();
-            values.see(value, usize::MAX);
+            if forgotten.contains(&dimension) {
+                self.news.push((partition, key.to_vec(), New::Gone));
+            } else if let Some(limit) = self.obeyed.get(&(partition, dimension)) {
+                let values = self.values.entry((partition, dimension)).or_default();
+                let values = values.entry(workspace.into()).or_default();
+                values.restore(value, limit);
+            }
             Ok(())
         })?;
         for ((of, dimension), workspaces) in &mut self.values {
+            let Some(limit) = self.obeyed.get(&(*of, *dimension)) else {
+                continue;
+            };
             for (workspace, values) in workspaces.iter_mut().filter(|_| *of == partition) {
-                while let Some(value) = values.shrink(self.limit.most()) {
+                while let Some(value) = values.shrink(limit) {
                     self.news.push((
                         partition,
                         stored_key(VALUE, workspace, *dimension, &value),
-                        None,
+                        New::Gone,
                     ));
                     (self.report)(Reported::Overflow(workspace, dimension.name()));
                     self.displaced.push(Displaced {
@@ -101,14 +156,13 @@ impl Dimensions {
                 }
             }
         }
-        if self
-            .displaced
-            .iter()
-            .any(|value| value.partition == partition)
-        {
-            self.pass_over(partition);
+        let displaced = self.displaced.iter();
+        let displaced = displaced.filter(|displaced| displaced.partition == partition);
+        let dimensions: BTreeSet<Dimension> = displaced.map(|value| value.dimension).collect();
+        for dimension in dimensions {
+            self.pass_over(partition, dimension);
         }
-        Ok(())
+        Ok(unable)
     }
 
     /// Sees a value of a dimension; returns what it is counted as.
@@ -122,13 +176,15 @@ impl Dimensions {
         let Some(dimension) = bounded(dimension).filter(|_| value != OTHER) else {
             return value;
         };
-        let most = self.limit.most();
+        let Some(limit) = self.obeyed.get(&(partition, dimension)) else {
+            return value;
+        };
         let workspaces = self.values.entry((partition, dimension)).or_default();
         let seen = match workspaces.get_mut(workspace) {
-            Some(values) => values.see(value, most),
+            Some(values) => values.see(value, limit),
             None => {
                 let mut values = Values::default();
-                let seen = values.see(value, most);
+                let seen = values.see(value, limit);
                 workspaces.insert(workspace.into(), values);
                 seen
             }
@@ -136,7 +192,7 @@ impl Dimensions {
         match seen {
             Seen::Known => value,
             Seen::Other => {
-                self.pass_over(partition);
+                self.pass_over(partition, dimension);
                 (self.report)(Reported::Overflow(workspace, dimension.name()));
                 OTHER
             }
@@ -144,15 +200,15 @@ impl Dimensions {
                 self.news.push((
                     partition,
                     stored_key(VALUE, workspace, dimension, value),
-                    Some(0),
+                    New::Value,
                 ));
                 if let Some(displaced) = displaced {
-                    self.pass_over(partition);
+                    self.pass_over(partition, dimension);
                     (self.report)(Reported::Overflow(workspace, dimension.name()));
                     self.news.push((
                         partition,
                         stored_key(VALUE, workspace, dimension, &displaced),
-                        None,
+                        New::Gone,
                     ));
                     self.displaced.push(Displaced {
                         partition,
@@ -166,10 +222,16 @@ impl Dimensions {
         }
     }
 
-    fn pass_over(&mut self, partition: i32) {
-        if let Some(most) = self.limit.pass_over(partition) {
-            let most = i64::try_from(most).unwrap_or(i64::MAX);
-            self.news.push((partition, MOST.to_vec(), Some(most)));
+    /// A value of the dimension is counted as `other`.
+    fn pass_over(&mut self, partition: i32, dimension: Dimension) {
+        let place = (partition, dimension);
+        let Some(limit) = self.obeyed.get(&place) else {
+            return;
+        };
+        if self.passed_over.get(&place) != Some(limit) {
+            self.passed_over.insert(place, limit.clone());
+            self.news
+                .push((partition, limit_key(dimension), New::Limit(limit.clone())));
         }
     }
 
@@ -180,18 +242,57 @@ impl Dimensions {
 
     /// Stores what is new.
     fn write(&mut self, outputs: &mut dyn Outputs) -> Result<(), Broken> {
-        for (partition, key, revision) in std::mem::take(&mut self.news) {
-            let record = match revision {
-                Some(revision) => Some(self.state.encode(revision, b"")?),
-                None => None,
+        for (partition, key, new) in std::mem::take(&mut self.news) {
+            let body = match new {
+                New::Value => Some(Vec::new()),
+                New::Limit(limit) => Some(limit_body(&limit)?),
+                New::Gone => None,
             };
-            outputs.put(partition, &key, record)?;
+            let record = body.map(|body| self.state.encode(0, &body).map(<[u8]>::to_vec));
+            outputs.put(partition, &key, record.transpose()?.as_deref())?;
         }
         Ok(())
     }
 }
 
+fn limit_key(dimension: Dimension) -> Vec<u8> {
+    [LIMIT, dimension.name().as_bytes()].concat()
+}
+
+fn limit_body(limit: &Limit) -> Result<Vec<u8>, Broken> {
+    postcard::to_allocvec(limit)
+        .map_err(|error| Broken(format!("encode the limit of a dimension: {error}")))
+}
+
+fn read_limit(record: &[u8]) -> Result<Limit, Broken> {
+    postcard::from_bytes(state_record::decode(record)?.body)
+        .map_err(|error| Broken(format!("read the limit of a dimension: {error}")))
+}
+
+/// What to do where others are to be told apart than there are.
+pub(super) fn unable(dimensions: &BTreeSet<Dimension>) -> Broken {
+    let names: Vec<String> = dimensions
+        .iter()
+        .map(|dimension| format!("`{}`", dimension.name()))
+        .collect();
+    let names = names.join(", ");
+    Broken(format!(
+        "by kpi.max_values and kpi.first_values other values of {names} are to be told apart than there are, and the rest is \
+         counted as `other`, which cannot be taken apart. To count anew: take {names} out of kpi.dimensions, start all \
+         processors, wait until /settled says 200, then start them with it again. To leave it as it is: set both as they were"
+    ))
+}
+
 impl Stage {
+    /// By which dimensions the sums of a partition are something.
+    pub(super) fn counted(&self, partition: i32) -> BTreeSet<Dimension> {
+        let of_it = self.tallies.iter();
+        let of_it = of_it.filter(|tally| tally.partition == partition && tally.is_something());
+        of_it
+            .filter_map(|tally| bounded(tally.parts()[3]))
+            .collect()
+    }
+
     /// Adds the sums of values that are no longer told apart to those of `other`, after all that was taken for them.
     pub(super) fn displace(&mut self, outputs: &mut dyn Outputs) -> Result<(), Broken> {
         self.dimensions.write(outputs)?;

@@ -40,6 +40,13 @@ impl Tally {
         parts(&self.key).expect("was checked when it was made")
     }
 
+    /// Whether there is anything that it sums up, or was before it was folded away.
+    pub(super) fn is_something(&self) -> bool {
+        self.series
+            .iter()
+            .any(|series| !series.folded.is_zero() || series.slots.values().any(|slot| slot.stored))
+    }
+
     /// What was taken, as differences by window.
     pub(super) fn differences(&mut self) -> [Vec<(i64, Sum)>; 6] {
         let mut differences: [Vec<(i64, Sum)>; 6] = Default::default();

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use tributary_contracts::framing;
 use tributary_contracts::wire::{Alert, KpiBlock};
+use tributary_core::kpi::Dimension;
 use tributary_core::time::{DAY, HOUR, MINUTE, SECOND};
 
 use super::stored::BLOCK;
@@ -142,7 +143,7 @@ fn stage(keep: i64) -> Stage {
     let options = Options {
         keep: [keep; 6],
         cached_differences: 1_000,
-        most_values: 1_000,
+        limits: Limits::new(1_000, &BTreeMap::new(), &Dimension::ALL),
     };
     Stage::new(options, std::sync::Arc::new(|_| {}))
 }
@@ -473,30 +474,39 @@ fn where_fewer_values_are_told_apart_than_before_the_rest_is_other_for_good() {
         values
     };
     assert_eq!(values(&fixture).len(), 4);
-    let restart = |fixture: &mut Fixture, most_values| {
+    let restart = |fixture: &mut Fixture, limits: Limits| {
         let options = Options {
             keep: [YEARS; 6],
             cached_differences: 1_000,
-            most_values,
+            limits,
         };
         fixture.stage = Stage::new(options, std::sync::Arc::new(|_| {}));
         fixture.stage.assigned(&[0], &fixture.outputs)
     };
+    let limits = |most| Limits::new(most, &BTreeMap::new(), &[Dimension::Campaign]);
     // Nothing is other yet: more or less may be told apart.
-    restart(&mut fixture, 4).expect("less");
-    restart(&mut fixture, 1_000).expect("more again");
-    restart(&mut fixture, 2).expect("less");
+    restart(&mut fixture, limits(4)).expect("less");
+    restart(&mut fixture, limits(1_000)).expect("more again");
+    restart(&mut fixture, limits(2)).expect("less");
     fixture.settle(now + SECOND);
     let orders = values(&fixture);
     let told_apart = |(name, orders): &&(String, i64)| name != "other" && *orders == 1;
     assert_eq!(orders.iter().filter(told_apart).count(), 2, "{orders:?}");
     assert!(orders.contains(&("other".to_owned(), 2)), "{orders:?}");
-    let refused = restart(&mut fixture, 3).expect_err("more").to_string();
-    assert!(
-        refused.contains("set kpi.max_values = 2, or less"),
-        "{refused}"
-    );
-    restart(&mut fixture, 2).expect("as before");
+    let is_refused = |fixture: &mut Fixture, limits| {
+        let refused = restart(fixture, limits).expect_err("other values");
+        refused
+            .to_string()
+            .contains("take `campaign` out of kpi.dimensions")
+    };
+    let first = |names: &[&str]| {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        BTreeMap::from([("campaign".to_owned(), names)])
+    };
+    let with_first = |most, names| Limits::new(most, &first(names), &[Dimension::Campaign]);
+    assert!(is_refused(&mut fixture, limits(3)), "more");
+    assert!(is_refused(&mut fixture, with_first(2, &["a"])), "others");
+    restart(&mut fixture, limits(2)).expect("as before");
     // One that is other already stays so.
     let other = campaigns
         .into_iter()
@@ -507,4 +517,33 @@ fn where_fewer_values_are_told_apart_than_before_the_rest_is_other_for_good() {
         .expect("taken");
     fixture.settle(now + 5 * SECOND);
     assert!(values(&fixture).contains(&("other".to_owned(), 3)));
+    // Where nothing is counted by it any more, it can be counted anew; until then it is counted as before.
+    let taken_back = || {
+        let mut back = order();
+        back[0].numerator *= -1;
+        back
+    };
+    let not_counted = Limits::new(9, &BTreeMap::new(), &[]);
+    restart(&mut fixture, not_counted.clone()).expect("not counted");
+    for campaign in campaigns.into_iter().chain([other]) {
+        assert!(is_refused(&mut fixture, limits(3)), "something is left");
+        restart(&mut fixture, not_counted.clone()).expect("not counted");
+        fixture
+            .take_by("orders", ("campaign", campaign), taken_back())
+            .expect("taken");
+        fixture.settle(now + 9 * SECOND);
+    }
+    assert_eq!(values(&fixture), []);
+    restart(&mut fixture, with_first(3, &["b", other])).expect("anew");
+    for campaign in campaigns {
+        fixture
+            .take_by("orders", ("campaign", campaign), order())
+            .expect("taken");
+    }
+    fixture.settle(now + 13 * SECOND);
+    let orders = values(&fixture);
+    assert_eq!(orders.len(), 4, "three and the rest: {orders:?}");
+    for name in ["b", other, "other"] {
+        assert!(orders.contains(&(name.to_owned(), 1)), "{name}: {orders:?}");
+    }
 }

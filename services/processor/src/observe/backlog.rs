@@ -99,6 +99,11 @@ impl Backlog {
         Ok(None)
     }
 
+    /// Whether timelines of a partition are left of its sweep.
+    pub(super) fn is_swept(&self, partition: i32) -> bool {
+        self.sweeps.contains_key(&partition)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.workspaces.is_empty() && self.timelines.is_empty() && self.sweeps.is_empty()
     }

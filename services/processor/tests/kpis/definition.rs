@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tributary_core::kpi::Window;
 use tributary_core::time::{DAY, MINUTE, Timestamp};
 
-use super::world::{Facets, Fact, MOST_VALUES, Says, VALUES, What, goals};
+use super::world::{FIRST_STORE, Facets, Fact, MOST_VALUES, Says, VALUES, What, goals};
 
 /// KPI, window, currency, dimension, value.
 pub(crate) type Series = [String; 5];
@@ -703,11 +703,14 @@ pub(crate) fn values(
         tables.reports(facts);
         tables.count();
     }
-    // Of each dimension so many values are told apart, those with the least hashes; the rest is one.
+    // Of each dimension so many values are told apart, the first store, then those with the least hashes; the rest is one.
     for (mut series, values) in std::mem::take(&mut tables.rows) {
         if let Some((_, all)) = VALUES.iter().find(|(dimension, _)| *dimension == series[3]) {
             let mut told_apart = all.to_vec();
-            told_apart.sort_by_key(|value| xxhash_rust::xxh3::xxh3_64(value.as_bytes()));
+            told_apart.sort_by_key(|value| {
+                let is_first = series[3] == "store" && FIRST_STORE.contains(value);
+                (!is_first, xxhash_rust::xxh3::xxh3_64(value.as_bytes()))
+            });
             told_apart.truncate(MOST_VALUES);
             if !told_apart.contains(&&*series[4]) {
                 series[4] = "other".to_owned();

@@ -10,10 +10,10 @@ use tributary_core::profile::TraitRules;
 use tributary_core::time::{DAY, HOUR, SECOND, Timestamp};
 use tributary_processor::runtime::memory::{MemoryOutputs, Sent};
 use tributary_processor::runtime::stage::{Input, Stage};
-use tributary_processor::{kpi, profile};
+use tributary_processor::{Limits, kpi, profile};
 
 use super::definition::{CUSTOMER_DAYS, Series, Values};
-use super::world::{MOST_VALUES, NOW, VALUES};
+use super::world::{FIRST_STORE, MOST_VALUES, NOW, VALUES};
 
 /// Shorter than the facts reach back, so that some are no longer kept.
 pub(crate) const KEEP: [i64; 6] = [2 * DAY, 4 * DAY, 20 * DAY, 60 * DAY, 60 * DAY, 300 * DAY];
@@ -66,10 +66,11 @@ fn profile_stage(outputs: &MemoryOutputs, is_otherwise: bool) -> profile::Stage 
 }
 
 fn kpi_stage(outputs: &MemoryOutputs) -> kpi::Stage {
+    let first = BTreeMap::from([("store".to_owned(), FIRST_STORE.map(str::to_owned).into())]);
     let options = kpi::Options {
         keep: KEEP,
         cached_differences: 40,
-        most_values: MOST_VALUES,
+        limits: Limits::new(MOST_VALUES, &first, &Dimension::ALL),
     };
     let mut stage = kpi::Stage::new(options, std::sync::Arc::new(|_| {}));
     stage.assigned(&PARTITIONS, outputs).expect("assigned");

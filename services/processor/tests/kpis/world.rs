@@ -33,6 +33,9 @@ pub(crate) const VALUES: [(&str, &[&str]); 8] = [
 /// Values of a dimension that are told apart.
 pub(crate) const MOST_VALUES: usize = 1;
 
+/// The store that is told apart before others.
+pub(crate) const FIRST_STORE: [&str; 1] = ["s2"];
+
 /// A fact, with true times.
 #[derive(Clone, Debug)]
 pub(crate) enum Fact {

@@ -1,14 +1,17 @@
 //! Processors between topics in memory: what they send to the links log comes back to all of them, sooner or later.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use tributary_contracts::wire::Contribution;
 use tributary_contracts::{framing, keys};
 use tributary_core::identity::Rules;
+use tributary_core::kpi::Dimension;
 use tributary_core::time::Timestamp;
+use tributary_processor::Limits;
 use tributary_processor::observe::{Observe, Settings};
 use tributary_processor::runtime::memory::MemoryOutputs;
-use tributary_processor::runtime::stage::{Broken, Input, Stage};
+use tributary_processor::runtime::stage::{Input, Stage};
 
 use super::said::Said;
 use super::steps::{Ruled, Step, operation, touchpoint};
@@ -24,6 +27,8 @@ pub(crate) struct Fleet {
     /// The newest rules, as a processor is configured at its next start.
     ruled: Ruled,
     slices: Slices,
+    /// As a processor is configured at its next start.
+    limits: Limits,
     outputs: MemoryOutputs,
     /// The links log.
     links: Vec<Vec<u8>>,
@@ -94,7 +99,14 @@ impl Slices {
 /// Values of a dimension that are told apart, less than there are.
 pub(crate) const MOST_VALUES: usize = 1;
 
-fn stage(ruled: &Ruled, slices: Slices, most_values: usize) -> Observe {
+/// So many values of each dimension, those of `first` before other channels.
+pub(crate) fn limits(most: usize, first: &[&str]) -> Limits {
+    let first = first.iter().map(|value| (*value).to_owned()).collect();
+    let first = BTreeMap::from([("channel".to_owned(), first)]);
+    Limits::new(most, &first, &Dimension::ALL)
+}
+
+fn stage(ruled: &Ruled, slices: Slices, limits: Limits) -> Observe {
     let goals = BTreeMap::from([("purchase".to_owned(), vec!["Order Completed".to_owned()])]);
     // Started as it is configured, which states no version.
     let rules = Rules {
@@ -103,7 +115,7 @@ fn stage(ruled: &Ruled, slices: Slices, most_values: usize) -> Observe {
     };
     Observe::new(
         Settings {
-            most_values,
+            limits,
             out_of_orderness: 60_000,
             rules: BTreeMap::from([("default".to_owned(), rules)]),
             goals,
@@ -122,6 +134,7 @@ impl Fleet {
         let mut fleet = Self {
             ruled: ruled.clone(),
             slices,
+            limits: limits(MOST_VALUES, &[]),
             outputs: MemoryOutputs::default(),
             links: Vec::new(),
             logged: 0,
@@ -206,7 +219,7 @@ impl Fleet {
     /// A new life, from what was committed: it reads the log, whole or behind a snapshot, and then what no commit has
     /// taken.
     fn begun(&self, partitions: Vec<i32>, snapshot: Option<Snapshot>) -> Processor {
-        let mut stage = stage(&self.ruled, self.slices, MOST_VALUES);
+        let mut stage = stage(&self.ruled, self.slices, self.limits.clone());
         stage
             .assigned(&partitions, &self.outputs)
             .expect("the store");
@@ -315,10 +328,23 @@ impl Fleet {
         (written, longest.unwrap_or(0))
     }
 
-    /// Whether a processor would begin that is configured to tell so many values apart.
-    pub(crate) fn would_tell_apart(&self, most_values: usize) -> Result<(), Broken> {
-        let partitions: Vec<i32> = (0..PARTITIONS as i32).collect();
-        stage(&self.ruled, self.slices, most_values).assigned(&partitions, &self.outputs)
+    /// All processors are started anew, configured to tell other values apart.
+    pub(crate) fn tell_apart(&mut self, limits: Limits) {
+        self.limits = limits;
+        for number in 0..self.processors.len() {
+            self.happens(&Event::Crash(number));
+        }
+    }
+
+    /// Channels that the kpi stage was told of since so many messages were sent.
+    pub(crate) fn channels_told(&self, since: usize) -> BTreeSet<String> {
+        let sent = self.outputs.sent[since..].iter();
+        let told = sent.filter(|sent| sent.topic == "contributions");
+        told.filter_map(|sent| {
+            let told: Contribution<'_> = framing::decode(&sent.value).expect("a contribution");
+            (told.dimension == "channel").then(|| told.dimension_value.to_owned())
+        })
+        .collect()
     }
 
     /// How many messages were sent, and what stands in the stores.

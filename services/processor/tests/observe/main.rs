@@ -7,9 +7,12 @@ mod fleet;
 mod said;
 mod steps;
 
-use fleet::{Event, Fleet, MOST_VALUES, Slices};
+use std::collections::BTreeMap;
+
+use fleet::{Event, Fleet, MOST_VALUES, Slices, limits};
 use proptest::prelude::*;
 use steps::{Step, as_usual, device, on_the_device, world};
+use tributary_processor::Limits;
 
 fn event() -> impl Strategy<Value = Event> {
     let which = 0..3_usize;
@@ -86,23 +89,46 @@ fn one_event_more_writes_as_much_whatever_is_there() {
 }
 
 #[test]
-fn more_values_are_told_apart_only_while_none_was_passed_over() {
-    let mut fleet = Fleet::new(&as_usual(), Slices::WHOLE, 1);
-    fleet.take(&on_the_device(0, 0, None, false));
-    fleet.come_to_rest();
-    fleet
-        .would_tell_apart(MOST_VALUES + 1)
-        .expect("one channel");
-    for number in 1..10 {
+fn what_was_passed_over_is_told_where_it_is_to_be_told_apart() {
+    let slices = Slices {
+        page: 2,
+        events: 3,
+        ..Slices::WHOLE
+    };
+    let mut fleet = Fleet::new(&as_usual(), slices, 1);
+    let mut channels = ["web", "app"];
+    channels.sort_by_key(|channel| xxhash_rust::xxh3::xxh3_64(channel.as_bytes()));
+    let [least, other] = channels;
+    let mut numbers: Vec<usize> = (0..20).collect();
+    numbers.sort_by_key(|number| number.is_multiple_of(5) == (least == "web"));
+    for number in numbers {
         fleet.take(&on_the_device(number, number as i64, None, false));
+        fleet.come_to_rest();
     }
-    fleet.come_to_rest();
-    fleet.would_tell_apart(MOST_VALUES).expect("as many");
-    let refused = fleet.would_tell_apart(MOST_VALUES + 1).expect_err("more");
-    assert!(
-        refused.to_string().contains("set kpi.max_values = 1"),
-        "{refused}"
-    );
+    let told = |channels: &[&str]| {
+        channels
+            .iter()
+            .map(|channel| (*channel).to_owned())
+            .collect()
+    };
+    assert_eq!(fleet.channels_told(0), told(&[least]), "one of two");
+    let mut tell_apart = |limits, channels: &[&str]| {
+        let (sent, _) = fleet.written();
+        fleet.tell_apart(limits);
+        fleet.happens(&Event::Commit(0));
+        // What was begun is begun again.
+        fleet.happens(&Event::Crash(0));
+        fleet.come_to_rest();
+        assert_eq!(fleet.channels_told(sent), told(channels));
+    };
+    tell_apart(limits(MOST_VALUES, &[]), &[]);
+    tell_apart(limits(2, &[]), &[other]);
+    tell_apart(limits(3, &[]), &[]);
+    tell_apart(limits(1, &[]), &[]);
+    tell_apart(limits(1, &[other]), &[other]);
+    let not_counted = Limits::new(1, &BTreeMap::new(), &[]);
+    tell_apart(not_counted, &[]);
+    tell_apart(limits(2, &[]), &[least, other]);
 }
 
 proptest! {

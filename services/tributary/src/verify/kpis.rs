@@ -55,7 +55,8 @@ const WINDOWS: &str =
 /// The parameter that says which values are told apart, of dimensions that have more than that.
 const TOLD_APART: &str = "{told_apart:Map(String, Array(String))}";
 
-/// Values by dimension, as they are stored, of dimensions that have more than are told apart: those with the least hashes.
+/// Values by dimension, as they are stored, of dimensions that have more than are told apart: those that are configured to go
+/// first, then those with the least hashes.
 const VALUES: &str = "\
 SELECT dimension, arraySlice(groupArray(value), 1, {most:UInt64}) AS told_apart FROM
 (
@@ -86,7 +87,7 @@ SELECT dimension, arraySlice(groupArray(value), 1, {most:UInt64}) AS told_apart 
     )
     WHERE value NOT IN ('', 'other')
     GROUP BY dimension, value
-    ORDER BY dimension, xxh3(value), value
+    ORDER BY dimension, has({first:Map(String, Array(String))}[dimension], value) DESC, xxh3(value), value
 )
 GROUP BY dimension
 HAVING count() > {most:UInt64}";
@@ -403,8 +404,10 @@ fn told_apart(clickhouse: &ClickHouse, workspace: &str, config: &Config) -> Resu
         told_apart: Vec<String>,
     }
     let most = config.kpi.max_values.to_string();
+    let first = lists(&config.kpi.first_values);
+    let parameters = [("workspace", workspace), ("most", &most), ("first", &first)];
     let rows: Vec<Row> = clickhouse
-        .rows(VALUES, &[("workspace", workspace), ("most", &most)])
+        .rows(VALUES, &parameters)
         .map_err(|error| format!("values of dimensions: {error}"))?;
     let told_apart = rows.into_iter().map(|row| (row.dimension, row.told_apart));
     Ok(lists(&told_apart.collect()))
