@@ -42,7 +42,7 @@ mod workspaces;
 use std::collections::{BTreeMap, BTreeSet};
 
 use rustc_hash::FxHashMap;
-use tributary_contracts::wire::{Activity, Link, StitchingConsent, Touchpoint};
+use tributary_contracts::wire::{Activity, Link, OrderKind, StitchingConsent, Touchpoint};
 use tributary_contracts::{framing, keys};
 use tributary_core::identity::{Changes, NodeId, Rules};
 use tributary_core::time::Timestamp;
@@ -50,7 +50,7 @@ use tributary_core::time::Timestamp;
 use self::backlog::{Backlog, Moved, Piece};
 use self::dimensions::Dimensions;
 use self::event::{More, StoredEvent, StoredOrder};
-use self::goals::Goals;
+use self::goals::{Goals, Retold};
 use self::links::{Observed, Sight};
 use self::reading::Reading;
 pub use self::replay::Replay;
@@ -129,6 +129,7 @@ pub type CountsSink = std::sync::Arc<dyn Fn(&Counts) + Send + Sync>;
 /// The stage.
 pub struct Observe {
     goals: Goals,
+    retold: Retold,
     page: usize,
     cached_events: usize,
     slice: usize,
@@ -180,6 +181,7 @@ impl Observe {
     pub fn new(settings: Settings, report: CountsSink) -> Self {
         Self {
             goals: Goals::new(settings.goals),
+            retold: Retold::default(),
             page: settings.page,
             cached_events: settings.cached_events,
             slice: settings.slice,
@@ -275,6 +277,7 @@ impl Observe {
             if let Some(timeline) = self.timelines.get_mut(&key) {
                 cost += 1 + timeline.events();
                 self.dimensions.tell_again(partition, timeline);
+                timeline.is_told_otherwise |= self.retold.concerns(partition, &timeline.header);
                 timeline.touched = true;
                 timeline.is_settled = false;
                 self.touched.insert(key);
@@ -376,9 +379,11 @@ impl Stage for Observe {
         self.revisions.clear();
         self.known.clear();
         self.dimensions.clear();
+        self.retold.clear();
         self.watermarks.clear();
         for partition in partitions {
-            if self.dimensions.restore(*partition, store)? {
+            let by_dimensions = self.dimensions.restore(*partition, store)?;
+            if self.retold.restore(*partition, &self.goals, store)? || by_dimensions {
                 self.backlog.sweep(*partition);
             }
             for workspace in self.workspaces.configured() {
@@ -561,7 +566,6 @@ impl Observe {
             return Ok(known);
         }
         let set = (!reading.identifiers.is_empty()).then(|| timeline.set(&reading.identifiers));
-        let is_goal = touchpoint.r#type == "track" && self.goals.asks_for(touchpoint.event);
         let more = More {
             traits: traits(touchpoint)
                 .into_iter()
@@ -575,11 +579,16 @@ impl Observe {
             group: Some(touchpoint.group_id)
                 .filter(|group| !group.is_empty())
                 .map(|group| timeline.name(group)),
-            order: set
-                .and(touchpoint.order.as_ref())
+            order: touchpoint
+                .order
+                .as_ref()
+                .filter(|order| match order.kind {
+                    OrderKind::Placed => set.is_some(),
+                    OrderKind::Refunded | OrderKind::Cancelled => !touchpoint.bot,
+                })
                 .map(|order| StoredOrder::of(order, touchpoint.order_namespace)),
             email: set.and_then(|_| mail::of(touchpoint)),
-            says: saying::of(touchpoint, &self.goals),
+            says: saying::of(touchpoint),
             sent: None,
         };
         let (facts, are_new) = timeline.facts(touchpoint);
@@ -592,7 +601,9 @@ impl Observe {
             content,
             facts,
             set,
-            goal_event: is_goal.then(|| timeline.name(touchpoint.event)),
+            name: set
+                .filter(|_| touchpoint.r#type == "track")
+                .map(|_| timeline.name(touchpoint.event)),
             received_session: None,
             received_owner: None,
             waiting: Some(self.waiting.add(bytes)),
@@ -673,6 +684,11 @@ impl Observe {
             deciding::settle(&key, timeline, graph, &self.goals, &self.waiting, sending)?;
             timeline.save(&key, sending)?;
         }
+        self.retold.tell(
+            &self.goals,
+            |partition| self.backlog.is_swept(partition),
+            sending,
+        )?;
         self.waiting.clear();
         let partitions = sending.outputs.partitions("touchpoints");
         for (workspace, piece) in told {

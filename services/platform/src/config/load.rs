@@ -184,6 +184,7 @@ impl Layers {
 
     fn finish(self) -> Result<Config, Error> {
         let mut config = read(&self.last, &self.table)?;
+        config.kpi.goals.retain(|_, events| !events.is_empty());
         validate::complete(&mut config).map_err(|message| Error::Invalid {
             origin: "configuration".to_owned(),
             message,

@@ -35,7 +35,7 @@ pub(super) fn settle(
     waiting: &Waiting,
     sending: &mut Sending<'_>,
 ) -> Result<(), Broken> {
-    let part = Part::decided(timeline, graph);
+    let part = Part::decided(timeline, graph, goals);
     let (decisions, places) = (&part.decisions, part.places.as_slice());
     let mut owners = Owners {
         graph,
@@ -59,11 +59,12 @@ pub(super) fn settle(
     send_resolved(key, timeline, places, &now, waiting, sending)?;
     send_claims(timeline, decisions, places, &now, sending)?;
     send_email_claims(timeline, places, &now, sending)?;
-    send_passive(timeline, part.page, &now[part.carried()..], sending)?;
+    send_passive(timeline, part.page, &now[part.carried()..], goals, sending)?;
     send_overrides(timeline, &part, &now, &session_ids, &mut owners, sending)?;
     let spans = std::mem::take(&mut timeline.spans);
     let spans = part.spans(spans, timeline.is_settled, &mut owners);
     send_spans(timeline, part.page, &spans, graph, sending)?;
+    timeline.is_told_otherwise = false;
     timeline.settle(decisions.can_be_cut && timeline.pages.len() > 1);
     if timeline.is_settled {
         timeline.spans = spans;
@@ -286,7 +287,8 @@ fn send_claims(
             device_type: facts.device_type(),
             session_id,
             profile_id,
-            gone: profile_id.is_none(),
+            // Nobody's event places no order; who gives money back makes no difference.
+            gone: order.kind == 0 && profile_id.is_none(),
             products: order
                 .products
                 .iter()
@@ -368,6 +370,7 @@ fn send_passive(
     timeline: &mut Timeline,
     first: usize,
     now: &[(Option<SessionId>, Option<ProfileId>)],
+    goals: &Goals,
     sending: &mut Sending<'_>,
 ) -> Result<(), Broken> {
     let mut decided = now.iter();
@@ -399,10 +402,10 @@ fn send_passive(
                 owner: *owner,
                 hash: sessions::hash_of(events),
             };
-            if !page.passive.contains(&entry) {
+            if timeline.is_told_otherwise || !page.passive.contains(&entry) {
                 let (timeline_type, timeline_value) =
                     (&*header.timeline_type, &*header.timeline_value);
-                let moments = saying::moments(header, events, None);
+                let moments = saying::moments(header, events, None, goals);
                 let body = match is_source {
                     true => AtomBody::SourceAtom(SourceAtom {
                         timeline_type,

@@ -76,8 +76,8 @@ pub(super) struct StoredEvent {
     pub(super) facts: Index,
     /// Its set of identifiers; none where it is nobody's.
     pub(super) set: Option<Index>,
-    /// Its name, where a goal asks for it.
-    pub(super) goal_event: Option<Index>,
+    /// The name of a customer's track event: goals, which may be others one day, ask for it.
+    pub(super) name: Option<Index>,
     /// Session and owner under which it was sent to the sink, as places in the page's `ids`.
     pub(super) received_session: Option<Index>,
     pub(super) received_owner: Option<Index>,
@@ -120,8 +120,8 @@ pub(super) enum Says {
         product: String,
         touchpoint: String,
     },
-    /// An event of the goal `lead`, and whether it is said to be qualified.
-    Lead(Option<bool>),
+    /// Whether it is a qualified lead, should it be an event of the goal `lead`.
+    Lead(bool),
     /// Loyalty points, in millionths.
     Points(i128),
     /// Money spent on advertising, in millionths, and its currency.

@@ -59,8 +59,8 @@ impl Carried {
         }
     }
 
-    pub(super) fn add(&mut self, (page, place): Place, event: &StoredEvent) {
-        self.held.add(event);
+    pub(super) fn add(&mut self, (page, place): Place, event: &StoredEvent, is_goal: bool) {
+        self.held.add(event, is_goal);
         if page == self.first.0 {
             self.here.push(Index::new(place));
         }
@@ -77,10 +77,13 @@ pub(super) struct Held {
 }
 
 impl Held {
-    pub(super) fn add(&mut self, event: &StoredEvent) {
+    /// Adds an event, with its name where that is one of a goal's.
+    pub(super) fn add(&mut self, event: &StoredEvent, is_goal: bool) {
         self.events += 1;
         self.views += u32::from(event.view);
-        let Some(name) = event.goal_event else { return };
+        let Some(name) = event.name.filter(|_| is_goal) else {
+            return;
+        };
         match self
             .goal_events
             .iter_mut()

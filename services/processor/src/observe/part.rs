@@ -8,6 +8,7 @@ use tributary_core::timeline::{
 };
 
 use super::event::StoredEvent;
+use super::goals::Goals;
 use super::page::{Begin, Carried, Place};
 use super::stored::Timeline;
 
@@ -24,7 +25,7 @@ pub(super) struct Part {
 
 impl Part {
     /// Decides what new events may have changed: from the last page on that has none before it and can be decided alone.
-    pub(super) fn decided(timeline: &mut Timeline, graph: &Graph) -> Self {
+    pub(super) fn decided(timeline: &mut Timeline, graph: &Graph, goals: &Goals) -> Self {
         let mut page = match timeline.is_settled {
             true => timeline.touched_from.min(timeline.pages.len() - 1),
             false => 0,
@@ -53,7 +54,7 @@ impl Part {
                     decisions,
                     places,
                 };
-                let begins = part.begins_behind(timeline, graph, &events);
+                let begins = part.begins_behind(timeline, (graph, goals), &events);
                 for (page, begin) in timeline.pages[page + 1..].iter_mut().zip(begins) {
                     page.begin = begin.map(Box::new);
                 }
@@ -84,7 +85,7 @@ impl Part {
     fn begins_behind(
         &self,
         timeline: &Timeline,
-        graph: &Graph,
+        (graph, goals): (&Graph, &Goals),
         events: &[Event<'_>],
     ) -> Vec<Option<Begin>> {
         let behind = timeline.pages.len() - self.page - 1;
@@ -118,7 +119,8 @@ impl Part {
                     };
                     let place = self.places[index];
                     let session = known.entry(number).or_insert_with(|| Carried::new(place));
-                    session.add(place, timeline.event(place));
+                    let event = timeline.event(place);
+                    session.add(place, event, goals.ask_for(event, &timeline.header));
                 }
                 let (cut, carried) = found?;
                 // No other goes on.

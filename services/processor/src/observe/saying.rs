@@ -31,7 +31,7 @@ const POST: &str = "Post Reported";
 const MENTION: &str = "Brand Mentioned";
 
 /// What the touchpoint says: nothing where a bot sent it.
-pub(super) fn of(touchpoint: &Touchpoint<'_>, goals: &Goals) -> Vec<Says> {
+pub(super) fn of(touchpoint: &Touchpoint<'_>) -> Vec<Says> {
     if touchpoint.bot {
         return Vec::new();
     }
@@ -47,9 +47,7 @@ pub(super) fn of(touchpoint: &Touchpoint<'_>, goals: &Goals) -> Vec<Says> {
     });
     let mut says: Vec<Says> = answers.collect();
     if touchpoint.r#type == "track" && touchpoint.subject == Subject::Customer {
-        if goals.is_reached(LEAD, touchpoint.event) {
-            says.push(Says::Lead(qualified(touchpoint.properties)));
-        }
+        says.extend(qualified(touchpoint.properties).map(Says::Lead));
         let points = POINTS.iter().find(|(event, _)| *event == touchpoint.event);
         let moved = points.and_then(|(_, sign)| Some(sign * points_of(touchpoint.properties)?));
         says.extend(moved.map(Says::Points));
@@ -126,8 +124,12 @@ fn mentioned(properties: &str) -> Option<Says> {
     ]))
 }
 
-/// Whether the event is said to be a qualified lead.
+/// Whether the event is said to be a qualified lead, if it says so.
 fn qualified(properties: &str) -> Option<bool> {
+    // Few events do, and to look for a word costs less than to read them all.
+    if !properties.contains("qualified") {
+        return None;
+    }
     #[derive(Deserialize)]
     struct Stated {
         qualified: Option<bool>,
@@ -167,12 +169,17 @@ pub(super) fn moments<'a>(
     header: &'a Header,
     events: &[&'a StoredEvent],
     begun: Option<&'a Facts>,
+    goals: &Goals,
 ) -> Vec<Moment<'a>> {
     let mut moments = Vec::new();
     for event in events {
         let facts = &header.facts[event.facts.get()];
         let begun = begun.unwrap_or(facts);
-        moments.extend(event.says().iter().map(|says| Moment {
+        let name = event.name.map(|name| &*header.names[name.get()]);
+        let is_lead = name.is_some_and(|name| goals.is_reached(LEAD, name));
+        let lead = is_lead.then(|| lead(event.says(), facts.source()));
+        let all = event.says().iter().filter_map(said).chain(lead);
+        moments.extend(all.map(|said| Moment {
             occurred_at: event.time(),
             message_id: &event.message,
             channel: facts.channel(),
@@ -180,14 +187,28 @@ pub(super) fn moments<'a>(
             campaign: begun.campaign(),
             store: facts.store(),
             device_type: facts.device_type(),
-            said: said(says, facts.source()),
+            said,
         }));
     }
     moments
 }
 
-fn said<'a>(says: &'a Says, source: &'a str) -> Said<'a> {
-    match says {
+/// The lead that an event makes which says this.
+fn lead<'a>(says: &[Says], source: &'a str) -> Said<'a> {
+    let qualified = says.iter().find_map(|says| match says {
+        Says::Lead(qualified) => Some(*qualified),
+        _ => None,
+    });
+    Said::LeadMade(LeadMade {
+        qualified: qualified.unwrap_or(true),
+        stated: qualified.is_some(),
+        source,
+    })
+}
+
+/// None where it says something only together with the goals.
+fn said(says: &Says) -> Option<Said<'_>> {
+    Some(match says {
         Says::Answer {
             question,
             kind,
@@ -207,11 +228,7 @@ fn said<'a>(says: &'a Says, source: &'a str) -> Said<'a> {
             product,
             touchpoint,
         }),
-        Says::Lead(qualified) => Said::LeadMade(LeadMade {
-            qualified: qualified.unwrap_or(true),
-            stated: qualified.is_some(),
-            source,
-        }),
+        Says::Lead(_) => return None,
         Says::Spend(amount, currency) => Said::SpendReported(SpendReported {
             amount: Amount::from_millionths(*amount),
             currency,
@@ -236,5 +253,5 @@ fn said<'a>(says: &'a Says, source: &'a str) -> Said<'a> {
                 sentiment,
             })
         }
-    }
+    })
 }

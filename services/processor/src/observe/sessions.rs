@@ -77,7 +77,7 @@ fn send_session(
     let mut has_new = false;
     for event in own {
         let event = timeline.event(part.place(*event));
-        held.add(event);
+        held.add(event, goals.ask_for(event, &timeline.header));
         has_new |= event.waiting.is_some();
     }
     let here: Vec<Place> = match carried {
@@ -98,7 +98,7 @@ fn send_session(
         end: session.end.0,
     };
     let sent = timeline.event(first).sent();
-    if sent == Some(&now) && !has_new {
+    if sent == Some(&now) && !has_new && !timeline.is_told_otherwise {
         return Ok(());
     }
     let before = sent.and_then(|sent| sent.owner).map(ProfileId);
@@ -151,7 +151,7 @@ fn tell(
             goals: reached.clone(),
             activity: summary::activity(header, &events, goals),
             traits: stated.traits,
-            moments: saying::moments(header, &events, Some(facts)),
+            moments: saying::moments(header, &events, Some(facts), goals),
             consents: stated.consents,
             groups: stated.groups,
         });
@@ -241,7 +241,7 @@ fn send_parts(
                 owner: further.owner.0,
                 hash: hash_of(&further.events),
             };
-            if !page.parts.contains(&now) {
+            if held.is_told_otherwise || !page.parts.contains(&now) {
                 tell_part(held, page.number, further, goals, sending)?;
             }
             sent.push(now);
@@ -286,7 +286,7 @@ fn tell_part(
         campaign: facts.campaign(),
         activity: summary::activity(header, events, goals),
         traits: stated.traits,
-        moments: saying::moments(header, events, Some(facts)),
+        moments: saying::moments(header, events, Some(facts), goals),
         consents: stated.consents,
         groups: stated.groups,
     });

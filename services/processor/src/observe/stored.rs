@@ -28,7 +28,7 @@ pub(super) struct Header {
     pub(super) timeline_value: String,
     pub(super) facts: Listed<Facts>,
     pub(super) sets: Listed<IdentifierSet>,
-    /// Names of goals' events, of traits, of purposes and of groups.
+    /// Names of events, of traits, of purposes and of groups.
     pub(super) names: Listed<String>,
     pub(super) next_page: u32,
 }
@@ -51,6 +51,8 @@ pub(super) struct Timeline {
     asked_sets: usize,
     /// Is to be decided at the next flush.
     pub(super) touched: bool,
+    /// What was last sent of it was made by other goals, so all is sent anew.
+    pub(super) is_told_otherwise: bool,
     /// The first page that an event came to since it was last decided.
     pub(super) touched_from: usize,
     /// Whether what was last decided stands but for new events; where it does not, all of it must be decided anew.
@@ -102,6 +104,7 @@ impl Timeline {
             decided_nodes: FxHashSet::default(),
             asked_sets: 0,
             touched: false,
+            is_told_otherwise: false,
             touched_from: usize::MAX,
             is_settled: false,
             spans: Vec::new(),

@@ -27,7 +27,7 @@ pub(super) fn activity<'a>(
         last = Some((event.facts, place));
         // The first minute mark at or after the event: a window (end - length, end] holds it from that mark on.
         let minute = event.time.div_euclid(MINUTE) + i64::from(event.time.rem_euclid(MINUTE) != 0);
-        if let Some(name) = event.goal_event {
+        if let Some(name) = event.name {
             let reached = goals.reached_by(&header.names[name.get()]);
             reached.for_each(|goal| reach(&mut activities[place].goals, goal, minute));
         }

@@ -29,6 +29,7 @@ pub(crate) struct Fleet {
     slices: Slices,
     /// As a processor is configured at its next start.
     limits: Limits,
+    goals: Goals,
     outputs: MemoryOutputs,
     /// The links log.
     links: Vec<Vec<u8>>,
@@ -106,8 +107,15 @@ pub(crate) fn limits(most: usize, first: &[&str]) -> Limits {
     Limits::new(most, &first, &Dimension::ALL)
 }
 
-fn stage(ruled: &Ruled, slices: Slices, limits: Limits) -> Observe {
-    let goals = BTreeMap::from([("purchase".to_owned(), vec!["Order Completed".to_owned()])]);
+/// Events of each goal.
+pub(crate) type Goals = BTreeMap<String, Vec<String>>;
+
+/// An order is a purchase.
+pub(crate) fn goals() -> Goals {
+    BTreeMap::from([("purchase".to_owned(), vec!["Order Completed".to_owned()])])
+}
+
+fn stage(ruled: &Ruled, slices: Slices, limits: Limits, goals: Goals) -> Observe {
     // Started as it is configured, which states no version.
     let rules = Rules {
         version: 0,
@@ -135,6 +143,7 @@ impl Fleet {
             ruled: ruled.clone(),
             slices,
             limits: limits(MOST_VALUES, &[]),
+            goals: goals(),
             outputs: MemoryOutputs::default(),
             links: Vec::new(),
             logged: 0,
@@ -219,7 +228,12 @@ impl Fleet {
     /// A new life, from what was committed: it reads the log, whole or behind a snapshot, and then what no commit has
     /// taken.
     fn begun(&self, partitions: Vec<i32>, snapshot: Option<Snapshot>) -> Processor {
-        let mut stage = stage(&self.ruled, self.slices, self.limits.clone());
+        let mut stage = stage(
+            &self.ruled,
+            self.slices,
+            self.limits.clone(),
+            self.goals.clone(),
+        );
         stage
             .assigned(&partitions, &self.outputs)
             .expect("the store");
@@ -331,6 +345,14 @@ impl Fleet {
     /// All processors are started anew, configured to tell other values apart.
     pub(crate) fn tell_apart(&mut self, limits: Limits) {
         self.limits = limits;
+        for number in 0..self.processors.len() {
+            self.happens(&Event::Crash(number));
+        }
+    }
+
+    /// All processors are started anew, configured with other goals.
+    pub(crate) fn set_goals(&mut self, goals: Goals) {
+        self.goals = goals;
         for number in 0..self.processors.len() {
             self.happens(&Event::Crash(number));
         }

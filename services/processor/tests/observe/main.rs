@@ -9,7 +9,7 @@ mod steps;
 
 use std::collections::BTreeMap;
 
-use fleet::{Event, Fleet, MOST_VALUES, Slices, limits};
+use fleet::{Event, Fleet, Goals, MOST_VALUES, Slices, goals, limits};
 use proptest::prelude::*;
 use steps::{Step, as_usual, device, on_the_device, world};
 use tributary_processor::Limits;
@@ -160,4 +160,41 @@ proptest! {
         prop_assert_eq!(&steady.atoms, &shaken.atoms, "atoms");
         prop_assert_eq!(&steady.claims, &shaken.claims, "claims");
     }
+
+    #[test]
+    fn other_goals_say_what_they_would_have_said_from_the_start(
+        (first, world) in prop_oneof![world(), device()], changes in prop::collection::vec((0..90_usize, other_goals()), 1..3),
+        crashes in prop::collection::vec(any::<bool>(), 90), (events, page, cached) in (1..40_usize, 2..6_usize, prop::sample::select(vec![30, 1_000])),
+    ) {
+        let mut changes: BTreeMap<usize, Goals> = changes.into_iter().map(|(at, goals)| (at % world.len(), goals)).collect();
+        let mut shaken = Fleet::new(&first, Slices { events, page, cached, ..Slices::WHOLE }, 2);
+        let mut last = goals();
+        for (number, step) in world.iter().enumerate() {
+            if let Some(goals) = changes.remove(&number) {
+                last = goals.clone();
+                shaken.set_goals(goals);
+            }
+            shaken.take(step);
+            shaken.happens(&Event::Commit(number));
+            if crashes.get(number) == Some(&true) {
+                shaken.happens(&Event::Crash(0));
+            }
+        }
+        let mut steady = Fleet::new(&first, Slices::WHOLE, 1);
+        steady.set_goals(last);
+        world.iter().for_each(|step| steady.take(step));
+        prop_assert_eq!(shaken.said(), steady.said());
+    }
+}
+
+/// Goals that the events of the world reach, or do not.
+fn other_goals() -> impl Strategy<Value = Goals> {
+    let events = prop::sample::subsequence(vec!["Looked", "Order Completed", "Signed Up"], 0..=3);
+    prop::collection::btree_map("purchase|lead|looked", events, 0..3).prop_map(|goals| {
+        let names = |events: Vec<&str>| events.into_iter().map(str::to_owned).collect();
+        goals
+            .into_iter()
+            .map(|(goal, events)| (goal, names(events)))
+            .collect()
+    })
 }
