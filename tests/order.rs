@@ -340,7 +340,8 @@ fn assert_changed(before: &State, after: &State, views: &[&str]) {
     }
 }
 
-/// More values are told apart, and one that was `other` before all others, once nothing was counted by the dimensions.
+/// More values are told apart, and one that was `other` before all others, once nothing was counted by the dimensions. Goals
+/// that other events reach count for all the past, too.
 fn count_anew(system: &mut System, config: &str) {
     let dimensions =
         r#"dimensions = ["channel", "campaign", "goal", "product", "network", "sentiment"]"#;
@@ -357,12 +358,15 @@ fn count_anew(system: &mut System, config: &str) {
     let first = campaign["value"].as_str().expect("a campaign").to_owned();
     system.stop();
     system.configure(&format!(
-        "{}[kpi.first_values]\ncampaign = [\"{first}\"]\n",
+        "{}[kpi.first_values]\ncampaign = [\"{first}\"]\n[kpi.goals]\nlead = [\"Order Completed\"]\nsignup = [\"Survey Answered\", \"Order Completed\"]\ndownload = []\n",
         config.replace("max_values = 3", "max_values = 5")
     ));
     system.restart();
     system.settled();
     only(system).verify_kpis(&[]);
+    let goals = only(system).query("SELECT DISTINCT dimension_value AS goal FROM kpis_current WHERE workspace = {w:String} AND kpi = 'conversion_rate' AND dimension = 'goal' AND numerator > 0 ORDER BY ALL");
+    let goals: Vec<&Value> = goals.iter().map(|row| &row["goal"]).collect();
+    assert_eq!(goals, ["lead", "purchase", "signup"]);
     let rows = only(system).query(counted);
     let of = |dimension: &str| {
         rows.iter()

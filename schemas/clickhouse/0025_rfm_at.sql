@@ -29,7 +29,7 @@ FROM
         -- In the order of the id as text.
         UUIDToNum(profile_id) AS place,
         toDateTime64({mark:DateTime('UTC')}, 3, 'UTC') AS until,
-        max(ordered_at) AS last, dateDiff('day', last, until) AS recency_days, count() AS frequency,
+        max(ordered_at) AS last, intDiv(toUnixTimestamp64Milli(until) - toUnixTimestamp64Milli(last), 86400000) AS recency_days, count() AS frequency,
         toDecimal128(sum(revenue), 6) AS monetary
     FROM {database}.orders_current
     WHERE profile_id IS NOT NULL AND currency != '' AND ordered_at <= until AND ordered_at > until - toIntervalDay(

@@ -30,18 +30,35 @@ WITH
         ORDER BY t.occurred_at, t.message_id, t.timeline
         LIMIT 1 BY order_namespace, order_id
     ),
+    -- What the lines of an order event come to, of either sign, in millionths.
+    named AS
+    (
+        SELECT message_id, timeline, sum(abs(amount)) AS of_lines
+        FROM
+        (
+            SELECT
+                message_id, timeline,
+                sum(intDiv(toInt256(quantity * 1000000) * toInt256(ifNull(price, 0) * 1000000), 1000000)) AS amount
+            FROM order_lines
+            WHERE workspace = {workspace:String} AND product_id != ''
+            GROUP BY message_id, timeline, product_id
+        )
+        GROUP BY message_id, timeline
+    ),
     -- What was asked back up to each event, as if there were no end to what can be given.
     asked AS
     (
         SELECT
             o.profile_id AS profile_id, o.currency AS currency, o.dimensions AS dimensions, t.occurred_at AS at,
             greatest(o.total, 0) AS most,
-            if(t.order_kind = 'cancelled' OR t.revenue IS NULL, most, abs(assumeNotNull(t.revenue))) AS wanted,
+            multiIf(t.order_kind = 'cancelled', most, t.revenue IS NOT NULL, abs(assumeNotNull(t.revenue)),
+                n.of_lines != 0, toDecimal128(n.of_lines, 6) / 1000000, most) AS wanted,
             sum(wanted) OVER (PARTITION BY o.order_namespace, o.order_id
                 ORDER BY t.occurred_at, t.message_id, t.timeline ROWS UNBOUNDED PRECEDING) AS until
         FROM touchpoints_current AS t
         INNER JOIN orders AS o ON o.order_namespace = t.order_namespace AND o.order_id = t.order_id
-        WHERE t.workspace = {workspace:String} AND t.order_kind IN ('refunded', 'cancelled') AND t.profile_id IS NOT NULL
+        LEFT JOIN named AS n ON n.message_id = t.message_id AND n.timeline = t.timeline
+        WHERE t.workspace = {workspace:String} AND t.order_kind IN ('refunded', 'cancelled') AND NOT t.bot
     ),
     amounts AS
     (

@@ -1,4 +1,4 @@
--- Page and screen views in web and app sessions, by session.
+-- Page and screen views in web and app sessions, by session with one.
 
 WITH sessions AS
 (
@@ -13,7 +13,7 @@ WITH sessions AS
     FROM touchpoints_current AS t
     WHERE workspace = {workspace:String} AND session_id IS NOT NULL AND profile_id IS NOT NULL
     GROUP BY session_id
-    HAVING begun.1 IN ('web', 'app')
+    HAVING begun.1 IN ('web', 'app') AND views > 0
 )
 SELECT
     '' AS currency, d.1 AS dimension, d.2 AS dimension_value, window, mark,

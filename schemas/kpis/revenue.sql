@@ -1,6 +1,6 @@
 -- Totals of the orders placed in the window, less what was given back in it. A refund has its order's dimensions and its
 -- own time; together the refunds of an order are never more than its total, and a cancellation, like a refund without an
--- amount, is one of what is left.
+-- amount and lines that come to something, is one of what is left. Who sends a refund makes no difference.
 --
 -- By product: what its lines come to, quantity times price. A refund gives back what its own lines come to, or where they
 -- come to nothing each product's share of it, in proportion to the order's total; of each product no more than it came to,
@@ -56,13 +56,15 @@ WITH
             o.order_namespace AS order_namespace, o.order_id AS order_id, o.currency AS currency, o.dimensions AS dimensions,
             o.products AS products, l.products AS named, t.message_id AS message_id, t.timeline AS timeline,
             t.occurred_at AS at, greatest(o.total, 0) AS most,
-            if(t.order_kind = 'cancelled' OR t.revenue IS NULL, most, abs(assumeNotNull(t.revenue))) AS wanted,
+            arraySum(n -> abs(n.2), named) AS of_lines,
+            multiIf(t.order_kind = 'cancelled', most, t.revenue IS NOT NULL, abs(assumeNotNull(t.revenue)),
+                of_lines != 0, toDecimal128(of_lines, 6) / 1000000, most) AS wanted,
             sum(wanted) OVER (PARTITION BY o.order_namespace, o.order_id
                 ORDER BY t.occurred_at, t.message_id, t.timeline ROWS UNBOUNDED PRECEDING) AS until
         FROM touchpoints_current AS t
         INNER JOIN orders AS o ON o.order_namespace = t.order_namespace AND o.order_id = t.order_id
         LEFT JOIN lines AS l ON l.message_id = t.message_id AND l.timeline = t.timeline
-        WHERE t.workspace = {workspace:String} AND t.order_kind IN ('refunded', 'cancelled') AND t.profile_id IS NOT NULL
+        WHERE t.workspace = {workspace:String} AND t.order_kind IN ('refunded', 'cancelled') AND NOT t.bot
     ),
     -- The same of each product, up to each event.
     given AS

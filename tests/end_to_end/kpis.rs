@@ -86,7 +86,7 @@ pub(crate) fn answers_leads_and_points_follow_their_customer(tenant: &Tenant<'_>
     // A smiley terminal: nobody's answer, and no visitor.
     let smiley = json!({
         "messageId": "s1", "type": "track", "event": "Survey Answered", "timestamp": at(180).to_string(),
-        "properties": {"aspect": "ces", "value": 4, "question_id": "smiley"},
+        "properties": {"answers": [{"aspect": "ces", "value": 4, "question_id": "smiley"}, {"aspect": "csat", "value": 5, "question_id": "stars"}]},
         "context": {"subject": "source", "store": {"id": "berlin"}},
     });
     let spend = json!({
@@ -102,7 +102,7 @@ pub(crate) fn answers_leads_and_points_follow_their_customer(tenant: &Tenant<'_>
     for (kpi, expected) in [
         ("nps", -45.4545),
         ("nps_1_10", -40.0),
-        ("csat", 0.9),
+        ("csat", 91.0 / 101.0),
         ("ces", 3.0),
         ("contacts", 5.0),
         ("leads", 2.0),
@@ -132,6 +132,16 @@ pub(crate) fn answers_leads_and_points_follow_their_customer(tenant: &Tenant<'_>
         tenant.count("profiles_current"),
         11,
         "the terminal is no customer"
+    );
+    let quadrants = last(tenant, "loyalty_quadrant", "quadrant");
+    let of_quadrants: f64 = quadrants.iter().map(|(_, customers)| customers).sum();
+    let answered = tenant.row(
+        "SELECT uniqExact(profile_id) AS people FROM answers WHERE workspace = {w:String} AND aspect IN ('nps', 'csat') AND profile_id IS NOT NULL",
+    );
+    assert_eq!(
+        json!({"people": of_quadrants as u64}),
+        answered,
+        "{quadrants:?}"
     );
 
     // The two leads turn out to be one.
@@ -387,7 +397,34 @@ pub(crate) fn what_goes_wrong_with_orders_answers_and_times_has_its_outcome(tena
     let order = tenant.row(
         "SELECT toString(total) AS total, toString(revenue) AS revenue, claims FROM orders_current WHERE workspace = {w:String}",
     );
-    assert_eq!(order, json!({"total": "100", "revenue": "70", "claims": 3}));
+    assert_eq!(order, json!({"total": "100", "revenue": "70", "claims": 2}));
+    // Who gives money back makes no difference: nobody, whose id is blocked, or a back office that names no customer. Without
+    // a total, it is what the lines come to.
+    let mut of_lines = stated(
+        "r3",
+        "Order Refunded",
+        json!({"order_id": "late", "products": [{"product_id": "tea", "price": 10, "quantity": 2}]}),
+        at(11),
+    );
+    of_lines["userId"] = json!("guest");
+    of_lines
+        .as_object_mut()
+        .expect("an object")
+        .remove("anonymousId");
+    let mut of_office = stated("r4", "Order Refunded", euros("late", json!(5)), at(12));
+    of_office["context"] = json!({"subject": "source"});
+    of_office
+        .as_object_mut()
+        .expect("an object")
+        .remove("anonymousId");
+    tenant.send("web", &[of_lines, of_office]);
+    tenant.settled();
+    let order = tenant.row(
+        "SELECT toString(total) AS total, toString(revenue) AS revenue, claims FROM orders_current WHERE workspace = {w:String}",
+    );
+    assert_eq!(order, json!({"total": "100", "revenue": "45", "claims": 2}));
+    // Without a view there are no pages by session.
+    assert_eq!(whole(tenant, "pages_per_session"), None);
 
     // A visitor who never pauses for a week is one session; what a device sends from the end to the beginning is the same.
     let week = 7 * 1440 / 25;

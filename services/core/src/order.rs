@@ -17,11 +17,12 @@ pub struct Claim<'a> {
     pub message_id: &'a str,
     /// Type and value of the timeline; with the message id it names the claim.
     pub timeline: (&'a str, &'a str),
-    /// Of a placed order its total; of a refund what is given back, of either sign; none where it was not said.
+    /// Of a placed order its total; of a refund what is given back, of either sign; none where it was not said: then what
+    /// its lines come to, and where they come to nothing all that is left.
     pub amount: Option<Amount>,
     /// Products, each once, sorted by id: what their lines come to.
     pub products: &'a [Product<'a>],
-    /// Whether somebody owns the event. Nobody's event places no order.
+    /// Whether somebody owns the event. Nobody's event places no order; who gives money back makes no difference.
     pub owned: bool,
 }
 
@@ -111,7 +112,10 @@ impl Ledger {
         let wanted = match claim.kind {
             Kind::Placed => return None,
             // Tills send what is given back with either sign.
-            Kind::Refunded => claim.amount.map_or(self.left, Amount::abs),
+            Kind::Refunded => match claim.amount {
+                Some(amount) => amount.abs(),
+                None => claim.named().unwrap_or(self.left),
+            },
             Kind::Cancelled => {
                 self.cancelled = true;
                 self.left
@@ -161,6 +165,12 @@ impl Claim<'_> {
             message_id: self.message_id.into(),
             timeline: (self.timeline.0.into(), self.timeline.1.into()),
         }
+    }
+
+    /// What its lines come to, of either sign, if that is anything.
+    fn named(&self) -> Option<Amount> {
+        let named: Amount = self.products.iter().map(|line| line.amount.abs()).sum();
+        (!named.is_zero()).then_some(named)
     }
 
     /// Whether it makes an order.

@@ -59,6 +59,7 @@ pub const ALL: &[Migration] = migrations![
     23 "0023_customer_days",
     24 "0024_comments",
     25 "0025_rfm_at",
+    26 "0026_last_answers",
 ];
 
 /// Why the database cannot be brought up to date.

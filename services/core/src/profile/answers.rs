@@ -16,6 +16,8 @@ pub(super) struct Answers {
     effort: Counted<Answered>,
     /// By minute, changes only, of the answers as they were when this was last asked for.
     attitudes: Vec<(i64, Attitude)>,
+    /// Whether they were a customer's then.
+    are_told: bool,
     /// Whether an answer has changed since.
     is_changed: bool,
 }
@@ -46,7 +48,7 @@ impl Aspect {
     const fn of(note: Note) -> Self {
         match note {
             Note::Nps(_) | Note::NpsFromOne(_) => Self::Recommendation,
-            Note::Csat(_) => Self::Satisfaction,
+            Note::Stars(_) | Note::YesNo(_) => Self::Satisfaction,
             Note::Ces(_) => Self::Effort,
         }
     }
@@ -95,12 +97,20 @@ impl Answers {
     }
 
     /// The attitude that each answer decides, by minute, and changes only: by the last recommendation, or where that is
-    /// neither high nor low by the last word on satisfaction. With it, whether an answer has changed since it was last asked
-    /// for.
-    pub(super) fn attitudes(&mut self, definitions: &Definitions) -> (&[(i64, Attitude)], bool) {
-        let is_changed = std::mem::take(&mut self.is_changed);
+    /// neither high nor low by the last word on satisfaction; none where the answers are no customer's. With it, whether it
+    /// may be another than when it was last asked for.
+    pub(super) fn attitudes(
+        &mut self,
+        of_customer: bool,
+        definitions: &Definitions,
+    ) -> (&[(i64, Attitude)], bool) {
+        let was_told = std::mem::replace(&mut self.are_told, of_customer);
+        let is_changed = std::mem::take(&mut self.is_changed) || was_told != of_customer;
         if is_changed {
-            self.attitudes = self.decided(definitions);
+            self.attitudes = match of_customer {
+                true => self.decided(definitions),
+                false => Vec::new(),
+            };
         }
         (&self.attitudes, is_changed)
     }
@@ -120,7 +130,7 @@ impl Answers {
                     promotes = i8::from(note >= definitions.high_attitude)
                         - i8::from(note <= definitions.low_attitude);
                 }
-                Note::Csat(is) => satisfied = Some(is),
+                Note::Stars(_) | Note::YesNo(_) => satisfied = Some(answered.note.is_satisfied()),
                 Note::Ces(_) => {}
             }
             let attitude = match (promotes, satisfied) {

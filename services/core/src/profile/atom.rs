@@ -286,13 +286,21 @@ pub enum Note {
     Nps(u8),
     /// Recommendation, 1 to 10: never pooled with the other.
     NpsFromOne(u8),
-    /// Whether the customer is satisfied: yes of yes and no, 4 and 5 of 1 to 5.
-    Csat(bool),
+    /// How satisfied the customer is, 1 to 5.
+    Stars(u8),
+    /// Whether the customer is satisfied.
+    YesNo(bool),
     /// Effort, from 1 (low) to 5 (high).
     Ces(u8),
 }
 
 impl Note {
+    /// Of an answer on satisfaction whether the customer is: yes of yes and no, 4 and 5 of 1 to 5.
+    #[must_use]
+    pub const fn is_satisfied(self) -> bool {
+        matches!(self, Self::Stars(4..) | Self::YesNo(true))
+    }
+
     /// What an answer of that aspect and scale notes; none for what no KPI knows: another aspect, or a scale that is not
     /// the aspect's.
     #[must_use]
@@ -301,8 +309,8 @@ impl Note {
         match (aspect, scale, whole) {
             ("nps", "0-10", _) => Some(Self::Nps(whole)),
             ("nps", "1-10", 1..) => Some(Self::NpsFromOne(whole)),
-            ("csat", "yes-no", 0..=1) => Some(Self::Csat(whole == 1)),
-            ("csat", "1-5", 1..=5) => Some(Self::Csat(whole >= 4)),
+            ("csat", "yes-no", 0..=1) => Some(Self::YesNo(whole == 1)),
+            ("csat", "1-5", 1..=5) => Some(Self::Stars(whole)),
             ("ces", "1-5", 1..=5) => Some(Self::Ces(whole)),
             _ => None,
         }

@@ -300,7 +300,7 @@ fn noted(note: Note) -> (Kpi, Sum) {
     let (kpi, numerator) = match note {
         Note::Nps(note) => (Kpi::Nps, 100 * promotion(note)),
         Note::NpsFromOne(note) => (Kpi::NpsFromOne, 100 * promotion(note)),
-        Note::Csat(satisfied) => (Kpi::Csat, i128::from(satisfied)),
+        Note::Stars(_) | Note::YesNo(_) => (Kpi::Csat, i128::from(note.is_satisfied())),
         Note::Ces(effort) => (Kpi::Ces, i128::from(effort)),
     };
     let sum = Sum {
@@ -341,7 +341,10 @@ fn measures(session: &Session<'_>) -> [(Kpi, Sum); 6] {
         ),
         (
             Kpi::PagesPerSession,
-            by_visit(i128::from(session.views) * MILLION),
+            match session.views {
+                0 => Sum::ZERO,
+                views => by_visit(i128::from(views) * MILLION),
+            },
         ),
         (
             Kpi::SessionDuration,

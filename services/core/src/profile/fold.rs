@@ -172,7 +172,9 @@ impl Fold {
             lead: self.distinct.first_lead(),
             has_address: of(IdentifierType::EMAIL) + of(IdentifierType::PHONE) > 0,
         };
-        let attitudes = self.answers.attitudes(definitions);
+        // A terminal's answers are of no customer.
+        let is_somebody = self.is_somebody();
+        let attitudes = self.answers.attitudes(is_somebody, definitions);
         self.standing
             .tell(&acquaintance, attitudes, definitions, contributions);
         let before = self.distinct.is_person();

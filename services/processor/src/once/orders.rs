@@ -118,7 +118,7 @@ impl Orders {
     /// With claims that come behind all others, and the refunds that they are.
     fn go_on(&mut self, before: &Emitted, new: &[Claim<'_>]) -> Result<(Emitted, Refunds), Broken> {
         let mut now = before.clone();
-        now.claims += new.len() as i64;
+        now.claims += placed(new);
         let mut refunds = Refunds::new();
         let (Some(state), Some(atom), Some(ledger)) =
             (&before.order, &before.atom, &mut now.ledger)
@@ -162,7 +162,7 @@ impl Orders {
             .collect();
         let mut refunds = Refunds::new();
         let mut now = Emitted {
-            claims: claims.len() as i64,
+            claims: placed(&claims),
             ..Emitted::default()
         };
         let Some(decided) = order::decide(&claimed) else {
@@ -261,6 +261,14 @@ impl Orders {
             .map_err(|error| Broken(format!("encode an order: {error}")))?;
         Ok(buffer)
     }
+}
+
+/// How many of them place an order.
+fn placed(claims: &[Claim<'_>]) -> i64 {
+    let placed = claims.iter();
+    placed
+        .filter(|claim| claim.kind == ClaimKind::Placed)
+        .count() as i64
 }
 
 /// What others should know of an order, of which that is the claim that counts.

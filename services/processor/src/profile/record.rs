@@ -148,7 +148,8 @@ fn last_answers(fold: &Fold) -> Vec<LastAnswer<'_>> {
         let (aspect, scale, value) = match note {
             Note::Nps(note) => ("nps", "0-10", note),
             Note::NpsFromOne(note) => ("nps", "1-10", note),
-            Note::Csat(satisfied) => ("csat", "satisfied", u8::from(satisfied)),
+            Note::Stars(stars) => ("csat", "1-5", stars),
+            Note::YesNo(satisfied) => ("csat", "yes-no", u8::from(satisfied)),
             Note::Ces(effort) => ("ces", "1-5", effort),
         };
         LastAnswer {

@@ -192,7 +192,11 @@ impl Tables {
                 if let Some(status) = status {
                     self.at(("lifecycle", "", ("status", status)), mark, (ONE, 0));
                 }
-                let attitude = attitude(&own, mark);
+                // What only a source says is of no customer.
+                let is_somebody = own
+                    .iter()
+                    .any(|fact| !matches!(fact, Fact::Source(_) | Fact::Email(..)));
+                let attitude = is_somebody.then(|| attitude(&own, mark)).flatten();
                 if ordered(mark).next().is_some() || attitude.is_some() {
                     let again = ordered(mark)
                         .filter(|order| order.time > mark - customer)
@@ -381,10 +385,13 @@ impl Tables {
                     for row in rows(facets) {
                         for (kpi, value) in [
                             ("bounce_rate", bounced * ONE),
-                            ("pages_per_session", i128::from(*views) * ONE),
                             ("session_duration", i128::from(last) * ONE / 1000),
                         ] {
                             self.add(kpi, "", row, *start, (value, 1));
+                        }
+                        if *views > 0 {
+                            let viewed = (i128::from(*views) * ONE, 1);
+                            self.add("pages_per_session", "", row, *start, viewed);
                         }
                         self.converted(row, *start, events("purchase"));
                     }

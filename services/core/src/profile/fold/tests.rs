@@ -140,7 +140,8 @@ fn moments() -> impl Strategy<Value = Vec<Moment<'static>>> {
     let note = prop_oneof![
         (0..11_u8).prop_map(Note::Nps),
         (1..11_u8).prop_map(Note::NpsFromOne),
-        any::<bool>().prop_map(Note::Csat),
+        any::<bool>().prop_map(Note::YesNo),
+        (1..=5_u8).prop_map(Note::Stars),
         (1..6_u8).prop_map(Note::Ces),
     ];
     let answer = (
