@@ -57,8 +57,11 @@ mod tests {
             let statements = statements(migration.sql, "tributary");
             assert!(!statements.is_empty(), "{}", migration.name);
             for statement in statements {
+                // A view's parameter has a type: {mark:DateTime('UTC')}.
+                let is_parameter = |text: &str| text.starts_with("mark:DateTime");
+                let mut placeholders = statement.split('{').skip(1);
                 assert!(
-                    !statement.contains(['{', '}']),
+                    placeholders.all(is_parameter),
                     "{}: {statement}",
                     migration.name
                 );
