@@ -261,7 +261,7 @@ pub(crate) fn who_says_very_much_stops_nobody(tenant: &Tenant<'_>) {
     assert_eq!(tenant.count("touchpoints"), 70 + 1 + 2_500 + 1_001 + 1);
     let order = "SELECT toInt64(total) AS total, toInt64(refunded) AS refunded, claims FROM orders_current \
         WHERE workspace = {w:String}";
-    let refunded = json!({"total": 2_000, "refunded": 1_000, "claims": 1_001});
+    let refunded = json!({"total": 2_000, "refunded": 1_000, "claims": 1});
     assert_eq!(tenant.row(order), refunded);
     let said = tenant.row(
         "SELECT touchpoints, length(groups) AS groups, length(JSONAllPaths(traits)) AS traits FROM profiles_current \
