@@ -61,3 +61,41 @@ ALTER TABLE {database}.orders
 ALTER TABLE {database}.orders_current
     COMMENT COLUMN claims 'how often the order was sent: the first counts',
     COMMENT COLUMN profile_id 'the customer';
+
+CREATE OR REPLACE VIEW {database}.answers_current
+(
+    workspace LowCardinality(String) COMMENT 'the tenant',
+    message_id String COMMENT 'message id of the event that carried the answer',
+    timeline String COMMENT 'the identifier that the event is filed under, as type:value',
+    occurred_at DateTime64(3, 'UTC') COMMENT 'event time',
+    channel LowCardinality(String) COMMENT 'channel of the event',
+    source LowCardinality(String) COMMENT 'source of the event',
+    store LowCardinality(String) COMMENT 'store of the event',
+    subject LowCardinality(String) COMMENT 'customer, or source for an answer without a person',
+    answer UInt32 COMMENT 'number of the answer on the event, from 1',
+    question_id String COMMENT 'id of the question',
+    wording String COMMENT 'the question as asked',
+    kind LowCardinality(String) COMMENT 'touchpoint or relation',
+    aspect LowCardinality(String) COMMENT 'nps, csat, ces or as the survey names it',
+    scale LowCardinality(String) COMMENT '0-10, 1-10, 1-5 or yes-no',
+    value Nullable(Decimal(38, 6)) COMMENT 'the note; none for a comment alone',
+    comment String COMMENT 'free text',
+    product String COMMENT 'product it is about',
+    touchpoint LowCardinality(String) COMMENT 'touchpoint it is about, as the survey names it: delivery, checkout, call',
+    session_id Nullable(UUID) COMMENT 'session as known now',
+    profile_id Nullable(UUID) COMMENT 'customer as known now; none for nobody, or a source'
+)
+AS
+SELECT
+    a.workspace AS workspace, a.message_id AS message_id, a.timeline AS timeline, a.occurred_at AS occurred_at, a.channel AS channel,
+    a.source AS source, a.store AS store, a.subject AS subject, a.answer AS answer, a.question_id AS question_id,
+    a.wording AS wording, a.kind AS kind, a.aspect AS aspect, a.scale AS scale, a.value AS value, a.comment AS comment,
+    a.product AS product, a.touchpoint AS touchpoint, t.session_id AS session_id, t.profile_id AS profile_id
+FROM {database}.answers AS a
+LEFT JOIN
+(
+    SELECT workspace, timeline, message_id, session_id, profile_id
+    FROM {database}.touchpoints_current
+    WHERE (timeline, message_id) IN (SELECT timeline, message_id FROM {database}.answers)
+) AS t ON t.workspace = a.workspace AND t.timeline = a.timeline AND t.message_id = a.message_id
+COMMENT 'answers to questions, a row each, with session and customer as known now';

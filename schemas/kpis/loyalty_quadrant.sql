@@ -37,7 +37,7 @@ WITH
             assumeNotNull(t.profile_id) AS profile_id, toInt64(ceil(toUnixTimestamp64Milli(a.occurred_at) / 60000)) AS minute,
             a.aspect = 'nps' AS recommends,
             multiIf(recommends, multiIf(value >= {high_attitude:UInt8}, 1, value <= {low_attitude:UInt8}, -1, 0), (a.scale = 'yes-no' AND value = 1) OR (a.scale = '1-5' AND value >= 4), 1, -1) AS note,
-            (a.occurred_at, a.message_id, a.timeline, a.scale, toInt64(assumeNotNull(a.value))) AS place
+            (a.occurred_at, a.message_id, a.timeline, '', toInt64(a.answer)) AS place
         FROM answers AS a
         INNER JOIN touchpoints_current AS t
             ON t.workspace = a.workspace AND t.timeline = a.timeline AND t.message_id = a.message_id

@@ -28,7 +28,8 @@ struct Answered {
     occurred_at: Timestamp,
     message_id: Box<str>,
     timeline: (Box<str>, Box<str>),
-    /// Of the answers of one message, which says the more.
+    /// Of the answers of one message.
+    number: u32,
     note: Note,
     comment: Box<str>,
 }
@@ -55,11 +56,11 @@ impl Aspect {
 }
 
 impl Answers {
-    /// Adds a note, with its comment, or takes it back.
+    /// Adds a note, with the number of its answer and the comment, or takes it back.
     pub(super) fn change(
         &mut self,
         note: Note,
-        comment: &str,
+        (number, comment): (u32, &str),
         (occurred_at, message_id, timeline): (Timestamp, &str, (&str, &str)),
         sign: Sign,
     ) {
@@ -67,6 +68,7 @@ impl Answers {
             occurred_at,
             message_id: message_id.into(),
             timeline: (timeline.0.into(), timeline.1.into()),
+            number,
             note,
             comment: comment.into(),
         };

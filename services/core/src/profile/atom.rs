@@ -267,6 +267,8 @@ pub struct Mention<'a> {
 /// An answer to a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer<'a> {
+    /// Its number among the answers on its event.
+    pub number: u32,
     /// Id of the question.
     pub question: &'a str,
     /// What it measures, and the note.

@@ -432,7 +432,8 @@ impl Fold {
             Said::Answer(answer) => {
                 let Some(note) = answer.note else { return };
                 let place = (moment.occurred_at, moment.message_id, timeline);
-                self.answers.change(note, answer.comment, place, sign);
+                let said = (answer.number, answer.comment);
+                self.answers.change(note, said, place, sign);
             }
             Said::Points(points) => {
                 let points = Amount::from_millionths(sign.of_amount(points.millionths()));

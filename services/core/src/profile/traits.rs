@@ -75,6 +75,9 @@ impl TraitRules {
 /// So long is a union at most: whoever states something else with each event makes no event cost more than others.
 const UNITED_BYTES: usize = 32 * 1024;
 
+/// The value of a trait that is taken away.
+const NOTHING: &str = "null";
+
 /// When and by whom something was stated; the greatest is the latest.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Told {
@@ -236,6 +239,10 @@ impl Statements {
         sign: i64,
         rules: &TraitRules,
     ) {
+        // A trait that is taken away is a statement of nothing: it stands, where it is the latest, and is no value.
+        if stated.value == NOTHING && self.rule != Rule::Latest {
+            return;
+        }
         let last = Told::last(stated, timeline);
         let rank = rules.rank(stated.source);
         let ranked = self.ranked.entry(rank).or_insert_with(|| match self.rule {
@@ -282,6 +289,9 @@ impl Statements {
                 }
             }
         };
+        if value == NOTHING {
+            return None;
+        }
         Some(Chosen {
             name,
             value,
@@ -300,7 +310,9 @@ fn parts(value: &str, rule: Rule) -> Vec<Cow<'_, str>> {
     {
         return elements
             .into_iter()
-            .map(|element| Cow::Borrowed(element.get()))
+            .map(serde_json::value::RawValue::get)
+            .filter(|element| *element != NOTHING)
+            .map(Cow::Borrowed)
             .collect();
     }
     vec![Cow::Borrowed(value)]
@@ -412,6 +424,30 @@ mod tests {
         let listed: Vec<String> = serde_json::from_str(&united).expect("is an array");
         assert!(united.len() <= UNITED_BYTES + 2 && united.len() > UNITED_BYTES - 16);
         assert_eq!(listed[..2], ["00000", "00001"]);
+    }
+
+    #[test]
+    fn nothing_is_no_value_and_takes_away_what_was_stated_before_it() {
+        let rows = [
+            ("web", 1, 1, 1, "null"),
+            ("web", 2, 2, 1, "\"golf\""),
+            ("web", 3, 3, 2, "[null]"),
+        ];
+        for (rule, value) in [
+            (Rule::First, "\"golf\""),
+            (Rule::MostFrequent, "\"golf\""),
+            (Rule::Maximum, "\"golf\""),
+            (Rule::Latest, "\"golf\""),
+        ] {
+            assert_eq!(chosen(rule, &rows[..2]).0, value, "{}", rule.name());
+        }
+        assert_eq!(chosen(Rule::Union, &rows).0, "[\"golf\"]");
+        let rules = rules(Rule::Latest);
+        let mut statements = Statements::of("t", &rules);
+        for row in [rows[1], ("web", 9, 9, 1, "null")] {
+            statements.change(&stated(row), ("user_id", "ann"), 1, &rules);
+        }
+        assert_eq!(statements.chosen("t"), None);
     }
 
     #[test]

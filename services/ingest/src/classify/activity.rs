@@ -2,8 +2,8 @@
 
 use tributary_contracts::wire::Activity;
 
-/// Track events of the brand's own doing, by the names of Segment's specification for email, push, SMS and ads.
-const PASSIVE: [&str; 24] = [
+/// Track events of the brand's own doing, by the names of Segment's specification for email, push, SMS and ads, and ours.
+const PASSIVE: [&str; 25] = [
     "Email Sent",
     "Email Processed",
     "Email Delivered",
@@ -28,6 +28,7 @@ const PASSIVE: [&str; 24] = [
     "Letter Delivered",
     "Ad Impression",
     "Impression",
+    "Loyalty Points Expired",
 ];
 
 /// By the event's name; everything of a source that synchronises another system is passive.
@@ -59,6 +60,8 @@ mod tests {
             ("Email Delivered", false, Activity::Passive),
             ("email opened", false, Activity::Passive),
             ("Email Link Clicked", false, Activity::Active),
+            ("Loyalty Points Expired", false, Activity::Passive),
+            ("Loyalty Points Redeemed", false, Activity::Active),
             ("Order Delivered", false, Activity::Active),
             ("Order Completed", false, Activity::Active),
             ("Order Completed", true, Activity::Passive),

@@ -8,9 +8,14 @@
 //!  "value": 9, "comment": "Fast!", "product": "p1", "touchpoint": "delivery"}
 //! ```
 //!
-//! `touchpoint` names what was experienced, as the brand calls it: `delivery`, `checkout`, `call`. `kind` is `touchpoint` (the default) or `relation`; `scale` is `0-10`, `1-10`, `1-5` or `yes-no`, by default that of
-//! the aspect (`nps` 0-10, `csat` and `ces` 1-5). `Product Reviewed` of Segment's specification is an answer of aspect
-//! `csat`: its `rating` is the value, its `review_body` the comment. An answer off its scale is refused with its event.
+//! `touchpoint` names what was experienced, as the brand calls it: `delivery`, `checkout`, `call`. `kind` is `touchpoint` (the
+//! default) or `relation`; `scale` is `0-10`, `1-10`, `1-5` or `yes-no`, by default that of the aspect (`nps` 0-10, `csat` and
+//! `ces` 1-5). `Product Reviewed` of Segment's specification has the same, of aspect `csat` unless another is stated: its
+//! `rating` is the value, its `review_body` the comment.
+//!
+//! What `properties` states beside a list of the question, the product, the touchpoint and the kind is of all answers in it that
+//! do not state it themselves; with a value of its own, it is an answer before them. An answer off its scale is refused with its
+//! event.
 
 use std::borrow::Cow;
 
@@ -66,6 +71,27 @@ struct Stated<'a> {
     touchpoint: Text<'a>,
 }
 
+impl<'a> Stated<'a> {
+    /// With what all answers of its event share, where it does not state it itself.
+    fn sharing(mut self, shared: &Self) -> Self {
+        let own_product = !(self.product.is_empty() && self.product_id.is_empty());
+        for (own, shared) in [
+            (&mut self.question_id, &shared.question_id),
+            (&mut self.touchpoint, &shared.touchpoint),
+            (&mut self.kind, &shared.kind),
+        ] {
+            if own.is_empty() {
+                *own = shared.clone();
+            }
+        }
+        if !own_product {
+            self.product = shared.product.clone();
+            self.product_id = shared.product_id.clone();
+        }
+        self
+    }
+}
+
 #[derive(Deserialize)]
 struct Survey<'a> {
     #[serde(borrow, default)]
@@ -80,40 +106,47 @@ pub(super) fn answers<'a>(event: &str, properties: &'a str) -> Result<Vec<Answer
     if properties.is_empty() {
         return Ok(Vec::new());
     }
-    match event {
-        "Survey Answered" => {
-            let survey: Survey<'a> = serde_json::from_str(properties).map_err(|_| {
-                Refusal::invalid(
-                    "properties.answers",
-                    "must be a list of objects, each with its fields once",
-                )
-            })?;
-            match survey.answers {
-                Some(answers) if answers.len() > MOST => Err(Refusal::new(
-                    Reason::InvalidAnswer,
-                    "properties.answers",
-                    "must have at most 50 answers: send more events",
-                )),
-                Some(answers) => {
-                    let each = |(index, stated)| {
-                        answer(stated, "", |name| {
-                            format!("properties.answers[{index}].{name}").into()
-                        })
-                    };
-                    answers.into_iter().enumerate().map(each).collect()
-                }
-                None => alone(properties, ""),
-            }
-        }
-        "Product Reviewed" => alone(properties, "csat"),
-        _ => Ok(Vec::new()),
+    let aspect = match event {
+        "Survey Answered" => "",
+        "Product Reviewed" => "csat",
+        _ => return Ok(Vec::new()),
+    };
+    let survey: Survey<'a> = serde_json::from_str(properties).map_err(|_| {
+        Refusal::invalid(
+            "properties.answers",
+            "must be a list of objects, each with its fields once",
+        )
+    })?;
+    let own: Stated<'a> = serde_json::from_str(properties)
+        .map_err(|_| Refusal::invalid("properties", "cannot be read: no field may stand twice"))?;
+    let Some(listed) = survey.answers else {
+        return own_answer(own, aspect).map(|answer| vec![answer]);
+    };
+    if listed.len() > MOST {
+        return Err(Refusal::new(
+            Reason::InvalidAnswer,
+            "properties.answers",
+            "must have at most 50 answers: send more events",
+        ));
     }
+    let each = |(index, stated): (usize, Stated<'a>)| {
+        answer(stated.sharing(&own), aspect, |name| {
+            format!("properties.answers[{index}].{name}").into()
+        })
+    };
+    let mut answers: Vec<Answer<'a>> = listed
+        .into_iter()
+        .enumerate()
+        .map(each)
+        .collect::<Result<_, _>>()?;
+    if own.value.is_some() || own.rating.is_some() {
+        answers.insert(0, own_answer(own, aspect)?);
+    }
+    Ok(answers)
 }
 
-fn alone<'a>(properties: &'a str, aspect: &'static str) -> Result<Vec<Answer<'a>>, Refusal> {
-    let stated: Stated<'a> = serde_json::from_str(properties)
-        .map_err(|_| Refusal::invalid("properties", "cannot be read: no field may stand twice"))?;
-    answer(stated, aspect, |name| format!("properties.{name}").into()).map(|answer| vec![answer])
+fn own_answer<'a>(stated: Stated<'a>, aspect: &'static str) -> Result<Answer<'a>, Refusal> {
+    answer(stated, aspect, |name| format!("properties.{name}").into())
 }
 
 fn answer<'a>(
@@ -127,10 +160,14 @@ fn answer<'a>(
         "relation" => "relation",
         _ => return Err(refusal("kind", "must be \"touchpoint\" or \"relation\"")),
     };
-    let aspect = if stated.aspect.is_empty() {
-        Cow::Borrowed(aspect)
-    } else {
-        stated.aspect.0
+    let known = ["nps", "csat", "ces"];
+    let known = known
+        .iter()
+        .find(|known| known.eq_ignore_ascii_case(stated.aspect.trim()));
+    let aspect = match known {
+        Some(known) => Cow::Borrowed(*known),
+        None if stated.aspect.is_empty() => Cow::Borrowed(aspect),
+        None => stated.aspect.0,
     };
     let scale = match (stated.scale.trim(), &*aspect) {
         ("0-10", _) | ("", "nps") => "0-10",
@@ -173,10 +210,11 @@ fn answer<'a>(
             }
         };
         if !fits {
-            return Err(refusal(
-                name,
-                "is off its scale: send a whole number on it, or yes or no",
-            ));
+            let message = match scale {
+                "yes-no" => "is off its scale: send yes or no",
+                _ => "is off its scale: send a whole number on it",
+            };
+            return Err(refusal(name, message));
         }
     }
     let comment = if stated.comment.is_empty() {
@@ -277,6 +315,16 @@ mod tests {
                 Ok(vec![("1-5", "4")]),
             ),
             (
+                "Product Reviewed",
+                r#"{"rating":3,"answers":[{"aspect":"NPS","value":9},{"value":2}]}"#,
+                Ok(vec![("1-5", "3"), ("0-10", "9"), ("1-5", "2")]),
+            ),
+            (
+                "Product Reviewed",
+                r#"{"rating":3,"answers":[{"rating":6}]}"#,
+                Err("properties.answers[0].rating"),
+            ),
+            (
                 "Order Completed",
                 r#"{"aspect":"nps","value":99}"#,
                 Ok(vec![]),
@@ -370,5 +418,20 @@ mod tests {
             (&*found[0].comment, about, &*found[0].aspect),
             ("Great", ("p", "delivery"), "csat")
         );
+    }
+
+    #[test]
+    fn answers_of_a_list_share_what_stands_beside_it() {
+        let found = answers(
+            "Survey Answered",
+            r#"{"touchpoint":"delivery","question_id":"q","product_id":"p","answers":[{"aspect":"nps","value":9},{"comment":"x","touchpoint":"call","product":"r"}]}"#,
+        )
+        .unwrap();
+        let about = found.iter().map(|answer| {
+            let texts = [&answer.touchpoint, &answer.question_id, &answer.product];
+            texts.map(|text| text.to_string())
+        });
+        let about: Vec<[String; 3]> = about.collect();
+        assert_eq!(about, [["delivery", "q", "p"], ["call", "q", "r"]]);
     }
 }

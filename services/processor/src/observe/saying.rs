@@ -131,11 +131,18 @@ fn qualified(properties: &str) -> Option<bool> {
         return None;
     }
     #[derive(Deserialize)]
-    struct Stated {
-        qualified: Option<bool>,
+    struct Stated<'a> {
+        #[serde(borrow)]
+        qualified: &'a serde_json::value::RawValue,
     }
-    let stated: Result<Stated, _> = serde_json::from_str(properties);
-    stated.ok()?.qualified
+    let stated: Stated<'_> = serde_json::from_str(properties).ok()?;
+    // Files and forms send texts.
+    let word = stated.qualified.get().trim_matches('"');
+    match () {
+        () if word.eq_ignore_ascii_case("true") => Some(true),
+        () if word.eq_ignore_ascii_case("false") => Some(false),
+        () => None,
+    }
 }
 
 /// The number of points, without a sign, as ingest let it pass.

@@ -180,7 +180,14 @@ fn moments<'a>(
     workspace: &str,
     definitions: &Definitions,
 ) -> Result<Vec<Moment<'a>>, OutOfRange> {
+    let mut answered = ("", 0);
     let each = |moment: &wire::Moment<'a>| {
+        if let wire::Said::AnswerGiven(_) = moment.said {
+            answered = match answered {
+                (message, number) if message == moment.message_id => (message, number + 1),
+                _ => (moment.message_id, 1),
+            };
+        }
         Ok(Moment {
             occurred_at: time("moments", moment.occurred_at)?,
             message_id: moment.message_id,
@@ -191,15 +198,22 @@ fn moments<'a>(
                 device_type: value(moment.device_type),
                 store: value(moment.store),
             },
-            said: said(&moment.said, workspace, definitions),
+            said: said(&moment.said, answered.1, workspace, definitions),
         })
     };
     moments.iter().map(each).collect()
 }
 
-fn said<'a>(said: &wire::Said<'a>, workspace: &str, definitions: &Definitions) -> Said<'a> {
+/// `number` is that of the answer, if it is one, among those on its event.
+fn said<'a>(
+    said: &wire::Said<'a>,
+    number: u32,
+    workspace: &str,
+    definitions: &Definitions,
+) -> Said<'a> {
     match said {
         wire::Said::AnswerGiven(answer) => Said::Answer(Answer {
+            number,
             question: value(answer.question_id),
             note: answer
                 .value

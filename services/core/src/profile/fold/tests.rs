@@ -152,6 +152,7 @@ fn moments() -> impl Strategy<Value = Vec<Moment<'static>>> {
     )
         .prop_map(|(note, question, product, touchpoint)| {
             Said::Answer(Answer {
+                number: 1,
                 question,
                 note,
                 comment: "so so",
