@@ -18,7 +18,8 @@ WITH
     (
         SELECT
             t.profile_id AS profile_id, t.occurred_at AS at,
-            ifNull(t.properties.qualified.:Bool, NOT has({qualifying_sources:Array(String)}, t.source)) AS qualified,
+            lower(coalesce(toString(t.properties.qualified.:Bool), t.properties.qualified.:String, '')) AS stated,
+            if(stated IN ('true', 'false'), stated = 'true', NOT has({qualifying_sources:Array(String)}, t.source)) AS qualified,
             arrayFilter(d -> d.1 = '' OR d.2 != '',
                 [('', ''), ('campaign', if(t.session_id IS NULL, t.campaign, s.campaign))]) AS dimensions
         FROM touchpoints_current AS t
