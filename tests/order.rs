@@ -83,6 +83,7 @@ fn world(end: i64) -> Vec<Value> {
             event
         })
         .chain(outreach(end))
+        .chain(acquisition(end))
         .collect()
 }
 
@@ -163,9 +164,71 @@ fn outreach(end: i64) -> impl Iterator<Item = Value> {
     })
 }
 
+/// What is spent and reported, who becomes a lead, and what points they have: amounts as senders write them, and posts of
+/// which one is called as the rest of a dimension is.
+fn acquisition(end: i64) -> impl Iterator<Item = Value> {
+    let mut dice = Dice(11);
+    (0..300_u64).map(move |number| {
+        let at = end - 60 * i64::try_from(dice.below(3_000)).expect("small");
+        let campaign = format!("campaign-{}", dice.below(9));
+        let mut event = json!({
+            "messageId": format!("a{number}"),
+            "type": "track",
+            "timestamp": jiff::Timestamp::from_second(at).expect("within range").to_string(),
+            "context": {"campaign": {"name": campaign}},
+        });
+        let amounts = [
+            json!(" 7 "),
+            json!("0.0000015"),
+            json!("2.5e1"),
+            json!(0.1),
+            json!(12),
+        ];
+        let amount = amounts[usize::try_from(dice.below(5)).expect("small")].clone();
+        match dice.below(4) {
+            0 => {
+                event["event"] = json!("Spend Reported");
+                event["context"]["subject"] = json!("source");
+                event["properties"] = json!({"amount": amount, "currency": "EUR"});
+            }
+            1 => {
+                let posts = ["one", "two", "three", "four", "five", "other"];
+                event["event"] = json!("Post Reported");
+                event["context"]["subject"] = json!("source");
+                event["properties"] = json!({
+                    "post_id": posts[usize::try_from(dice.below(6)).expect("small")],
+                    "network": "network-1", "reach": 1 + dice.below(50), "likes": dice.below(9),
+                });
+            }
+            2 => {
+                let qualified = [
+                    json!(true),
+                    json!("False"),
+                    json!("true"),
+                    json!(false),
+                    Value::Null,
+                ];
+                event["event"] = json!("Lead Submitted");
+                event["userId"] = json!(format!("person-{}", dice.below(120)));
+                event["properties"] =
+                    json!({"qualified": qualified[usize::try_from(dice.below(5)).expect("small")]});
+            }
+            _ => {
+                event["event"] = json!(
+                    ["Loyalty Points Earned", "Loyalty Points Redeemed"]
+                        [usize::from(dice.below(3) == 0)]
+                );
+                event["userId"] = json!(format!("person-{}", dice.below(120)));
+                event["properties"] = json!({"points": amount});
+            }
+        }
+        event
+    })
+}
+
 /// Traits of the world that are not as stated last, and fewer values of a dimension told apart than there are,
 /// fewer dimensions, another attitude.
-const CONFIGURED: &str = "[kpi]\nmax_values = 3\nattitude = { high = 8, low = 5 }\ndimensions = [\"channel\", \"campaign\", \"goal\", \"product\", \"network\", \"sentiment\"]\n[traits.rules]\ninterests = \"union\"\ncity = \"most_frequent\"\nbasket = \"maximum\"\n";
+const CONFIGURED: &str = "[kpi]\nmax_values = 3\nattitude = { high = 8, low = 5 }\ndimensions = [\"channel\", \"campaign\", \"goal\", \"product\", \"network\", \"post\", \"sentiment\"]\n[traits.rules]\ninterests = \"union\"\ncity = \"most_frequent\"\nbasket = \"maximum\"\n";
 
 /// What is entered; the last two take entries back.
 const OPERATIONS: [&[&str]; 8] = [
@@ -344,7 +407,7 @@ fn assert_changed(before: &State, after: &State, views: &[&str]) {
 /// that other events reach count for all the past, too.
 fn count_anew(system: &mut System, config: &str) {
     let dimensions =
-        r#"dimensions = ["channel", "campaign", "goal", "product", "network", "sentiment"]"#;
+        r#"dimensions = ["channel", "campaign", "goal", "product", "network", "post", "sentiment"]"#;
     assert!(config.contains(dimensions), "{config}");
     system.configure(&config.replace(
         dimensions,
@@ -352,7 +415,7 @@ fn count_anew(system: &mut System, config: &str) {
     ));
     system.restart();
     system.settled();
-    let counted = "SELECT DISTINCT dimension, dimension_value AS value FROM kpis_current WHERE workspace = {w:String} AND dimension IN ('campaign', 'network', 'product') ORDER BY ALL";
+    let counted = "SELECT DISTINCT dimension, dimension_value AS value FROM kpis_current WHERE workspace = {w:String} AND dimension IN ('campaign', 'network', 'post', 'product') ORDER BY ALL";
     assert_eq!(only(system).query(counted), [] as [Value; 0]);
     let campaign = only(system).row("SELECT max(campaign) AS value FROM touchpoints WHERE workspace = {w:String} AND NOT bot AND campaign != '' AND xxh3(campaign) > (SELECT arraySort(groupUniqArray(xxh3(campaign)))[5] FROM touchpoints WHERE workspace = {w:String} AND NOT bot AND campaign != '')");
     let first = campaign["value"].as_str().expect("a campaign").to_owned();
@@ -399,7 +462,7 @@ fn any_order_with_duplicates_gives_the_same_rows() {
     let others: Vec<&Value> = others.iter().map(|row| &row["dimension"]).collect();
     assert_eq!(
         others,
-        ["campaign", "network", "product"],
+        ["campaign", "network", "post", "product"],
         "more values than are told apart"
     );
     system.stop();
@@ -410,7 +473,7 @@ fn any_order_with_duplicates_gives_the_same_rows() {
             .replace("max_values = 3", "max_values = 5"),
     );
     system.start_without_waiting();
-    system.await_words("take `campaign`, `product`, `network` out of kpi.dimensions");
+    system.await_words("take `campaign`, `product`, `network`, `post` out of kpi.dimensions");
     system.stop();
     count_anew(&mut system, &settings().config);
     system.stop();

@@ -11,11 +11,11 @@ WITH
         WHERE workspace = {workspace:String} AND session_id IS NOT NULL
         GROUP BY session_id
     ),
-    -- Events of the goal lead; who says that one is not qualified makes a contact of it only.
+    -- Events of the goal lead, also those that are not qualified.
     leads AS
     (
         SELECT
-            t.profile_id AS profile_id, t.occurred_at AS at, ifNull(t.properties.qualified.:Bool, true) AS qualified,
+            t.profile_id AS profile_id, t.occurred_at AS at,
             arrayFilter(d -> d.1 = '' OR d.2 != '',
                 [('', ''), ('channel', t.channel), ('store', t.store), ('device_type', t.device_type),
                     ('source', if(t.session_id IS NULL, t.traffic_source, s.source)),

@@ -12,11 +12,11 @@ WITH
         WHERE workspace = {workspace:String} AND session_id IS NOT NULL
         GROUP BY session_id
     ),
-    -- Events of the goal lead; who says that one is not qualified makes a contact of it only.
+    -- Events of the goal lead, also those that are not qualified.
     leads AS
     (
         SELECT
-            t.profile_id AS profile_id, t.occurred_at AS at, ifNull(t.properties.qualified.:Bool, true) AS qualified,
+            t.profile_id AS profile_id, t.occurred_at AS at,
             arrayFilter(d -> d.1 = '' OR d.2 != '',
                 [('', ''), ('campaign', if(t.session_id IS NULL, t.campaign, s.campaign))]) AS dimensions
         FROM touchpoints_current AS t
@@ -28,7 +28,8 @@ WITH
     (
         SELECT
             occurred_at AS at, upper(trim(toString(properties.currency))) AS currency,
-            toDecimal128OrZero(toString(properties.amount), 6) AS amount,
+            -- Rounded to six places, half to even.
+            toDecimal128(roundBankers(toDecimal256OrZero(trimBoth(toString(properties.amount), ' \t\r\n'), 30), 6), 6) AS amount,
             arrayFilter(d -> d.1 = '' OR d.2 != '', [('', ''), ('campaign', campaign)]) AS dimensions
         FROM touchpoints_current
         WHERE workspace = {workspace:String} AND type = 'track' AND event = 'Spend Reported' AND subject = 'source' AND NOT bot

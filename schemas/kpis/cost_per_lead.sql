@@ -31,7 +31,8 @@ WITH
     (
         SELECT
             occurred_at AS at, upper(trim(toString(properties.currency))) AS currency,
-            toDecimal128OrZero(toString(properties.amount), 6) AS amount,
+            -- Rounded to six places, half to even.
+            toDecimal128(roundBankers(toDecimal256OrZero(trimBoth(toString(properties.amount), ' \t\r\n'), 30), 6), 6) AS amount,
             arrayFilter(d -> d.1 = '' OR d.2 != '', [('', ''), ('campaign', campaign)]) AS dimensions
         FROM touchpoints_current
         WHERE workspace = {workspace:String} AND type = 'track' AND event = 'Spend Reported' AND subject = 'source' AND NOT bot

@@ -15,7 +15,8 @@ WITH
     (
         SELECT
             t.occurred_at AS at,
-            abs(toDecimal128OrZero(toString(t.properties.points), 6)) * if(t.event = 'Loyalty Points Earned', 1, -1) AS points,
+            -- Rounded to six places, half to even.
+            abs(toDecimal128(roundBankers(toDecimal256OrZero(trimBoth(toString(t.properties.points), ' \t\r\n'), 30), 6), 6)) * if(t.event = 'Loyalty Points Earned', 1, -1) AS points,
             arrayFilter(d -> d.1 = '' OR d.2 != '',
                 [('', ''), ('channel', t.channel), ('store', t.store), ('device_type', t.device_type),
                     ('source', if(t.session_id IS NULL, t.traffic_source, s.source)),

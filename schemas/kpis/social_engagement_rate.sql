@@ -13,6 +13,8 @@ WITH
                     + ifNull(properties.clicks.:Int64, 0)) AS engagement
         FROM touchpoints_current
         WHERE workspace = {workspace:String} AND type = 'track' AND event = 'Post Reported' AND subject = 'source' AND NOT bot
+            -- What is called as the rest of a dimension is may be any.
+            AND post_id != 'other'
     )
 SELECT
     '' AS currency, 'post' AS dimension, post_id AS dimension_value, window, mark,

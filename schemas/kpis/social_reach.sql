@@ -10,6 +10,8 @@ WITH
             [('post', post_id)] AS dimensions
         FROM touchpoints_current
         WHERE workspace = {workspace:String} AND type = 'track' AND event = 'Post Reported' AND subject = 'source' AND NOT bot
+            -- What is called as the rest of a dimension is may be any.
+            AND post_id != 'other'
             AND counted IS NOT NULL
     ),
     -- At each mark the last report of the post in the window.

@@ -64,7 +64,7 @@ pub(crate) fn answers_leads_and_points_follow_their_customer(tenant: &Tenant<'_>
     for (id, device, properties) in [
         ("l1", "d1", json!({})),
         ("l2", "d1", json!({"qualified": true})),
-        ("l3", "d2", json!({"qualified": true})),
+        ("l3", "d2", json!({"qualified": "true"})),
         ("l4", "d3", json!({"qualified": false})),
     ] {
         let mut lead = event(id, "track", device, at(160));
@@ -74,7 +74,7 @@ pub(crate) fn answers_leads_and_points_follow_their_customer(tenant: &Tenant<'_>
     }
     for (id, name, points) in [
         ("p1", "Loyalty Points Earned", json!(120)),
-        ("p2", "Loyalty Points Redeemed", json!("50.5")),
+        ("p2", "Loyalty Points Redeemed", json!(" 50.5")),
         ("p3", "Loyalty Points Expired", json!(9)),
     ] {
         let mut moved = event(id, "track", "d1", at(170));
@@ -292,6 +292,30 @@ pub(crate) fn who_stays_and_who_leaves_is_told_at_every_mark(tenant: &Tenant<'_>
         last(tenant, "lifecycle", "status"),
         [("customer", 12.0), ("lapsed", 1.0), ("visitor", 1.0)]
             .map(|(name, value)| (name.to_owned(), value))
+    );
+    // Their quintiles stand in their profiles: twelve are three, three, two, two and two.
+    let quintiles = tenant.row(
+        "SELECT countIf(notEmpty(rfm)) AS customers, arraySort(groupArrayIf(rfm[1].r, notEmpty(rfm))) AS recency, \
+         groupUniqArrayIf(rfm[1].currency, notEmpty(rfm)) AS currencies, \
+         minIf(rfm[1].r, last_order > now() - INTERVAL 10 DAY) AS newest FROM profiles_current WHERE workspace = {w:String}",
+    );
+    assert_eq!(
+        quintiles,
+        json!({"customers": 12, "recency": [1, 1, 1, 2, 2, 2, 3, 3, 4, 4, 5, 5], "currencies": ["EUR"], "newest": 4})
+    );
+    let differing = "SELECT countIf(NOT has(p.rfm, (r.currency, r.r, r.f, r.m))) AS differing FROM rfm_current AS r \
+        INNER JOIN profiles_current AS p USING (workspace, profile_id) WHERE workspace = {w:String}";
+    assert_eq!(tenant.row(differing), json!({"differing": 0}));
+    // The last mark says what kpis_current says at it, and no more.
+    let latest = tenant.row(
+        "SELECT uniqExact(window_end) AS marks, countIf((kpi, dimension, dimension_value, numerator, denominator, window_end) NOT IN \
+         (SELECT kpi, dimension, dimension_value, numerator, denominator, window_end FROM kpis_current WHERE workspace = {w:String} AND window = '365d')) AS others, \
+         countIf(kpi = 'retention') AS retention, sumIf(numerator, kpi = 'customers' AND dimension = '') AS customers \
+         FROM kpis_latest WHERE workspace = {w:String} AND window = '365d'",
+    );
+    assert_eq!(
+        latest,
+        json!({"marks": 1, "others": 0, "retention": 1, "customers": 12})
     );
 }
 

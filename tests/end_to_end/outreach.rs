@@ -206,14 +206,15 @@ pub(crate) fn of_a_social_network_the_last_report_counts_and_every_mention(tenan
 }
 
 pub(crate) fn bad_buzz_raises_an_alert(tenant: &Tenant<'_>) {
-    let mention = |id: &str, minutes: i64| {
+    let spoken = |id: &str, sentiment: &str, minutes: i64| {
         json!({
             "messageId": id, "type": "track", "event": "Brand Mentioned", "timestamp": minutes_ago(minutes).to_string(),
-            "properties": {"network": "chirper", "sentiment": "negative"}, "context": {"subject": "source"},
+            "properties": {"network": "chirper", "sentiment": sentiment}, "context": {"subject": "source"},
         })
     };
+    let mention = |id: &str, minutes: i64| spoken(id, "negative", minutes);
     let raised = || tenant.count("alerts");
-    let mut mentions = vec![mention("long ago", 60 * 30)];
+    let mut mentions = vec![spoken("long ago", "neutral", 60 * 30)];
     mentions.extend((0..3).map(|number| mention(&format!("m{number}"), 3)));
     tenant.send("mailer", &mentions);
     tenant.settled();

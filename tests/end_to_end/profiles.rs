@@ -87,7 +87,13 @@ pub(crate) fn a_group_has_its_traits_and_its_members(tenant: &Tenant<'_>) {
         "web",
         &[
             joins("g2", "phone", 60, json!({"employees": 40, "city": "Rome"})),
-            joins("g1", "laptop", 90, json!({"name": "Acme", "employees": 30})),
+            joins(
+                "g1",
+                "laptop",
+                90,
+                json!({"name": "Acme", "employees": 30, "former": "A. Cme"}),
+            ),
+            joins("g3", "laptop", 80, json!({"former": null})),
         ],
     );
     tenant.settled();

@@ -15,7 +15,8 @@ const VIEWS: [(&str, &str); 9] = [
     ("identities", "*"),
     ("profile_aliases", "*"),
     ("identity_refusals", "*"),
-    ("profiles_current", "*"),
+    // Quintiles are as of the last midnight, which may pass amid a test.
+    ("profiles_current", "* EXCEPT rfm"),
     ("groups_current", "*"),
     ("sessions_current", "*"),
     ("orders_current", "*"),

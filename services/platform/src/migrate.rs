@@ -60,6 +60,8 @@ pub const ALL: &[Migration] = migrations![
     24 "0024_comments",
     25 "0025_rfm_at",
     26 "0026_last_answers",
+    27 "0027_latest",
+    28 "0028_rfm_of_profiles",
 ];
 
 /// Why the database cannot be brought up to date.

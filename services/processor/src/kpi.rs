@@ -42,11 +42,11 @@ use tributary_core::time::Timestamp;
 
 use crate::runtime::stage::{self, Broken, Input, Outputs, Poison, Store};
 use crate::state_record::{self, StateEncoder};
-use crate::values::Limits;
+use crate::values::{Limits, OTHER};
 
 use self::buzz::Buzz;
 use self::clock::Clock;
-use self::dimensions::{Dimensions, adds_up};
+use self::dimensions::Dimensions;
 use self::publish::Records;
 use self::queue::Queue;
 use self::stored::CLOCK;
@@ -203,8 +203,7 @@ impl stage::Stage for Stage {
         if kpi.is_empty() {
             return Ok(());
         }
-        let is_other = counted_as != dimension_value;
-        if is_other && Kpi::named(kpi).is_some_and(|kpi| !adds_up(kpi)) {
+        if counted_as == OTHER && Kpi::named(kpi).is_some_and(|kpi| !kpi.adds_up()) {
             return Ok(());
         }
         let key = keys::joined(&[workspace, kpi, currency, dimension, counted_as]);

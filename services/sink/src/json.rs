@@ -4,7 +4,9 @@
 //! one half of a surrogate pair, or nesting beyond 1,000 levels. Such numbers are stored as text, such halves as U+FFFD,
 //! and what is nested too deeply as the text that it is, under the key `_text`.
 
+use serde::de::IgnoredAny;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// Levels of nesting that are kept as JSON.
@@ -50,6 +52,19 @@ pub(crate) fn storable(text: &str) -> Cow<'_, str> {
     } else {
         Cow::Owned(apply(text, changes))
     }
+}
+
+/// The names of an object's members that are null, which the engine does not keep; none of what is no object.
+pub(crate) fn nulls(text: &str) -> Vec<String> {
+    if !text.contains("null") {
+        return Vec::new();
+    }
+    let members: BTreeMap<String, Option<IgnoredAny>> =
+        serde_json::from_str(text).unwrap_or_default();
+    members
+        .into_iter()
+        .filter_map(|(name, value)| value.is_none().then_some(name))
+        .collect()
 }
 
 /// Whether the engine reads this number: 64 bits, or a finite float.
@@ -126,6 +141,15 @@ fn as_text(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn members_that_are_null_are_named() {
+        let text = r#"{"b\n":null,"a":null,"c":"null","d":{"e":null},"f":[null]}"#;
+        assert_eq!(nulls(text), ["a", "b\n"]);
+        for text in ["", "null", "{}", r#"{"a":1}"#, "[null]"] {
+            assert!(nulls(text).is_empty(), "{text}");
+        }
+    }
 
     #[test]
     fn only_what_the_engine_would_refuse_is_changed() {

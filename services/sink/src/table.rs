@@ -24,7 +24,7 @@ pub(crate) static TOUCHPOINTS: Table = Table {
               received_at, original_timestamp, clock_correction_ms, timeline, identifiers, identifier_problems, anonymous_id, user_id, email, phone, \
               device_id, session_id, profile_id, links_offset, order_kind, order_namespace, order_id, revenue, margin, currency, \
               device_type, store, traffic_source, campaign, campaign_source, campaign_medium, campaign_term, campaign_content, \
-              url, referrer, group_id, consents, traits, properties, context, kafka_partition, kafka_offset, kafka_epoch",
+              url, referrer, group_id, consents, traits, null_traits, properties, context, kafka_partition, kafka_offset, kafka_epoch",
 };
 
 pub(crate) static ORDER_LINES: Table = Table {
@@ -38,7 +38,7 @@ pub(crate) static ORDER_LINES: Table = Table {
 pub(crate) static ANSWERS: Table = Table {
     name: "answers",
     keeps: Keeps::EveryRow,
-    columns: "workspace, message_id, timeline, occurred_at, channel, source, store, subject, answer, question_id, wording, kind, \
+    columns: "workspace, message_id, timeline, occurred_at, channel, source, store, subject, bot, answer, question_id, wording, kind, \
               aspect, scale, value, comment, product, touchpoint, session_id, profile_id, kafka_partition, kafka_offset, kafka_epoch",
 };
 

@@ -102,6 +102,12 @@ impl Kpi {
     pub const fn is_ratio(self) -> bool {
         matches!(self.made(), Made::Ratio)
     }
+
+    /// Whether its sums of several values of a dimension mean something: of who saw several posts they do not.
+    #[must_use]
+    pub const fn adds_up(self) -> bool {
+        !matches!(self, Self::SocialReach | Self::SocialEngagementRate)
+    }
 }
 
 /// What a KPI is broken down by; one at a time.

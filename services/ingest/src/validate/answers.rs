@@ -188,13 +188,20 @@ fn answer<'a>(
         "value"
     };
     let raw = stated.value.or(stated.rating);
+    let off_scale = || {
+        let message = match scale {
+            "yes-no" => "is off its scale: send yes or no",
+            _ => "is off its scale: send a whole number on it",
+        };
+        refusal(name, message)
+    };
     let value = match raw
         .map(RawValue::get)
         .and_then(yes_or_no)
         .filter(|_| scale == "yes-no")
     {
         Some(value) => Some(value),
-        None => strict::amount(raw, || field(name))?,
+        None => strict::amount(raw, || field(name)).map_err(|_| off_scale())?,
     };
     if let Some(value) = value {
         let fits = match scale {
@@ -210,11 +217,7 @@ fn answer<'a>(
             }
         };
         if !fits {
-            let message = match scale {
-                "yes-no" => "is off its scale: send yes or no",
-                _ => "is off its scale: send a whole number on it",
-            };
-            return Err(refusal(name, message));
+            return Err(off_scale());
         }
     }
     let comment = if stated.comment.is_empty() {
@@ -404,6 +407,17 @@ mod tests {
             read("Survey Answered", &fits).map(|answers| answers.len()),
             Ok(50)
         );
+    }
+
+    #[test]
+    fn a_note_that_is_no_number_is_off_its_scale() {
+        for (value, fix) in [("eight", "a whole number on it"), ("oui", "yes or no")] {
+            let scale = if value == "oui" { "yes-no" } else { "0-10" };
+            let properties = format!(r#"{{"aspect":"nps","scale":"{scale}","value":"{value}"}}"#);
+            let refusal = answers("Survey Answered", &properties).expect_err(value);
+            assert_eq!(refusal.reason, Reason::InvalidAnswer, "{value}");
+            assert!(refusal.message.contains(fix), "{}", refusal.message);
+        }
     }
 
     #[test]

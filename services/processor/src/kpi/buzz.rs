@@ -1,4 +1,4 @@
-//! Bad buzz: negative mentions of a workspace, by hour, and whether more come than usual.
+//! Bad buzz: negative mentions of a workspace, by hour, and whether more come than usual since it was spoken of first.
 //!
 //! What is told is what was known at the mark: a mention that comes later changes the hours, but no alert of the past.
 
@@ -26,6 +26,9 @@ pub(super) const HOURS: u8 = b'h';
 const TOPIC: &str = "alerts";
 const ALERT: &str = "bad_buzz";
 
+/// The sentiment of what is said against the brand.
+const NEGATIVE: &str = "negative";
+
 /// Minutes of an hour.
 const HOUR: i64 = 60;
 
@@ -34,7 +37,7 @@ const HOUR: i64 = 60;
 struct Watch {
     workspace: String,
     partition: i32,
-    /// The first hour of which anything is known.
+    /// The hour of the first mention of any kind: from then on it is known that nothing was said against the brand.
     since: i64,
     /// By hour; those without any are left out.
     hours: BTreeMap<i64, i64>,
@@ -105,29 +108,32 @@ impl Buzz {
         Ok(())
     }
 
-    /// Counts what a sum takes, if it is one of negative mentions.
+    /// Counts what a sum takes, if it is one of mentions by sentiment: all of a workspace are in one partition.
     pub(super) fn count(&mut self, tally: &Tally) {
-        let [workspace, _, _, dimension, value] = tally.parts();
-        if tally.kpi != Kpi::Mentions
-            || (dimension, value) != (Dimension::Sentiment.name(), "negative")
-        {
+        let [workspace, slug, currency, dimension, value] = tally.parts();
+        if tally.kpi != Kpi::Mentions || dimension != Dimension::Sentiment.name() {
             return;
         }
-        let watch = self
-            .watches
-            .entry(tally.key.clone())
-            .or_insert_with(|| Watch {
-                workspace: workspace.to_owned(),
-                partition: tally.partition,
-                since: i64::MAX,
-                ..Watch::default()
-            });
+        let key = keys::joined(&[workspace, slug, currency, dimension, NEGATIVE]);
+        let key = String::from_utf8(key).expect("text joined by NUL is text");
+        let watch = self.watches.entry(key.into()).or_insert_with(|| Watch {
+            workspace: workspace.to_owned(),
+            partition: tally.partition,
+            since: i64::MAX,
+            ..Watch::default()
+        });
         for (window, minute, sum) in &tally.taken {
             if window.is_some() {
                 continue;
             }
+            if hour_of(*minute) < watch.since {
+                watch.since = hour_of(*minute);
+                watch.changed = true;
+            }
+            if value != NEGATIVE {
+                continue;
+            }
             let mentions = (sum.numerator / 1_000_000) as i64;
-            watch.since = watch.since.min(hour_of(*minute));
             for (counts, place) in [
                 (&mut watch.minutes, *minute),
                 (&mut watch.hours, hour_of(*minute)),

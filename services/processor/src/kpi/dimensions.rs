@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_contracts::keys;
-use tributary_core::kpi::{Dimension, Kpi, Sum, Window};
+use tributary_core::kpi::{Dimension, Sum, Window};
 
 use crate::runtime::stage::{Broken, Outputs, Store};
 use crate::state_record::{self, StateEncoder};
@@ -309,7 +309,7 @@ impl Stage {
                 }
                 let key = keys::joined(&[workspace, slug, currency, dimension, OTHER]);
                 let key = String::from_utf8(key).expect("text joined by NUL is text");
-                let is_added = adds_up(tally.kpi);
+                let is_added = tally.kpi.adds_up();
                 let other = self.place(&key, displaced.partition);
                 for window in Window::ALL {
                     let differences = self.differences_of(place, window, outputs)?;
@@ -355,9 +355,4 @@ impl Stage {
         }
         Ok(differences)
     }
-}
-
-/// Whether the sums of several values mean something: of who saw several posts they do not.
-pub(super) const fn adds_up(kpi: Kpi) -> bool {
-    !matches!(kpi, Kpi::SocialReach | Kpi::SocialEngagementRate)
 }

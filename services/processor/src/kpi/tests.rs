@@ -79,13 +79,17 @@ impl Fixture {
     }
 
     fn negative_mentions(&mut self, time: i64, number: i64) {
+        self.mentions("negative", time, number);
+    }
+
+    fn mentions(&mut self, sentiment: &str, time: i64, number: i64) {
         let change = Change {
             window: 0,
             mark: tributary_core::kpi::minute_of(Timestamp(time)),
             numerator: number * 1_000_000,
             denominator: 0,
         };
-        self.take_by("mentions", ("sentiment", "negative"), vec![change])
+        self.take_by("mentions", ("sentiment", sentiment), vec![change])
             .expect("taken");
     }
 
@@ -441,6 +445,22 @@ fn bad_buzz_is_raised_within_a_minute_and_cleared_when_it_is_over() {
     fixture.negative_mentions(over, -9);
     fixture.flush(over + MINUTE);
     assert_eq!(fixture.alerts(), []);
+}
+
+#[test]
+fn the_first_that_is_said_against_a_brand_is_bad_buzz_where_it_was_spoken_of_for_a_day() {
+    let burst = START + 10 * SECOND;
+    for (since, is_raised) in [(30 * HOUR, true), (20 * HOUR, false)] {
+        let mut fixture = Fixture::new(YEARS);
+        fixture.mentions("neutral", START - since, 1);
+        fixture.flush(START - HOUR);
+        fixture.restart();
+        fixture.mentions("positive", burst, 50);
+        fixture.negative_mentions(burst, 4);
+        fixture.flush(START + MINUTE);
+        let raised = is_raised.then_some((START + MINUTE, None, 4));
+        assert_eq!(fixture.alerts(), Vec::from_iter(raised), "{since}");
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use tributary_contracts::wire::{
 };
 
 use super::Position;
+use crate::json;
 use crate::row::Row;
 use crate::rows::Rows;
 
@@ -72,6 +73,9 @@ fn append(row: &mut Row<'_>, resolved: &ResolvedTouchpoint<'_>, position: Positi
             row.text(consent.purpose).flag(consent.granted);
         })
         .json(touchpoint.traits)
+        .array(json::nulls(touchpoint.traits).iter(), |row, name| {
+            row.text(name);
+        })
         .json(touchpoint.properties)
         .json(touchpoint.context);
     position.append_with_epoch(row);
@@ -179,6 +183,7 @@ fn append_answers(answers: &mut Rows, resolved: &ResolvedTouchpoint<'_>, positio
                 .text(touchpoint.source)
                 .text(touchpoint.store)
                 .text(subject(touchpoint.subject))
+                .flag(touchpoint.bot)
                 .unsigned(number)
                 .text(answer.question_id)
                 .text(answer.wording)

@@ -121,7 +121,7 @@ async fn a_touchpoint_with_everything_reads_back_as_it_was_sent() {
     };
     event.order = Some(order("o1", &["p1", "p2"]));
     event.answers = vec![answer("très bien")];
-    event.traits = r#"{"name":"Ann","since":"2020-01-01"}"#;
+    event.traits = r#"{"name":"Ann","since":"2020-01-01","plan":null}"#;
     event.bot = true;
     event.clock_correction_ms = -7;
     put(&client, "resolved", 40, &[resolved(event)]).await;
@@ -151,8 +151,8 @@ async fn a_touchpoint_with_everything_reads_back_as_it_was_sent() {
             "spring\tmail\temail\tt\tc",
         ),
         (
-            "consents, traits.name, traits.since::String, properties.price, context.library.name",
-            "{'marketing':true,'analytics':false}\tAnn\t2020-01-01\t9.5\ttest",
+            "consents, traits.name, traits.since::String, null_traits, properties.price, context.library.name",
+            "{'marketing':true,'analytics':false}\tAnn\t2020-01-01\t['plan']\t9.5\ttest",
         ),
         (
             "kafka_partition, kafka_offset, length(kafka_epoch)",
@@ -170,8 +170,8 @@ async fn a_touchpoint_with_everything_reads_back_as_it_was_sent() {
         lines,
         "1\tp1\tBall\t2\t12.5\tEUR\tanonymous_id:c\\\\1\n2\tp2\tBall\t2\t12.5\tEUR\tanonymous_id:c\\\\1"
     );
-    let answers = text(&client, "SELECT answer, question_id, aspect, scale, value, comment, profile_id IS NULL FROM {db}.answers").await;
-    assert_eq!(answers, "1\tq1\tnps\t0-10\t9\ttrès bien\t0");
+    let answers = text(&client, "SELECT answer, question_id, aspect, scale, value, comment, profile_id IS NULL, bot FROM {db}.answers").await;
+    assert_eq!(answers, "1\tq1\tnps\t0-10\t9\ttrès bien\t0\ttrue");
 }
 
 #[tokio::test]

@@ -201,16 +201,24 @@ fn question(kpi: Kpi) -> String {
     } else {
         ("toInt64(1)", "cn != 0")
     };
-    // Values that are not told apart are one.
-    let counted_as = format!(
-        "if(mapContains({TOLD_APART}, by) AND NOT has({TOLD_APART}[by], toString(dimension_value)), 'other', toString(dimension_value))"
+    // Values that are not told apart are one, if what they come to means something.
+    let told_apart = format!(
+        "(NOT mapContains({TOLD_APART}, by) OR has({TOLD_APART}[by], toString(dimension_value)))"
     );
+    let (counted_as, counts) = if kpi.adds_up() {
+        (
+            format!("if({told_apart}, toString(dimension_value), 'other')"),
+            "true".to_owned(),
+        )
+    } else {
+        ("toString(dimension_value)".to_owned(), told_apart)
+    };
     format!(
         "SELECT count() AS marks, countIf(NOT same) AS differing, \
          groupArrayIf({SHOWN})((of, money, by, is, mark, toString(n), d, toString(cn), cd), NOT same) AS differences \
          FROM (SELECT of, money, by, is, mark, sum(n) AS n, sum(d) AS d, sum(cn) AS cn, sum(cd) AS cd, n = cn AND d = cd AS same FROM \
           (SELECT toString(window) AS of, toString(currency) AS money, toString(dimension) AS by, {counted_as} AS is, \
-           mark, toDecimal128(0, 6) AS n, toInt64(0) AS d, toDecimal128(sum(numerator), 6) AS cn, {of_all} AS cd FROM (\n{computed}\n) WHERE dimension IN {{dimensions:Array(String)}} \
+           mark, toDecimal128(0, 6) AS n, toInt64(0) AS d, toDecimal128(sum(numerator), 6) AS cn, {of_all} AS cd FROM (\n{computed}\n) WHERE dimension IN {{dimensions:Array(String)}} AND {counts} \
            GROUP BY of, money, by, is, mark HAVING {is_something} \
            UNION ALL SELECT toString(window), toString(currency), toString(dimension), dimension_value, \
            toInt64(intDiv(toUnixTimestamp64Milli(window_end), w.step)), numerator, denominator, toDecimal128(0, 6), toInt64(0) \
