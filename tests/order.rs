@@ -406,8 +406,7 @@ fn assert_changed(before: &State, after: &State, views: &[&str]) {
 /// More values are told apart, and one that was `other` before all others, once nothing was counted by the dimensions. Goals
 /// that other events reach count for all the past, too.
 fn count_anew(system: &mut System, config: &str) {
-    let dimensions =
-        r#"dimensions = ["channel", "campaign", "goal", "product", "network", "post", "sentiment"]"#;
+    let dimensions = r#"dimensions = ["channel", "campaign", "goal", "product", "network", "post", "sentiment"]"#;
     assert!(config.contains(dimensions), "{config}");
     system.configure(&config.replace(
         dimensions,

@@ -38,12 +38,16 @@ SELECT
     toDecimal128(uniqExactIf(profile_id, reaches), 6) AS numerator, toInt64(uniqExact(profile_id)) AS denominator
 FROM
 (
+    -- Touchpoints that begin to count at the same mark are as one.
     SELECT
-        profile_id, reaches, arrayJoin(dimensions) AS d,
-        arrayJoin({windows:Array(Tuple(name String, length Int64, step Int64, first Int64, last Int64))}) AS w,
-        w.name AS window,
-        toInt64(ceil(toUnixTimestamp64Milli(at) / w.step)) AS first_mark,
+        profile_id, reaches, d, w.name AS window,
         arrayJoin(range(greatest(first_mark, w.first), least(first_mark + intDiv(w.length, w.step), w.last + 1))) AS mark
-    FROM facts
+    FROM
+    (
+        SELECT DISTINCT
+            profile_id, reaches, arrayJoin(dimensions) AS d, arrayJoin({windows:Array(Tuple(name String, length Int64, step Int64, first Int64, last Int64))}) AS w,
+            toInt64(ceil(toUnixTimestamp64Milli(at) / w.step)) AS first_mark
+        FROM facts
+    )
 )
 GROUP BY dimension, dimension_value, window, mark

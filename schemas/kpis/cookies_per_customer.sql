@@ -43,13 +43,16 @@ SELECT
     toDecimal128(sum(held), 6) AS numerator, toInt64(count()) AS denominator
 FROM
 (
-    SELECT DISTINCT ON (profile_id, dimension, dimension_value, window, mark)
-        profile_id, held,
-        arrayJoin(dimensions) AS d, d.1 AS dimension, d.2 AS dimension_value,
-        arrayJoin({windows:Array(Tuple(name String, length Int64, step Int64, first Int64, last Int64))}) AS w,
-        w.name AS window,
-        toInt64(ceil(toUnixTimestamp64Milli(at) / w.step)) AS first_mark,
+    -- Touchpoints that begin to count at the same mark are as one.
+    SELECT DISTINCT
+        profile_id, held, d.1 AS dimension, d.2 AS dimension_value, w.name AS window,
         arrayJoin(range(greatest(first_mark, w.first), least(first_mark + intDiv(w.length, w.step), w.last + 1))) AS mark
-    FROM facts
+    FROM
+    (
+        SELECT DISTINCT
+            profile_id, held, arrayJoin(dimensions) AS d, arrayJoin({windows:Array(Tuple(name String, length Int64, step Int64, first Int64, last Int64))}) AS w,
+            toInt64(ceil(toUnixTimestamp64Milli(at) / w.step)) AS first_mark
+        FROM facts
+    )
 )
 GROUP BY dimension, dimension_value, window, mark

@@ -19,6 +19,7 @@ mod deciding;
 mod dimensions;
 mod event;
 mod facts;
+mod filing;
 mod goals;
 mod identities;
 mod links;
@@ -31,6 +32,7 @@ mod replay;
 mod saying;
 mod sending;
 mod sessions;
+mod slices;
 mod snapshot;
 mod stored;
 mod summary;
@@ -42,16 +44,15 @@ mod workspaces;
 use std::collections::{BTreeMap, BTreeSet};
 
 use rustc_hash::FxHashMap;
-use tributary_contracts::wire::{Activity, Link, OrderKind, StitchingConsent, Touchpoint};
+use tributary_contracts::wire::Link;
 use tributary_contracts::{framing, keys};
 use tributary_core::identity::{Changes, NodeId, Rules};
 use tributary_core::time::Timestamp;
 
-use self::backlog::{Backlog, Moved, Piece};
+use self::backlog::{Backlog, Piece};
 use self::dimensions::Dimensions;
-use self::event::{More, StoredEvent, StoredOrder};
 use self::goals::{Goals, Retold};
-use self::links::{Observed, Sight};
+use self::links::Observed;
 use self::reading::Reading;
 pub use self::replay::Replay;
 use self::sending::{Encoders, Sending};
@@ -227,104 +228,6 @@ impl Observe {
                     || self.workspaces.graph(&workspace).identifiers() > 0;
             }
         }
-    }
-
-    /// Takes a slice off the backlog: finds the timelines that depend on an identifier, marks those to be decided with
-    /// this flush, and returns what is to be told without a timeline.
-    fn take_slice(&mut self, outputs: &dyn Outputs) -> Result<Vec<(String, Piece)>, Broken> {
-        let partitions = outputs.partitions("touchpoints");
-        let (mut cost, mut told) = (0, Vec::new());
-        while cost < self.slice
-            && let Some((workspace, piece)) = self.backlog.take_piece()
-        {
-            let graph = self.workspaces.graph(&workspace);
-            let filed_under = match piece {
-                Piece::Identifier(node, _) => node,
-                Piece::Refusal(link) => graph.ends(link).0,
-            };
-            let identifier = graph.identifier(filed_under);
-            let own = keys::timeline(&workspace, identifier.r#type.name(), &identifier.value);
-            let mut has_timeline = false;
-            cost += 1;
-            if let Piece::Identifier(node, moved) = &piece {
-                let (others, anchors) = match moved {
-                    Moved::Assignment => (self.dependents(&workspace, *node), None),
-                    Moved::Line(anchors) => (Vec::new(), Some(anchors)),
-                };
-                cost += others.len();
-                let of_node = BTreeSet::from([*node]);
-                for key in others {
-                    self.decide_again(key, Some(&of_node), outputs)?;
-                }
-                has_timeline = self.decide_again(own.clone(), anchors, outputs)?;
-            }
-            // An identifier with a timeline is told with it.
-            let is_mine = self.partitions.contains(&keys::partition(&own, partitions));
-            let says = !matches!(piece, Piece::Identifier(_, Moved::Line(_)));
-            if is_mine && says && !has_timeline {
-                told.push((workspace, piece));
-            }
-        }
-        while cost < self.slice
-            && let Some(key) = self.backlog.take_timeline(outputs)?
-        {
-            let partition = keys::partition(&key, partitions);
-            if !self.timelines.contains_key(&key)
-                && let Some(timeline) = Timeline::load(partition, &key, outputs)?
-            {
-                self.timelines.insert(key.clone(), timeline);
-            }
-            if let Some(timeline) = self.timelines.get_mut(&key) {
-                cost += 1 + timeline.events();
-                self.dimensions.tell_again(partition, timeline);
-                timeline.is_told_otherwise |= self.retold.concerns(partition, &timeline.header);
-                timeline.touched = true;
-                timeline.is_settled = false;
-                self.touched.insert(key);
-            }
-        }
-        Ok(told)
-    }
-
-    /// Whether this instance has a timeline of that key; then it is decided again, or where it is said that only events with
-    /// one of these identifiers may be otherwise, and none has, what is new of it.
-    fn decide_again(
-        &mut self,
-        key: Vec<u8>,
-        because: Option<&BTreeSet<NodeId>>,
-        outputs: &dyn Outputs,
-    ) -> Result<bool, Broken> {
-        if let (Some(timeline), Some(because)) = (self.timelines.get_mut(&key), because)
-            && timeline.is_settled
-            && !because.iter().any(|node| timeline.was_decided_with(*node))
-        {
-            return Ok(true);
-        }
-        let partition = keys::partition(&key, outputs.partitions("touchpoints"));
-        let is_here = self.partitions.contains(&partition)
-            && (self.timelines.contains_key(&key) || stored::exists(partition, &key, outputs)?);
-        if is_here && !self.touched.contains(&key) {
-            self.backlog.add_timeline(key);
-        } else if let Some(timeline) = self.timelines.get_mut(&key) {
-            timeline.is_settled = false;
-        }
-        Ok(is_here)
-    }
-
-    /// Keys of the timelines, other than its own, that may be decided otherwise when the identifier changes.
-    fn dependents(&mut self, workspace: &str, node: NodeId) -> Vec<Vec<u8>> {
-        let graph = self.workspaces.graph(workspace);
-        let key_of = |node: NodeId| {
-            let identifier = graph.identifier(node);
-            keys::timeline(workspace, identifier.r#type.name(), &identifier.value)
-        };
-        // A timeline depends on the persons on its events, and where its own identifier is blocked on all that is left.
-        let is_person = graph.is_person(node);
-        graph
-            .neighbours(node)
-            .filter(|other| is_person || graph.is_blocked(*other))
-            .map(key_of)
-            .collect()
     }
 
     /// Forgets the timelines that were not used for longest, once too many events are in memory.
@@ -548,97 +451,6 @@ impl Stage for Observe {
 }
 
 impl Observe {
-    /// Files a touchpoint on its timeline, unless it is known there.
-    fn file(
-        &mut self,
-        key: &[u8],
-        partition: i32,
-        bytes: &[u8],
-        reading: &Reading<'_>,
-        store: &dyn Store,
-    ) -> Result<Known, Broken> {
-        let touchpoint = &reading.touchpoint;
-        let timeline = opened(&mut self.timelines, partition, key, touchpoint, store)?;
-        timeline.used = self.flushes + 1;
-        let content = reading.content();
-        let known = timeline.knows(touchpoint.occurred_at.0, touchpoint.message_id, content);
-        if !matches!(known, Known::New) {
-            return Ok(known);
-        }
-        let set = (!reading.identifiers.is_empty()).then(|| timeline.set(&reading.identifiers));
-        let more = More {
-            traits: traits(touchpoint)
-                .into_iter()
-                .map(|(name, value)| (timeline.name(&name), value))
-                .collect(),
-            consents: touchpoint
-                .consents
-                .iter()
-                .map(|consent| (timeline.name(consent.purpose), consent.granted))
-                .collect(),
-            group: Some(touchpoint.group_id)
-                .filter(|group| !group.is_empty())
-                .map(|group| timeline.name(group)),
-            order: touchpoint
-                .order
-                .as_ref()
-                .filter(|order| match order.kind {
-                    OrderKind::Placed => set.is_some(),
-                    OrderKind::Refunded | OrderKind::Cancelled => !touchpoint.bot,
-                })
-                .map(|order| StoredOrder::of(order, touchpoint.order_namespace)),
-            email: set.and_then(|_| mail::of(touchpoint)),
-            says: saying::of(touchpoint),
-            sent: None,
-        };
-        let (facts, are_new) = timeline.facts(touchpoint);
-        let new_facts = are_new.then(|| &timeline.header.facts[facts.get()]);
-        self.dimensions
-            .see(partition, touchpoint.workspace, new_facts, &more);
-        let event = StoredEvent {
-            time: touchpoint.occurred_at.0,
-            message: touchpoint.message_id.into(),
-            content,
-            facts,
-            set,
-            name: set
-                .filter(|_| touchpoint.r#type == "track")
-                .map(|_| timeline.name(touchpoint.event)),
-            received_session: None,
-            received_owner: None,
-            waiting: Some(self.waiting.add(bytes)),
-            activity: match (set, touchpoint.activity) {
-                (None, _) => 2,
-                (_, Activity::Active) => 0,
-                (_, Activity::Passive) => 1,
-            },
-            view: matches!(touchpoint.r#type, "page" | "screen"),
-            more: more.is_something().then(|| Box::new(more)),
-        };
-        timeline.insert(event, self.page);
-        if let Some(set) = set {
-            let sight = Sight {
-                partition,
-                workspace: touchpoint.workspace,
-                source: touchpoint.source,
-                may_link: touchpoint.may_link,
-                at: touchpoint.occurred_at,
-                message: touchpoint.message_id,
-            };
-            let sets = &mut timeline.header.sets;
-            if self.observed.see(sets.get_mut(set.get()), sight) {
-                sets.change(set.get());
-            }
-            if let Some(granted) = stitching(touchpoint) {
-                self.observed.decide(&reading.identifiers, sight, granted);
-            }
-        }
-        if !std::mem::replace(&mut timeline.touched, true) {
-            self.touched.insert(key.to_vec());
-        }
-        Ok(known)
-    }
-
     fn send_all(&mut self, now: Timestamp, sending: &mut Sending<'_>) -> Result<(), Broken> {
         self.counts.links += self.observed.tell(&mut self.workspaces, sending)? as u64;
         for key in &self.touched {
@@ -749,64 +561,4 @@ impl Observe {
     fn is_held(&self) -> bool {
         !self.backlog.is_empty() || !self.workspaces.is_settled()
     }
-
-    fn sweep(&mut self) {
-        for partition in &self.partitions {
-            self.backlog.sweep(*partition);
-        }
-    }
-}
-
-/// The timeline of that key, from memory, from the store, or new.
-fn opened<'t>(
-    timelines: &'t mut FxHashMap<Vec<u8>, Timeline>,
-    partition: i32,
-    key: &[u8],
-    touchpoint: &Touchpoint<'_>,
-    store: &dyn Store,
-) -> Result<&'t mut Timeline, Broken> {
-    if !timelines.contains_key(key) {
-        let timeline = match Timeline::load(partition, key, store)? {
-            Some(timeline) => timeline,
-            None => Timeline::new(
-                partition,
-                touchpoint.workspace,
-                touchpoint.timeline_type,
-                touchpoint.timeline_value,
-            ),
-        };
-        timelines.insert(key.to_vec(), timeline);
-    }
-    Ok(timelines
-        .get_mut(key)
-        .expect("it was inserted where it was missing"))
-}
-
-/// The event's decision on being stitched, if it states one; of two a refusal.
-fn stitching(touchpoint: &Touchpoint<'_>) -> Option<bool> {
-    let decisions = touchpoint
-        .consents
-        .iter()
-        .filter(|consent| consent.purpose == StitchingConsent::PURPOSE);
-    decisions.map(|consent| consent.granted).min()
-}
-
-/// How many traits of an event are taken, by their names, and how many bytes a name has at most: each is sent with where it
-/// was stated, so that one event of thousands would not fit into a message.
-const TRAITS: usize = 256;
-const LONGEST_NAME: usize = 512;
-
-/// The traits that the event states of its customer, each as JSON text.
-fn traits(touchpoint: &Touchpoint<'_>) -> Vec<(String, String)> {
-    if touchpoint.traits.is_empty() || touchpoint.r#type == "group" {
-        return Vec::new();
-    }
-    let traits: BTreeMap<String, &serde_json::value::RawValue> =
-        serde_json::from_str(touchpoint.traits).unwrap_or_default();
-    traits
-        .into_iter()
-        .filter(|(name, _)| name.len() <= LONGEST_NAME)
-        .take(TRAITS)
-        .map(|(name, value)| (name, value.get().to_owned()))
-        .collect()
 }

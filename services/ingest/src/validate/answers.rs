@@ -69,6 +69,9 @@ struct Stated<'a> {
     product_id: Text<'a>,
     #[serde(borrow)]
     touchpoint: Text<'a>,
+    /// The list, beside what its answers share.
+    #[serde(borrow)]
+    answers: Option<&'a RawValue>,
 }
 
 impl<'a> Stated<'a> {
@@ -92,12 +95,6 @@ impl<'a> Stated<'a> {
     }
 }
 
-#[derive(Deserialize)]
-struct Survey<'a> {
-    #[serde(borrow, default)]
-    answers: Option<Vec<Stated<'a>>>,
-}
-
 /// How many answers an event may have.
 const MOST: usize = 50;
 
@@ -111,17 +108,17 @@ pub(super) fn answers<'a>(event: &str, properties: &'a str) -> Result<Vec<Answer
         "Product Reviewed" => "csat",
         _ => return Ok(Vec::new()),
     };
-    let survey: Survey<'a> = serde_json::from_str(properties).map_err(|_| {
+    let own: Stated<'a> = serde_json::from_str(properties)
+        .map_err(|_| Refusal::invalid("properties", "cannot be read: no field may stand twice"))?;
+    let Some(list) = own.answers else {
+        return own_answer(own, aspect).map(|answer| vec![answer]);
+    };
+    let listed: Vec<Stated<'a>> = serde_json::from_str(list.get()).map_err(|_| {
         Refusal::invalid(
             "properties.answers",
             "must be a list of objects, each with its fields once",
         )
     })?;
-    let own: Stated<'a> = serde_json::from_str(properties)
-        .map_err(|_| Refusal::invalid("properties", "cannot be read: no field may stand twice"))?;
-    let Some(listed) = survey.answers else {
-        return own_answer(own, aspect).map(|answer| vec![answer]);
-    };
     if listed.len() > MOST {
         return Err(Refusal::new(
             Reason::InvalidAnswer,
