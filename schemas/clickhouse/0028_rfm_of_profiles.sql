@@ -59,8 +59,8 @@ SELECT
         mapKeys(revenue),
         arrayMap(
             currency -> arrayFilter(
-                place -> (workspace, profile_id, toString(currency), place) IN
-                    (SELECT workspace, profile_id, toString(currency), arrayJoin([10 + r, 20 + f, 30 + m]) FROM {database}.rfm_current),
+                place -> (profile_id, cityHash64(workspace, currency), toUInt8(place)) IN
+                    (SELECT profile_id, cityHash64(workspace, currency), toUInt8(arrayJoin([10 + r, 20 + f, 30 + m])) FROM {database}.rfm_current),
                 [11, 12, 13, 14, 15, 21, 22, 23, 24, 25, 31, 32, 33, 34, 35]),
             mapKeys(revenue)))) AS rfm
 FROM {database}.profiles FINAL

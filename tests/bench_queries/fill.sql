@@ -161,9 +161,9 @@ WITH
         arrayMap(value -> ('mentions', concat('sentiment ', value)), ['positive', 'neutral', 'negative']),
         arrayMap(value -> ('lifecycle', concat('status ', value)), ['visitor', 'prospect', 'customer', 'lapsed', 'won_back']),
         arrayFlatten(arrayMap(kpi -> arrayMap(n -> (kpi, concat('campaign campaign-', toString(n))), range(30)),
-            ['email_delivered', 'email_open_rate', 'email_click_rate', 'email_unsubscribe_rate']))) AS series
+            ['email_delivered', 'email_open_rate', 'email_click_rate', 'email_unsubscribe_rate', 'spend', 'cost_per_lead']))) AS series
 SELECT
-    'w0', s.1 AS name, w.1, if(name IN ('revenue', 'margin', 'lifetime_value', 'average_order_value'), 'EUR', ''),
+    'w0', s.1 AS name, w.1, if(name IN ('revenue', 'margin', 'lifetime_value', 'average_order_value', 'spend', 'cost_per_lead'), 'EUR', ''),
     splitByChar(' ', s.2)[1], if(s.2 = '', '', splitByChar(' ', s.2)[2]),
     fromUnixTimestamp64Milli((intDiv(toInt64({now:UInt64}) * 1000, w.2 * w.3) - block) * w.2 * w.3, 'UTC'), w.2, range(w.3),
     arrayMap(m -> toDecimal128(sipHash64(name, block, m) % 1000, 6), range(w.3)), arrayMap(m -> toInt64(1 + m), range(w.3)), 1, 0, 0

@@ -62,6 +62,7 @@ pub const ALL: &[Migration] = migrations![
     26 "0026_last_answers",
     27 "0027_latest",
     28 "0028_rfm_of_profiles",
+    29 "0029_rfm_by_rank",
 ];
 
 /// Why the database cannot be brought up to date.
