@@ -310,7 +310,7 @@ pub(crate) fn who_stays_and_who_leaves_is_told_at_every_mark(tenant: &Tenant<'_>
     let latest = tenant.row(
         "SELECT uniqExact(window_end) AS marks, countIf((kpi, dimension, dimension_value, numerator, denominator, window_end) NOT IN \
          (SELECT kpi, dimension, dimension_value, numerator, denominator, window_end FROM kpis_current WHERE workspace = {w:String} AND window = '365d')) AS others, \
-         countIf(kpi = 'retention') AS retention, sumIf(numerator, kpi = 'customers' AND dimension = '') AS customers \
+         countIf(kpi = 'retention' AND dimension = '') AS retention, toUInt64(sumIf(numerator, kpi = 'customers' AND dimension = '')) AS customers \
          FROM kpis_latest WHERE workspace = {w:String} AND window = '365d'",
     );
     assert_eq!(
