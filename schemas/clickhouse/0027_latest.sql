@@ -14,18 +14,8 @@ CREATE OR REPLACE VIEW {database}.kpis_latest
     denominator Int64 COMMENT 'exact count; 1 where the KPI is a sum'
 )
 AS
-SELECT
-    workspace, kpi, window, currency, dimension, dimension_value, window_end,
-    toFloat64(numerator) / denominator AS value,
-    numerator, denominator
-FROM
-(
-    SELECT
-        workspace, kpi, window, currency, dimension, dimension_value, numerator, denominator,
-        addMilliseconds(block_start, mark * step_ms) AS window_end
-    FROM {database}.kpis FINAL
-    ARRAY JOIN marks AS mark, numerators AS numerator, denominators AS denominator
-)
+SELECT workspace, kpi, window, currency, dimension, dimension_value, window_end, value, numerator, denominator
+FROM {database}.kpis_current
 -- A mark is published in several steps, of which all are done five seconds later.
 WHERE (workspace, window, window_end) IN
 (
