@@ -25,6 +25,6 @@ pub use atom::{
     Product, Refund, Report, Said, Session, Social, Source, Stated, Trait,
 };
 pub use contributions::{Contributions, Definitions, Difference, follow};
-pub use fold::{Emails, Fold, Recognition, Spending};
+pub use fold::{Emails, Fold, Spending};
 pub use runs::Runs;
 pub use traits::{Chosen, Rule, TraitRules};

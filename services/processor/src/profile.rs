@@ -227,7 +227,7 @@ impl Change<'_> {
                 .put(partition, &atom_key(id, atom_id), record.transpose()?)?;
         }
         if changed {
-            hot.tell(self.definitions, contributions)?;
+            hot.fold.tell(self.definitions, contributions);
         }
         Ok(changed)
     }

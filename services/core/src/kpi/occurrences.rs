@@ -12,6 +12,7 @@
 use std::collections::BTreeMap;
 
 use super::window::Window;
+use crate::time::MINUTE;
 
 /// How many facts in the window make a profile count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,24 +69,23 @@ impl Occurrences {
     }
 
     /// Calls `covered` with every range of marks of each window, the end not included, at which the profile counts for
-    /// one fact or more: all that [`insert`](Self::insert) said so far of [`AtLeast::One`], joined.
+    /// one fact or more: all that [`insert`](Self::insert) said so far of [`AtLeast::One`], joined. Costs as many look-ups
+    /// as there are ranges and windows in them, not as there are facts.
     pub fn each_range(&self, mut covered: impl FnMut(Window, i64, i64)) {
         for window in Window::ALL {
-            let mut open: Option<(i64, i64)> = None;
-            for minute in self.minutes.keys() {
-                let from = window.mark_of_minute(*minute);
-                match &mut open {
-                    Some((_, to)) if from <= *to => *to = from + window.marks(),
-                    _ => {
-                        if let Some((from, to)) = open {
-                            covered(window, from, to);
-                        }
-                        open = Some((from, from + window.marks()));
-                    }
+            let last_minute_of = |mark: i64| mark * (window.step() / MINUTE);
+            let reach = |minute: i64| window.mark_of_minute(minute) + window.marks();
+            let mut next = self.first();
+            while let Some(minute) = next {
+                let mut to = reach(minute);
+                while let Some((last, _)) = self.minutes.range(..=last_minute_of(to)).next_back()
+                    && reach(*last) > to
+                {
+                    to = reach(*last);
                 }
-            }
-            if let Some((from, to)) = open {
-                covered(window, from, to);
+                covered(window, window.mark_of_minute(minute), to);
+                let behind = self.minutes.range(last_minute_of(to) + 1..).next();
+                next = behind.map(|(minute, _)| *minute);
             }
         }
     }

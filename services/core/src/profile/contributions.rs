@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::kpi::{Dimension, Key, Kpi, Sum, Window, minute_of};
 use crate::money::Amount;
 
-use super::atom::{Answer, Atom, Email, Moment, Note, Order, Refund, Said, Session, said};
+use super::atom::{Answer, Atom, Email, Facets, Moment, Note, Order, Refund, Said, Session, said};
 use super::traits::TraitRules;
 
 /// A change to a sum.
@@ -185,7 +185,8 @@ pub(super) fn contribute_amounts(
                         session_amounts(session, None, sign, contributions);
                         by_goal(session, None, goals, sign, contributions);
                         if recognised {
-                            recognise(session, sign, contributions);
+                            let begun = [(minute_of(session.started_at), 1)];
+                            recognise(session.facets, begun, sign, contributions);
                         }
                     }
                     Some(Atom::Order(order)) => order_amounts(order, sign, contributions),
@@ -230,11 +231,23 @@ pub(super) fn each_changed<'m, 'a>(
     after.iter().for_each(|other| visit(other, Sign::Add));
 }
 
-/// Counts a session among those of who is known, or no longer.
-pub(super) fn recognise(session: &Session<'_>, sign: Sign, contributions: &mut impl Contributions) {
-    let once = [at(minute_of(session.started_at), sign.of(Sum::ONE))];
-    let rows = session.facets.rows();
-    add_to_rows((Kpi::RecognitionRate, ""), rows, &once, contributions);
+/// Counts sessions among those of who is known, or no longer: so many that began at each of these minutes, alike.
+pub(super) fn recognise(
+    facets: Facets<'_>,
+    begun: impl IntoIterator<Item = (i64, u32)>,
+    sign: Sign,
+    contributions: &mut impl Contributions,
+) {
+    let times = |count: u32| Sum {
+        numerator: Sum::ONE.numerator * i128::from(count),
+        ..Sum::ONE
+    };
+    let differences: Vec<Difference> = begun
+        .into_iter()
+        .map(|(minute, count)| at(minute, sign.of(times(count))))
+        .collect();
+    let row = (Kpi::RecognitionRate, "");
+    add_to_rows(row, facets.rows(), &differences, contributions);
 }
 
 /// Adds differences to the sums of each row of a KPI in a currency.

@@ -100,19 +100,28 @@ impl Distinct {
     /// Lets it count for what is known now, at all its active minutes.
     pub(super) fn know(&mut self, now: Known, contributions: &mut impl Contributions) {
         let before = std::mem::replace(&mut self.known, now);
-        for ((kpi, mut sum), (_, before)) in now.sums().into_iter().zip(before.sums()) {
-            sum += -before;
-            if sum.is_zero() {
-                continue;
-            }
-            for (dimension, values) in Dimension::ALL.into_iter().zip(&self.active) {
-                for (value, occurrences) in values {
-                    let mut differences = Vec::new();
-                    occurrences.each_range(|window, from, to| {
-                        differences.extend(range(window, from, to, sum));
-                    });
+        let changes = now.sums().into_iter().zip(before.sums());
+        let changes: Vec<(Kpi, Sum)> = changes
+            .map(|((kpi, mut sum), (_, before))| {
+                sum += -before;
+                (kpi, sum)
+            })
+            .filter(|(_, sum)| !sum.is_zero())
+            .collect();
+        if changes.is_empty() {
+            return;
+        }
+        for (dimension, values) in Dimension::ALL.into_iter().zip(&self.active) {
+            for (value, occurrences) in values {
+                let mut ranges = Vec::new();
+                occurrences.each_range(|window, from, to| ranges.push((window, from, to)));
+                for (kpi, sum) in &changes {
+                    let differences = ranges.iter();
+                    let differences: Vec<Difference> = differences
+                        .flat_map(|(window, from, to)| range(*window, *from, *to, *sum))
+                        .collect();
                     let key = Key {
-                        kpi,
+                        kpi: *kpi,
                         currency: "",
                         dimension,
                         value,

@@ -1,6 +1,7 @@
 //! The profile itself.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use crate::money::Amount;
 use crate::time::Timestamp;
@@ -9,7 +10,7 @@ use crate::identifier::IdentifierType;
 use crate::kpi::minute_of;
 
 use super::answers::{Answers, Aspect};
-use super::atom::{Atom, Identifier, Moment, Note, Order, Refund, Said, Session, Stated, said};
+use super::atom::{Atom, Facets, Identifier, Moment, Note, Order, Refund, Said, Stated, said};
 use super::contributions::{
     Contributions, Definitions, Sign, contribute_amounts, each_changed, recognise,
 };
@@ -34,6 +35,8 @@ pub struct Fold {
     answers: Answers,
     points: Amount,
     started: Counted<Timestamp>,
+    /// The minutes at which sessions began, by what their first touchpoints hold.
+    begun: BTreeMap<Begun, Counted<i64>>,
     ended: Counted<Timestamp>,
     sessions: i64,
     touchpoints: i64,
@@ -56,6 +59,38 @@ struct Decided {
     occurred_at: Timestamp,
     refused: bool,
     told: Told,
+}
+
+/// Owned [`Facets`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Begun {
+    channel: Box<str>,
+    source: Box<str>,
+    campaign: Box<str>,
+    device_type: Box<str>,
+    store: Box<str>,
+}
+
+impl Begun {
+    fn of(facets: &Facets<'_>) -> Self {
+        Self {
+            channel: facets.channel.into(),
+            source: facets.source.into(),
+            campaign: facets.campaign.into(),
+            device_type: facets.device_type.into(),
+            store: facets.store.into(),
+        }
+    }
+
+    fn facets(&self) -> Facets<'_> {
+        Facets {
+            channel: &self.channel,
+            source: &self.source,
+            campaign: &self.campaign,
+            device_type: &self.device_type,
+            store: &self.store,
+        }
+    }
 }
 
 /// What a customer decided on a purpose.
@@ -99,26 +134,6 @@ pub struct Emails {
     pub unsubscribed: i64,
 }
 
-/// What must still be contributed for each session of the profile, after [`Fold::tell`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Recognition {
-    /// The profile holds a person identifier now.
-    Gained,
-    /// It holds none any more.
-    Lost,
-}
-
-impl Recognition {
-    /// Contributes it for a session.
-    pub fn contribute(self, session: &Session<'_>, contributions: &mut impl Contributions) {
-        let sign = match self {
-            Self::Gained => Sign::Add,
-            Self::Lost => Sign::Retract,
-        };
-        recognise(session, sign, contributions);
-    }
-}
-
 impl Fold {
     /// Replaces an atom's state by another; none stands for an atom that is not there. What follows for the profile as a
     /// whole is contributed by [`tell`](Self::tell), after some atoms.
@@ -145,14 +160,8 @@ impl Fold {
     }
 
     /// Contributes what follows from the atoms for the profile as a whole, where that is otherwise than last told: what it
-    /// counts for as a person, and what it is as a customer. Where recognition is gained or lost, the caller contributes
-    /// it for each session.
-    #[must_use]
-    pub fn tell(
-        &mut self,
-        definitions: &Definitions,
-        contributions: &mut impl Contributions,
-    ) -> Option<Recognition> {
+    /// counts for as a person, and what it is as a customer.
+    pub fn tell(&mut self, definitions: &Definitions, contributions: &mut impl Contributions) {
         let of = |r#type: IdentifierType| {
             let held = self.identifiers.keys();
             held.filter(|(rank, ..)| *rank == r#type.0).count() as i64
@@ -177,12 +186,16 @@ impl Fold {
         let attitudes = self.answers.attitudes(is_somebody, definitions);
         self.standing
             .tell(&acquaintance, attitudes, definitions, contributions);
-        let before = self.distinct.is_person();
-        self.distinct.know(known, contributions);
-        match (before, known.is_person) {
-            (false, true) => Some(Recognition::Gained),
-            (true, false) => Some(Recognition::Lost),
+        let sign = match (self.distinct.is_person(), known.is_person) {
+            (false, true) => Some(Sign::Add),
+            (true, false) => Some(Sign::Retract),
             _ => None,
+        };
+        self.distinct.know(known, contributions);
+        let Some(sign) = sign else { return };
+        for (begun, minutes) in &self.begun {
+            let minutes = minutes.iter().map(|(minute, count)| (*minute, *count));
+            recognise(begun.facets(), minutes, sign, contributions);
         }
     }
 
@@ -324,7 +337,7 @@ impl Fold {
             + self.reports.weight()
             + self.answers.len()
             + self.reached.len()
-            + self.started.len()
+            + 2 * self.started.len()
             + self.ended.len()
             + self.identifiers.len()
             + self.statements
@@ -336,6 +349,9 @@ impl Fold {
                 self.sessions += sign;
                 self.touchpoints += sign * session.touchpoints;
                 change(&mut self.started, session.started_at, sign);
+                let begun = Begun::of(&session.facets);
+                let minute = minute_of(session.started_at);
+                change_of(&mut self.begun, begun, minute, sign);
                 change(&mut self.ended, session.ended_at, sign);
             }
             Atom::Passive(passive) => {
@@ -484,11 +500,11 @@ impl Fold {
                     refused: stated.value != "true",
                     told: Told::last(stated, timeline),
                 };
-                change_of(&mut self.consents, stated.name, decided, sign);
+                change_of(&mut self.consents, stated.name.into(), decided, sign);
             }
             for stated in &stated.groups {
                 let told = Told::last(stated, timeline);
-                change_of(&mut self.groups, stated.name, told, sign);
+                change_of(&mut self.groups, stated.name.into(), told, sign);
             }
         }
     }
@@ -508,11 +524,18 @@ fn stated<'a, 'b>(atom: &'b Atom<'a>) -> Option<((&'a str, &'a str), &'b Stated<
     }
 }
 
-fn change_of<T: Ord>(all: &mut BTreeMap<Box<str>, Counted<T>>, name: &str, key: T, sign: i64) {
-    let of_name = all.entry(name.into()).or_default();
-    change(of_name, key, sign);
-    if of_name.is_empty() {
-        all.remove(name);
+fn change_of<N: Ord, T: Ord>(all: &mut BTreeMap<N, Counted<T>>, name: N, key: T, sign: i64) {
+    match all.entry(name) {
+        Entry::Occupied(mut of_name) => {
+            change(of_name.get_mut(), key, sign);
+            if of_name.get().is_empty() {
+                of_name.remove();
+            }
+        }
+        Entry::Vacant(new) if sign > 0 => {
+            new.insert(BTreeMap::from([(key, 1)]));
+        }
+        Entry::Vacant(_) => {}
     }
 }
 

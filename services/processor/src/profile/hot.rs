@@ -74,25 +74,8 @@ impl Hot {
         for atom in atoms {
             hot.apply(&atom.id, Some(&atom.message), definitions, contributions)?;
         }
-        hot.tell(definitions, contributions)?;
+        hot.fold.tell(definitions, contributions);
         Ok(hot)
-    }
-
-    /// Contributes what follows from the atoms for the profile as a whole.
-    pub(super) fn tell(
-        &mut self,
-        definitions: &Definitions,
-        contributions: &mut impl Contributions,
-    ) -> Result<(), Broken> {
-        let Some(recognition) = self.fold.tell(definitions, contributions) else {
-            return Ok(());
-        };
-        for message in self.atoms.values() {
-            if let Atom::Session(session) = stored(message, definitions)? {
-                recognition.contribute(&session, contributions);
-            }
-        }
-        Ok(())
     }
 
     /// Replaces the state of an atom; none takes it away. Returns whether anything changed.

@@ -55,18 +55,6 @@ fn definitions() -> Definitions {
     }
 }
 
-/// What the fold tells, with all that the caller has to add.
-fn tell<'a>(fold: &mut Fold, atoms: impl Iterator<Item = &'a Atom<'static>>, sums: &mut Sums) {
-    let Some(recognition) = fold.tell(&definitions(), sums) else {
-        return;
-    };
-    for atom in atoms {
-        if let Atom::Session(session) = atom {
-            recognition.contribute(session, sums);
-        }
-    }
-}
-
 fn word(words: &'static [&'static str]) -> impl Strategy<Value = &'static str> {
     prop::sample::select(words)
 }
@@ -379,7 +367,7 @@ fn folded(atoms: &BTreeMap<usize, Atom<'static>>) -> (Fold, Sums) {
     for atom in atoms.values() {
         fold.replace(None, Some(atom), &definitions(), &mut sums);
     }
-    tell(&mut fold, atoms.values(), &mut sums);
+    fold.tell(&definitions(), &mut sums);
     (fold, sums)
 }
 
@@ -399,10 +387,10 @@ proptest! {
                 None => atoms.remove(&id),
             };
             if tells {
-                tell(&mut fold, atoms.values(), &mut sums);
+                fold.tell(&definitions(), &mut sums);
             }
         }
-        tell(&mut fold, atoms.values(), &mut sums);
+        fold.tell(&definitions(), &mut sums);
         prop_assert_eq!((fold, sums), folded(&atoms));
     }
 
