@@ -87,15 +87,21 @@ fn world(end: i64) -> Vec<Value> {
         .collect()
 }
 
-/// Lines of an order, or what comes back of it: some without a price, some a discount, a product on two of them.
+/// Lines of an order, or what comes back of it: some without a price, some free, some a discount, some of no product, a
+/// product on two of them.
 fn products(number: u64) -> Value {
     let mut dice = Dice(number);
     let line = |dice: &mut Dice| {
         let mut line =
             json!({"product_id": format!("p{}", dice.below(6)), "quantity": 1 + dice.below(3)});
+        if dice.below(9) == 0 {
+            line["product_id"] = json!(null);
+        }
         match dice.below(8) {
             0 => {}
             1 => line["price"] = json!(-0.333_333),
+            2 => line["price"] = json!(-40),
+            3 => line["price"] = json!(0),
             _ => {
                 line["price"] =
                     json!(f64::from(u32::try_from(dice.below(99_999)).expect("small")) / 1000.0)

@@ -1,5 +1,6 @@
 -- What all their orders brought up to the mark, less refunds, by customer: whoever has an order in that currency in the
 -- days that make a customer. By dimension: of the orders of that value.
+-- The parameters that all files have, workspace and windows, are explained in visitors.sql.
 
 WITH
     sessions AS
@@ -30,19 +31,14 @@ WITH
         ORDER BY t.occurred_at, t.message_id, t.timeline
         LIMIT 1 BY order_namespace, order_id
     ),
-    -- What the lines of an order event come to, of either sign, in millionths.
+    -- What the lines of an order event come to, in millionths.
     named AS
     (
-        SELECT message_id, timeline, sum(abs(amount)) AS of_lines
-        FROM
-        (
-            SELECT
-                message_id, timeline,
-                sum(intDiv(toInt256(quantity * 1000000) * toInt256(ifNull(price, 0) * 1000000), 1000000)) AS amount
-            FROM order_lines
-            WHERE workspace = {workspace:String} AND product_id != ''
-            GROUP BY message_id, timeline, product_id
-        )
+        SELECT
+            message_id, timeline, max(price IS NOT NULL) AS states_price,
+            sum(intDiv(toInt256(quantity * 1000000) * toInt256(ifNull(price, 0) * 1000000), 1000000)) AS come_to
+        FROM order_lines
+        WHERE workspace = {workspace:String}
         GROUP BY message_id, timeline
     ),
     -- What was asked back up to each event, as if there were no end to what can be given.
@@ -52,7 +48,7 @@ WITH
             o.profile_id AS profile_id, o.currency AS currency, o.dimensions AS dimensions, t.occurred_at AS at,
             greatest(o.total, 0) AS most,
             multiIf(t.order_kind = 'cancelled', most, t.revenue IS NOT NULL, abs(assumeNotNull(t.revenue)),
-                n.of_lines != 0, toDecimal128(n.of_lines, 6) / 1000000, most) AS wanted,
+                n.states_price != 0, toDecimal128(abs(n.come_to), 6) / 1000000, most) AS wanted,
             sum(wanted) OVER (PARTITION BY o.order_namespace, o.order_id
                 ORDER BY t.occurred_at, t.message_id, t.timeline ROWS UNBOUNDED PRECEDING) AS until
         FROM touchpoints_current AS t

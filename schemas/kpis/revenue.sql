@@ -1,10 +1,12 @@
 -- Totals of the orders placed in the window, less what was given back in it. A refund has its order's dimensions and its
--- own time; together the refunds of an order are never more than its total, and a cancellation, like a refund without an
--- amount and lines that come to something, is one of what is left. Who sends a refund makes no difference.
+-- own time: what it states, else what its lines come to; together the refunds of an order are never more than its total, and
+-- a cancellation, like a refund without an amount and a line with a price, is one of what is left. Who sends it makes no
+-- difference.
 --
 -- By product: what its lines come to, quantity times price. A refund gives back what its own lines come to, or where they
--- come to nothing each product's share of it, in proportion to the order's total; of each product no more than it came to,
--- and all that is left of it once all of the order is given back.
+-- come to nothing each product's share of it, in proportion to the order's total; of each product no more than it came to, of
+-- a discount no more than it took, and all that is left of it once all of the order is given back.
+-- The parameters that all files have, workspace and windows, are explained in visitors.sql.
 
 WITH
     sessions AS
@@ -21,14 +23,16 @@ WITH
     -- and `least` of 128 bits as if they had no sign.
     lines AS
     (
-        SELECT message_id, timeline, arraySort(groupArray((product_id, amount))) AS products
+        SELECT
+            message_id, timeline, arraySort(groupArrayIf((product_id, amount), product_id != '')) AS products,
+            sum(amount) AS come_to, max(states_price) AS states_price
         FROM
         (
             SELECT
-                message_id, timeline, product_id,
+                message_id, timeline, product_id, max(price IS NOT NULL) AS states_price,
                 sum(intDiv(toInt256(quantity * 1000000) * toInt256(ifNull(price, 0) * 1000000), 1000000)) AS amount
             FROM order_lines
-            WHERE workspace = {workspace:String} AND product_id != ''
+            WHERE workspace = {workspace:String}
             GROUP BY message_id, timeline, product_id
         )
         GROUP BY message_id, timeline
@@ -56,9 +60,8 @@ WITH
             o.order_namespace AS order_namespace, o.order_id AS order_id, o.currency AS currency, o.dimensions AS dimensions,
             o.products AS products, l.products AS named, t.message_id AS message_id, t.timeline AS timeline,
             t.occurred_at AS at, greatest(o.total, 0) AS most,
-            arraySum(n -> abs(n.2), named) AS of_lines,
             multiIf(t.order_kind = 'cancelled', most, t.revenue IS NOT NULL, abs(assumeNotNull(t.revenue)),
-                of_lines != 0, toDecimal128(of_lines, 6) / 1000000, most) AS wanted,
+                l.states_price != 0, toDecimal128(abs(l.come_to), 6) / 1000000, most) AS wanted,
             sum(wanted) OVER (PARTITION BY o.order_namespace, o.order_id
                 ORDER BY t.occurred_at, t.message_id, t.timeline ROWS UNBOUNDED PRECEDING) AS until
         FROM touchpoints_current AS t
@@ -73,10 +76,10 @@ WITH
             order_namespace, order_id, currency, at, message_id, timeline, p.1 AS product, p.2 AS came_to, most_of_all,
             until_of_all,
             if(arrayExists(n -> n.2 != 0, named), toInt256(abs(arrayFirst(n -> n.1 = product, named).2)),
-                if(most_of_all = 0, 0, intDiv(greatest(came_to, 0) * back, most_of_all))) AS wanted,
+                if(most_of_all = 0, 0, intDiv(toInt256(abs(came_to)) * back, most_of_all))) AS wanted,
             sum(wanted) OVER (PARTITION BY order_namespace, order_id, product
                 ORDER BY at, message_id, timeline ROWS UNBOUNDED PRECEDING) AS until,
-            if(until_of_all >= most_of_all, came_to, least(greatest(came_to, 0), until)) AS given
+            if(until_of_all >= most_of_all, came_to, sign(came_to) * least(toInt256(abs(came_to)), until)) AS given
         FROM
         (
             SELECT

@@ -17,8 +17,8 @@ pub struct Claim<'a> {
     pub message_id: &'a str,
     /// Type and value of the timeline; with the message id it names the claim.
     pub timeline: (&'a str, &'a str),
-    /// Of a placed order its total; of a refund what is given back, of either sign; none where it was not said: then what
-    /// its lines come to, and where they come to nothing all that is left.
+    /// Of a placed order its total; of a refund what is given back, of either sign; none where it was not said: then all
+    /// that is left.
     pub amount: Option<Amount>,
     /// Products, each once, sorted by id: what their lines come to.
     pub products: &'a [Product<'a>],
@@ -112,10 +112,7 @@ impl Ledger {
         let wanted = match claim.kind {
             Kind::Placed => return None,
             // Tills send what is given back with either sign.
-            Kind::Refunded => match claim.amount {
-                Some(amount) => amount.abs(),
-                None => claim.named().unwrap_or(self.left),
-            },
+            Kind::Refunded => claim.amount.map_or(self.left, Amount::abs),
             Kind::Cancelled => {
                 self.cancelled = true;
                 self.left
@@ -129,7 +126,7 @@ impl Ledger {
     }
 
     /// Gives back what the lines of a refund name, or where they come to nothing each product's share of the amount, but no
-    /// more than it came to; all that is left of each once nothing is left of the order.
+    /// more than it came to, of a discount no more than it took; all that is left of each once nothing is left of the order.
     fn give_back(
         &mut self,
         amount: Amount,
@@ -139,16 +136,17 @@ impl Ledger {
         let names_some = named.iter().any(|product| !product.amount.is_zero());
         let each = products.iter().zip(&mut self.given);
         each.map(|(product, given)| {
-            let most = product.amount.max(Amount::ZERO);
+            let most = product.amount.abs();
             let line = named.iter().find(|line| line.id == product.id);
             let asked = match line {
                 _ if !names_some => most.share(amount, self.total),
                 Some(line) => line.amount.abs(),
                 None => Amount::ZERO,
             };
-            let until = match self.left.is_zero() {
-                true => product.amount,
-                false => (*given + asked).min(most),
+            let until = match (given.abs() + asked).min(most) {
+                _ if self.left.is_zero() => product.amount,
+                until if product.amount < Amount::ZERO => -until,
+                until => until,
             };
             until - std::mem::replace(given, until)
         })
@@ -165,12 +163,6 @@ impl Claim<'_> {
             message_id: self.message_id.into(),
             timeline: (self.timeline.0.into(), self.timeline.1.into()),
         }
-    }
-
-    /// What its lines come to, of either sign, if that is anything.
-    fn named(&self) -> Option<Amount> {
-        let named: Amount = self.products.iter().map(|line| line.amount.abs()).sum();
-        (!named.is_zero()).then_some(named)
     }
 
     /// Whether it makes an order.
@@ -376,6 +368,8 @@ mod tests {
     fn a_refund_gives_back_the_lines_it_names_or_else_of_each_product_its_share() {
         const LINES: [Product<'static>; 3] =
             [product("a", 60), product("b", 30), product("gift", -5)];
+        // A till turns the signs of all it takes back.
+        const A_AND_DISCOUNT: [Product<'static>; 2] = [product("a", -30), product("gift", 2)];
         const TWO_OF_A: [Product<'static>; 1] = [product("a", 40)];
         const NO_PRICE: [Product<'static>; 1] = [product("a", 0)];
         const UNKNOWN: [Product<'static>; 1] = [product("z", 40)];
@@ -392,8 +386,17 @@ mod tests {
             (
                 "in proportion",
                 120,
-                vec![of(2, Some(40), &[])],
-                vec![[20, 10, 0]],
+                vec![of(2, Some(48), &[])],
+                vec![[24, 12, -2]],
+            ),
+            (
+                "a discount that goes with its product",
+                120,
+                vec![
+                    of(2, Some(28), &A_AND_DISCOUNT),
+                    of(3, Some(1), &A_AND_DISCOUNT),
+                ],
+                vec![[30, 0, -2], [30, 0, -2]],
             ),
             (
                 "by its lines",
@@ -404,8 +407,8 @@ mod tests {
             (
                 "lines without price",
                 120,
-                vec![of(2, Some(40), &NO_PRICE)],
-                vec![[20, 10, 0]],
+                vec![of(2, Some(48), &NO_PRICE)],
+                vec![[24, 12, -2]],
             ),
             (
                 "a product that was not ordered",

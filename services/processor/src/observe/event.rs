@@ -230,6 +230,10 @@ impl More {
 
 impl StoredOrder {
     pub(super) fn of(order: &Order<'_>, namespace: &str) -> Self {
+        let total = match order.kind {
+            OrderKind::Refunded => order.total.or_else(|| come_to(&order.lines)),
+            OrderKind::Placed | OrderKind::Cancelled => order.total,
+        };
         Self {
             kind: match order.kind {
                 OrderKind::Placed => 0,
@@ -239,7 +243,7 @@ impl StoredOrder {
             namespace: namespace.to_owned(),
             order_id: order.order_id.to_owned(),
             currency: order.currency.to_owned(),
-            total: order.total.map(Amount::millionths),
+            total: total.map(Amount::millionths),
             margin: order.margin.map(Amount::millionths),
             products: products(&order.lines),
             claimed: 0,
@@ -253,6 +257,16 @@ impl StoredOrder {
     pub(super) fn margin(&self) -> Option<Amount> {
         self.margin.map(Amount::from_millionths)
     }
+}
+
+/// What lines come to, if one of them states a price.
+fn come_to(lines: &[OrderLine<'_>]) -> Option<Amount> {
+    let amounts = lines
+        .iter()
+        .filter_map(|line| Some(line.price?.times(line.quantity)));
+    amounts.fold(None, |sum, amount| {
+        Some(sum.unwrap_or(Amount::ZERO) + amount)
+    })
 }
 
 /// What the lines of each product come to; a line without product is nobody's, one without price comes to nothing.
