@@ -54,11 +54,37 @@ pub(crate) fn a_bad_event_is_refused_alone_and_kept_as_a_dead_letter(tenant: &Te
     );
     tenant.settled();
     assert_eq!(tenant.count("touchpoints"), 2);
-    let letter = tenant.row("SELECT stage, reason FROM dead_letters WHERE workspace = {w:String}");
+    let letters =
+        "SELECT stage, reason FROM dead_letters WHERE workspace = {w:String} ORDER BY reason";
+    let nobody = json!({"stage": "ingest", "reason": "no_identifier"});
+    assert_eq!(tenant.row(letters), nobody);
+
+    // Alone, one that is too large is refused and kept as it is in a batch; and no time is mended in silence.
+    let mut large = page("large", "cookie", minutes_ago(1));
+    large["name"] = json!("x".repeat(40_000));
+    let mut old = page("old", "cookie", minutes_ago(1));
+    old["timestamp"] = json!("1969-12-31T23:59:59.999Z");
+    for (event, status, code) in [(large, 413, "too_large"), (old, 400, "invalid_time")] {
+        let body = event.to_string();
+        let answer = post(tenant, "/v1/page", &tenant.key("web"), body.as_bytes());
+        assert_eq!(
+            (answer.status, &answer.json()["error"]["code"]),
+            (status, &json!(code)),
+            "{}",
+            answer.body
+        );
+    }
+    tenant.settled();
+    let of = |reason: &str| json!({"stage": "ingest", "reason": reason});
     assert_eq!(
-        letter,
-        json!({"stage": "ingest", "reason": "no_identifier"})
+        tenant.query(letters),
+        [of("invalid_time"), nobody, of("too_large")]
     );
+    let kept = tenant.row(
+        "SELECT max(length(payload)) > 40000 AS kept FROM dead_letters WHERE workspace = {w:String}",
+    );
+    assert_eq!(kept, json!({"kept": 1}));
+    assert_eq!(tenant.count("touchpoints"), 2);
 }
 
 pub(crate) fn requests_that_are_wrong_as_a_whole_say_why(tenant: &Tenant<'_>) {

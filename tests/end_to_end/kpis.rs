@@ -350,6 +350,18 @@ pub(crate) fn what_goes_wrong_with_orders_answers_and_times_has_its_outcome(tena
             "invalid_field",
         ),
         (
+            "Order Completed",
+            json!({"order_id": "n", "total": 5, "currency": ["EUR"]}),
+            "properties.currency",
+            "invalid_field",
+        ),
+        (
+            "Order Completed",
+            json!({"order_id": true, "total": 5}),
+            "properties.order_id",
+            "invalid_field",
+        ),
+        (
             "Order Refunded",
             json!({"total": 5}),
             "properties.order_id",
@@ -449,6 +461,35 @@ pub(crate) fn what_goes_wrong_with_orders_answers_and_times_has_its_outcome(tena
     assert_eq!(order, json!({"total": "100", "revenue": "45", "claims": 2}));
     // Without a view there are no pages by session.
     assert_eq!(whole(tenant, "pages_per_session"), None);
+    // Ids of more digits than a double has are two, each the same as its text.
+    let digits = "12345678901234567890123";
+    let long = stated("l1", "Order Completed", euros("LONG", json!(7)), at(13));
+    let other = stated("l2", "Order Completed", euros("LONGER", json!(8)), at(14));
+    let body = json!({"batch": [long, other]}).to_string();
+    let body = body
+        .replace(r#""LONGER""#, &digits.replace("123", "124"))
+        .replace(r#""LONG""#, digits);
+    let answer = tenant
+        .system
+        .ingest("/v1/batch", &tenant.key("web"), body.as_bytes())
+        .expect("an answer");
+    assert_eq!(answer.json()["accepted"], 2, "{}", answer.body);
+    let back = stated("l3", "Order Refunded", euros(digits, json!(2)), at(15));
+    tenant.send("web", &[back]);
+    tenant.settled();
+    let orders = tenant.query(
+        "SELECT toString(revenue) AS revenue FROM orders_current WHERE workspace = {w:String} AND order_id LIKE '1%' ORDER BY revenue",
+    );
+    assert_eq!(orders, [json!({"revenue": "5"}), json!({"revenue": "8"})]);
+    // Whoever names another workspace is told so, instead of that all is well.
+    let output = tenant
+        .system
+        .job(&["verify", "kpis", "--workspace", "nosuch"]);
+    let why = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.code() == Some(2) && why.contains("there is no workspace `nosuch`"),
+        "{why}"
+    );
 
     // A visitor who never pauses for a week is one session; what a device sends from the end to the beginning is the same.
     let week = 7 * 1440 / 25;

@@ -9,7 +9,8 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 /// A text, or a number as its digits; empty where there is neither.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -83,32 +84,17 @@ macro_rules! otherwise_default {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visit;
-        impl<'de> Visitor<'de> for Visit {
-            type Value = Text<'de>;
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a text")
+        let json = <&RawValue>::deserialize(deserializer)?.get();
+        let text = match json.as_bytes() {
+            [b'"', inner @ .., b'"'] if !inner.contains(&b'\\') => {
+                Cow::Borrowed(&json[1..json.len() - 1])
             }
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Borrowed(text)))
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Owned(text.to_owned())))
-            }
-            fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Owned(number.to_string())))
-            }
-            fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Owned(number.to_string())))
-            }
-            fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Owned(number.to_string())))
-            }
-            otherwise_default!(none);
-            otherwise_default!(list);
-            otherwise_default!(object);
-        }
-        deserializer.deserialize_any(Visit)
+            [b'"', ..] => Cow::Owned(serde_json::from_str(json).map_err(D::Error::custom)?),
+            // All digits: an id of more than a double holds stays the same id.
+            [b'-' | b'0'..=b'9', ..] => Cow::Borrowed(json),
+            _ => Cow::Borrowed(""),
+        };
+        Ok(Self(text))
     }
 }
 
@@ -185,7 +171,8 @@ mod tests {
             (r#""a\nb""#, "a\nb"),
             ("12", "12"),
             ("-3", "-3"),
-            ("1.5", "1.5"),
+            ("1.50", "1.50"),
+            ("12345678901234567890123", "12345678901234567890123"),
             ("true", ""),
             ("null", ""),
             ("[1,[2]]", ""),

@@ -17,7 +17,7 @@
 //! | read | 429 above `max_in_flight_requests`; 408 after `body_timeout`; 413 above the cap |
 //! | decompress | 413 where the body unpacks to more than the cap (it is unpacked no further); 400 for damaged gzip; 415 for another encoding |
 //! | split | 400 with line and column; 413 above `max_batch_events` |
-//! | validate, normalise | that event is refused alone, goes whole to `dead_letters`, and the answer says why: 400 for a single event, per event of a batch with `?verbose=1` |
+//! | validate, normalise | that event is refused alone, goes whole to `dead_letters`, and the answer says why: 400 for a single event (413 above `max_event_bytes`), per event of a batch with `?verbose=1` |
 //! | classify | never: what is not known is `direct`, `server`, or empty |
 //! | publish | 503 with Retry-After: Kafka does not answer, its queue is full, or a delivery failed. The sender tries again with the same message ids; an event without one gets a new one then and cannot be known again |
 //!

@@ -52,15 +52,16 @@ pub(crate) fn message<'a>(
             return Err(Refusal::new(Reason::NoIdentifier, "userId", fix));
         }
     };
+    let (client_time, sent_at) = (message.client_time, message.sent_at);
+    let time = time::event_time(client_time, sent_at, received, source.historic);
+    let time = time.ok_or_else(|| {
+        let fix = "is before 1970: mend the clock that it comes from";
+        Refusal::new(Reason::InvalidTime, message.time_field, fix)
+    })?;
     Ok(Normalised {
         subject,
         timeline,
-        time: time::event_time(
-            message.client_time,
-            message.sent_at,
-            received,
-            source.historic,
-        ),
+        time,
         context: address::truncated(message.context_json, message.context.ip),
         identifiers,
     })

@@ -124,10 +124,8 @@ impl Service {
             Header::Unknown => return Err(Rejection::UnknownWriteKey),
         };
         let encoding = Encoding::of(headers).ok_or(Rejection::UnknownEncoding)?;
-        let limit = match shape {
-            Shape::Single { .. } | Shape::Pixel(_) => self.limits.max_event_bytes,
-            Shape::Batch { .. } => self.limits.max_batch_bytes,
-        };
+        // An event that is larger than events may be is read nevertheless: it is refused as one, and kept as a dead letter.
+        let limit = self.limits.max_batch_bytes;
         let packed = read::body(body, limit, self.limits.body_timeout).await?;
         self.metrics.body_bytes.inc_by(packed.len() as u64);
         let unpack = |error| Rejection::Unpack { error, limit };

@@ -97,6 +97,8 @@ pub(crate) struct Message<'a> {
     pub(crate) group_id: Cow<'a, str>,
     /// `originalTimestamp`, which an SDK took from its clock, else `timestamp`.
     pub(crate) client_time: Option<Timestamp>,
+    /// Which of the two it is.
+    pub(crate) time_field: &'static str,
     pub(crate) sent_at: Option<Timestamp>,
     /// As sent, in no order.
     pub(crate) identifiers: Vec<(IdentifierType, Cow<'a, str>)>,
@@ -130,10 +132,11 @@ pub(crate) fn message<'a>(event: &Event<'a>, given: &Given<'a>) -> Result<Messag
     }
     let call = call(event, given.call)?;
     let message_id = message_id(event)?.unwrap_or_else(|| Cow::Owned(Uuid::new_v4().to_string()));
-    let client_time = match event.original_timestamp {
-        Some(time) => strict::timestamp(Some(time), "originalTimestamp")?,
-        None => strict::timestamp(event.timestamp, "timestamp")?,
+    let (client_time, time_field) = match event.original_timestamp {
+        Some(time) => (Some(time), "originalTimestamp"),
+        None => (event.timestamp, "timestamp"),
     };
+    let client_time = strict::timestamp(client_time, time_field)?;
     let sent_at = match event.sent_at {
         Some(time) => self::sent_at(Some(time))?,
         None => given.sent_at.clone()?,
@@ -171,6 +174,7 @@ pub(crate) fn message<'a>(event: &Event<'a>, given: &Given<'a>) -> Result<Messag
         event: name,
         group_id: group_id(call, event)?,
         client_time,
+        time_field,
         sent_at,
         identifiers,
         consents: consents::consents(context.consent)?,

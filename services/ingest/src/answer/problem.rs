@@ -6,7 +6,7 @@ use tributary_platform::metrics::Label as _;
 
 use crate::metrics::Status;
 use crate::publish::Unavailable;
-use crate::refusal::Refusal;
+use crate::refusal::{Reason, Refusal};
 use crate::{decompress, split};
 
 /// Why a request is refused as a whole.
@@ -179,7 +179,10 @@ pub(super) fn problem(rejection: Rejection) -> Problem {
             "there is no event: send ?data= with the event's JSON, writeKey included, in base64",
         ),
         Rejection::Event(refusal) => Problem {
-            status: Status::BadRequest,
+            status: match refusal.reason {
+                Reason::TooLarge => Status::TooLarge,
+                _ => Status::BadRequest,
+            },
             code: refusal.reason.as_str(),
             message: refusal.message,
             field: refusal.field,

@@ -14,7 +14,8 @@ pub(crate) struct EventTime {
 }
 
 /// The client's time, plus received - sent, rounded to the minute, where that exceeds five minutes either way; never
-/// after `received`. Without a time of the client it is `received`; of the past (`historic`) nothing is corrected.
+/// after `received`. Without a time of the client it is `received`; of the past (`historic`) nothing is corrected. None
+/// where it is before 1970, which cannot be stored.
 ///
 /// Rounded, so that a message that is sent again within the minute keeps its time.
 pub(crate) fn event_time(
@@ -22,12 +23,12 @@ pub(crate) fn event_time(
     sent: Option<Timestamp>,
     received: Timestamp,
     historic: bool,
-) -> EventTime {
+) -> Option<EventTime> {
     let Some(client) = client else {
-        return EventTime {
+        return Some(EventTime {
             occurred_at: received.clamped(),
             correction: 0,
-        };
+        });
     };
     let skew = sent.map_or(0, |sent| received.0 - sent.0);
     let correction = if historic || skew.abs() <= TOLERANCE {
@@ -35,11 +36,11 @@ pub(crate) fn event_time(
     } else {
         (skew + MINUTE / 2).div_euclid(MINUTE) * MINUTE
     };
-    let occurred_at = Timestamp(client.0 + correction).min(received).clamped();
-    EventTime {
+    let occurred_at = Timestamp(client.0 + correction).min(received);
+    (occurred_at == occurred_at.clamped()).then_some(EventTime {
         occurred_at,
         correction,
-    }
+    })
 }
 
 /// Reads ISO 8601: with an offset or `Z`; without one it is UTC; a date alone is its midnight.
@@ -95,10 +96,10 @@ mod tests {
             );
             assert_eq!(
                 time,
-                EventTime {
+                Some(EventTime {
                     occurred_at: Timestamp(occurred),
                     correction
-                },
+                }),
                 "client {client:?} sent {sent:?} historic {historic}"
             );
         };
@@ -161,7 +162,18 @@ mod tests {
         check(Some(RECEIVED + YEAR), None, true, RECEIVED, 0);
         // Of the past: as it is.
         check(Some(1), Some(RECEIVED - YEAR), true, 1, 0);
-        // Before 1970 cannot be stored.
-        check(Some(-5), None, true, 0, 0);
+        check(Some(0), None, true, 0, 0);
+        // A clock of 1969 that says so can be corrected; a time before 1970 that is meant cannot be stored.
+        check(
+            Some(-5),
+            Some(-5),
+            false,
+            RECEIVED - 20_005,
+            RECEIVED - 20_000,
+        );
+        for historic in [true, false] {
+            let time = event_time(Some(Timestamp(-1)), None, Timestamp(RECEIVED), historic);
+            assert_eq!(time, None, "historic: {historic}");
+        }
     }
 }

@@ -52,9 +52,9 @@ pub(super) fn kind(event: &str) -> Option<OrderKind> {
 #[serde(default)]
 struct Properties<'a> {
     #[serde(borrow)]
-    order_id: Text<'a>,
+    order_id: Option<&'a RawValue>,
     #[serde(borrow)]
-    currency: Text<'a>,
+    currency: Option<&'a RawValue>,
     #[serde(borrow)]
     total: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -106,8 +106,8 @@ pub(super) fn order(kind: OrderKind, properties: &str) -> Result<Order<'_>, Refu
             "cannot be read: `products` must be a list of objects, and no field may stand twice",
         )
     })?;
-    let order_id = order_id(kind, properties.order_id.0)?;
-    let currency = currency(properties.currency.0)?;
+    let order_id = order_id(kind, properties.order_id)?;
+    let currency = currency(properties.currency)?;
     let stated = [
         ("properties.total", properties.total),
         ("properties.revenue", properties.revenue),
@@ -139,8 +139,9 @@ pub(super) fn order(kind: OrderKind, properties: &str) -> Result<Order<'_>, Refu
     })
 }
 
-fn order_id(kind: OrderKind, id: Cow<'_, str>) -> Result<Cow<'_, str>, Refusal> {
+fn order_id(kind: OrderKind, id: Option<&RawValue>) -> Result<Cow<'_, str>, Refusal> {
     const FIELD: &str = "properties.order_id";
+    let id = strict::optional(id, FIELD)?.unwrap_or_default();
     match &*id {
         "" if kind != OrderKind::Placed => Err(Refusal::missing(
             FIELD,
@@ -152,14 +153,16 @@ fn order_id(kind: OrderKind, id: Cow<'_, str>) -> Result<Cow<'_, str>, Refusal> 
     }
 }
 
-pub(super) fn currency(code: Cow<'_, str>) -> Result<Cow<'_, str>, Refusal> {
+pub(super) fn currency(code: Option<&RawValue>) -> Result<Cow<'_, str>, Refusal> {
+    const FIELD: &str = "properties.currency";
+    let code = strict::optional(code, FIELD)?.unwrap_or_default();
     let trimmed = code.trim();
     if trimmed.is_empty() {
         return Ok(Cow::Borrowed(""));
     }
     if trimmed.len() != 3 || !trimmed.bytes().all(|byte| byte.is_ascii_alphabetic()) {
         return Err(Refusal::invalid(
-            "properties.currency",
+            FIELD,
             "must be a code of ISO 4217 such as \"EUR\"",
         ));
     }
@@ -271,6 +274,11 @@ mod tests {
             ),
             (r#"{"products":7}"#, Err("properties")),
             (r#"{"currency":"euro"}"#, Err("properties.currency")),
+            (r#"{"currency":["EUR"]}"#, Err("properties.currency")),
+            (r#"{"currency":978}"#, Err("properties.currency")),
+            (r#"{"currency":null,"total":1}"#, Ok("1")),
+            (r#"{"order_id":true}"#, Err("properties.order_id")),
+            (r#"{"order_id":{"id":"o"}}"#, Err("properties.order_id")),
             (r#"{"order_id":"a\u0000b"}"#, Err("properties.order_id")),
         ] {
             assert_eq!(
@@ -292,7 +300,9 @@ mod tests {
                 "properties.order_id",
                 "{kind:?}"
             );
-            assert_eq!(order(kind, r#"{"order_id":7}"#).unwrap().order_id, "7");
+            let id = "12345678901234567890123";
+            let by_number = format!(r#"{{"order_id":{id}}}"#);
+            assert_eq!(order(kind, &by_number).unwrap().order_id, id);
         }
     }
 

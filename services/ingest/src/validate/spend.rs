@@ -6,7 +6,6 @@ use serde_json::value::RawValue;
 use tributary_contracts::wire::Subject;
 
 use super::{order, strict};
-use crate::lenient::Text;
 use crate::refusal::{Reason, Refusal};
 
 /// Refuses an event of spend that does not say how much, in what, or that it speaks of its source.
@@ -17,7 +16,7 @@ pub(super) fn check(event: &str, subject: Subject, properties: &str) -> Result<(
         #[serde(borrow)]
         amount: Option<&'a RawValue>,
         #[serde(borrow)]
-        currency: Text<'a>,
+        currency: Option<&'a RawValue>,
     }
     const AMOUNT: &str = "properties.amount";
     if event != "Spend Reported" {
@@ -34,7 +33,7 @@ pub(super) fn check(event: &str, subject: Subject, properties: &str) -> Result<(
             "is missing: say how much was spent, such as 250.00",
         ));
     }
-    if order::currency(stated.currency.0)?.is_empty() {
+    if order::currency(stated.currency)?.is_empty() {
         return Err(Refusal::new(
             Reason::MissingField,
             "properties.currency",

@@ -130,9 +130,7 @@ pub(super) fn amount(
         Err(ParseAmountError::NotANumber) => Err(refusal(
             "must be a number such as 12.50, without currency or thousands separators",
         )),
-        Err(ParseAmountError::TooLarge) => {
-            Err(refusal("must lie between -1000000000000 and 1000000000000"))
-        }
+        Err(ParseAmountError::TooLarge) => Err(refusal("must not be beyond 1000000000000 (10^12)")),
     }
 }
 
