@@ -1,5 +1,6 @@
 -- Totals of the orders placed in the window, before refunds, by the number of these orders. By product: what its lines come
 -- to, quantity times price, by the number of orders with one.
+-- The parameters that all files have, workspace and windows, are explained in visitors.sql.
 
 WITH
     sessions AS

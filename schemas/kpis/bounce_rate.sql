@@ -1,4 +1,5 @@
 -- Web and app sessions with a single touchpoint, of all web and app sessions.
+-- The parameters that all files have, workspace and windows, are explained in visitors.sql.
 
 WITH sessions AS
 (

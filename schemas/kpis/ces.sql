@@ -1,4 +1,5 @@
 -- Mean effort, from 1 (low) to 5 (high). An answer without a person counts, too.
+-- The parameters that all files have, workspace and windows, are explained in visitors.sql.
 
 WITH
     sessions AS

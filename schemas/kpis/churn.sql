@@ -1,5 +1,6 @@
 -- Of the customers at the window's start, those who are none at its end: 1 less retention. Customers are as in
 -- customers.sql.
+-- The parameters that all files have, workspace and windows, are explained in visitors.sql.
 
 WITH
     sessions AS

@@ -1,4 +1,5 @@
 -- Lead events in the window: events of the goal lead.
+-- The parameters that all files have, workspace and windows, are explained in visitors.sql.
 
 WITH
     sessions AS

@@ -1,6 +1,7 @@
 -- Web and app sessions with at least one event of the goal, of all web and app sessions.
 -- The goal is `purchase`, but in dimension goal, where it is each. goals: the names of the events of each goal, as the
 -- configuration has them: {'purchase':['Order Completed']}.
+-- The parameters that all files have, workspace and windows, are explained in visitors.sql.
 
 WITH sessions AS
 (

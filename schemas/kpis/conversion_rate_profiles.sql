@@ -1,5 +1,6 @@
 -- Profiles with an event of the goal in the window, on any channel, of the visitors. The goal is `purchase`, but in
 -- dimension goal, where it is each, of all visitors.
+-- The parameters that all files have, workspace and windows, are explained in visitors.sql.
 
 WITH
     sessions AS

@@ -1,5 +1,6 @@
 -- Anonymous ids of the profiles that hold a person identifier and were active in the window, by such profile.
 -- person_types: the types of identifiers that name persons, by the rules: ['user_id', 'email'].
+-- The parameters that all files have, workspace and windows, are explained in visitors.sql.
 
 WITH
     sessions AS

@@ -1,5 +1,6 @@
 -- What was spent in the window, by lead: distinct profiles with a qualified lead event in it. Leads have a cost in the
 -- workspace's currency (currency). By campaign.
+-- The parameters that all files have, workspace and windows, are explained in visitors.sql.
 
 WITH
     sessions AS

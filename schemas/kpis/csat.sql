@@ -1,4 +1,5 @@
 -- Satisfied answers (yes of yes and no, 4 and 5 of 1 to 5), of all of them. An answer without a person counts, too.
+-- The parameters that all files have, workspace and windows, are explained in visitors.sql.
 
 WITH
     sessions AS

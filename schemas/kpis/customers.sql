@@ -1,5 +1,6 @@
 -- Profiles with an order in the days that make a customer (customer_days: kpi.customer_days of the configuration) up to
 -- the mark, at the marks of every window. By dimension: with an order of that value.
+-- The parameters that all files have, workspace and windows, are explained in visitors.sql.
 
 WITH
     sessions AS

@@ -1,4 +1,5 @@
 -- E-mails in which a link was followed, of those opened; at the time when they were sent.
+-- The parameters that all files have, workspace and windows, are explained in visitors.sql.
 
 WITH
     -- What happened to which e-mail: named by its id, or where it has none by its campaign, which a recipient is sent once.

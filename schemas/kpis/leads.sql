@@ -1,4 +1,5 @@
 -- Distinct profiles with a qualified lead event in the window.
+-- The parameters that all files have, workspace and windows, are explained in visitors.sql.
 
 WITH
     sessions AS

@@ -1,6 +1,7 @@
 -- Profiles by status at the mark, at the marks of every window: visitor from the first active touchpoint; prospect from
 -- the first qualified lead, or where the profile holds an address from the first touchpoint of any kind; customer from the
 -- first order, as in customers.sql; lapsed after that; won back with the next order.
+-- The parameters that all files have, workspace and windows, are explained in visitors.sql.
 
 WITH
     sessions AS

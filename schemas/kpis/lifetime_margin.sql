@@ -1,5 +1,6 @@
 -- The margins that all their orders state up to the mark, by customer: whoever has an order in that currency in the days
 -- that make a customer. By dimension: of the orders of that value.
+-- The parameters that all files have, workspace and windows, are explained in visitors.sql.
 
 WITH
     sessions AS

@@ -1,4 +1,5 @@
 -- Points earned in the window less those redeemed and expired in it.
+-- The parameters that all files have, workspace and windows, are explained in visitors.sql.
 
 WITH
     sessions AS

@@ -1,6 +1,7 @@
 -- Who ordered or gave an NPS or a CSAT up to the mark, by attitude and repeat purchase, at the marks of every window.
 -- Attitude is the last NPS: high from 9 on, low up to 6 (kpi.attitude); else the last CSAT: satisfied is high, not satisfied is low.
 -- Repeat purchase is two orders or more in the days that make a customer (Dick and Basu 1994).
+-- The parameters that all files have, workspace and windows, are explained in visitors.sql.
 
 WITH
     sessions AS

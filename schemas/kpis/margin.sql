@@ -1,5 +1,6 @@
 -- Margins of the orders placed in the window that state one. By product: the margin is shared out among the products of the
 -- order in proportion to what their lines come to; products that come to less than nothing, as discounts do, have no part.
+-- The parameters that all files have, workspace and windows, are explained in visitors.sql.
 
 WITH
     sessions AS

@@ -1,4 +1,5 @@
 -- Orders placed in the window that state a margin, of all orders placed in it.
+-- The parameters that all files have, workspace and windows, are explained in visitors.sql.
 
 WITH
     sessions AS

@@ -1,4 +1,5 @@
 -- How often somebody spoke of the brand on social networks.
+-- The parameters that all files have, workspace and windows, are explained in visitors.sql.
 
 WITH
     mentioned AS

@@ -1,4 +1,5 @@
 -- Profiles whose first order is in the window. By dimension: of which that first order was.
+-- The parameters that all files have, workspace and windows, are explained in visitors.sql.
 
 WITH
     sessions AS

@@ -1,5 +1,6 @@
 -- A hundred times promoters (9 and 10) less detractors (0 to 6), by answer, on the scale from 0 to 10 (Reichheld 2003).
 -- An answer without a person counts, too.
+-- The parameters that all files have, workspace and windows, are explained in visitors.sql.
 
 WITH
     sessions AS

@@ -1,5 +1,6 @@
 -- A hundred times promoters (9 and 10) less detractors (1 to 6), by answer, on the scale from 1 to 10: never pooled with
 -- that from 0 to 10. An answer without a person counts, too.
+-- The parameters that all files have, workspace and windows, are explained in visitors.sql.
 
 WITH
     sessions AS

@@ -1,4 +1,5 @@
 -- Orders placed in the window, each counted once: the first event of it counts. By product: those with a line of it.
+-- The parameters that all files have, workspace and windows, are explained in visitors.sql.
 
 WITH
     sessions AS

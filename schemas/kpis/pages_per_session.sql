@@ -1,4 +1,5 @@
 -- Page and screen views in web and app sessions, by session with one.
+-- The parameters that all files have, workspace and windows, are explained in visitors.sql.
 
 WITH sessions AS
 (

@@ -1,5 +1,6 @@
 -- Sessions of profiles that hold a person identifier now, of all sessions that began in the window. person_types: the
 -- types of identifiers that name persons, by the rules: ['user_id', 'email'].
+-- The parameters that all files have, workspace and windows, are explained in visitors.sql.
 
 WITH
     people AS

@@ -1,4 +1,5 @@
 -- Customers with two orders or more in the window, of those with one or more.
+-- The parameters that all files have, workspace and windows, are explained in visitors.sql.
 
 WITH
     sessions AS

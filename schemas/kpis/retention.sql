@@ -1,4 +1,5 @@
 -- Of the customers at the window's start, those who are customers at its end. Customers are as in customers.sql.
+-- The parameters that all files have, workspace and windows, are explained in visitors.sql.
 
 WITH
     sessions AS

@@ -1,4 +1,5 @@
 -- Seconds from the first to the last touchpoint of web and app sessions, by session.
+-- The parameters that all files have, workspace and windows, are explained in visitors.sql.
 
 WITH sessions AS
 (

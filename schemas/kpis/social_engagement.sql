@@ -1,4 +1,5 @@
 -- Likes, shares, comments and clicks, as last reported of each post in the window.
+-- The parameters that all files have, workspace and windows, are explained in visitors.sql.
 
 WITH
     reports AS

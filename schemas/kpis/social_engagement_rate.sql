@@ -1,4 +1,5 @@
 -- The engagement of a post by its reach, each as last reported in the window; by post only, as reach is. None without reach.
+-- The parameters that all files have, workspace and windows, are explained in visitors.sql.
 
 WITH
     reports AS

@@ -1,4 +1,5 @@
 -- Followers, as last known of each account up to the mark.
+-- The parameters that all files have, workspace and windows, are explained in visitors.sql.
 
 WITH
     reports AS

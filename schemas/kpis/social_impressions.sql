@@ -1,4 +1,5 @@
 -- How often posts were seen, as last reported of each in the window.
+-- The parameters that all files have, workspace and windows, are explained in visitors.sql.
 
 WITH
     reports AS

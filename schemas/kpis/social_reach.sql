@@ -1,5 +1,6 @@
 -- Different people who saw a post, as last reported in the window. Who saw two posts is one person, so reach is never added:
 -- by post only.
+-- The parameters that all files have, workspace and windows, are explained in visitors.sql.
 
 WITH
     reports AS

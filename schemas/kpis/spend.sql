@@ -1,4 +1,5 @@
 -- Money spent on advertising, as sources report it (Spend Reported with amount and currency).
+-- The parameters that all files have, workspace and windows, are explained in visitors.sql.
 
 WITH
     spent AS

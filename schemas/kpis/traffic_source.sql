@@ -1,4 +1,5 @@
 -- Sessions that began in the window, by the traffic source of their first touchpoint.
+-- The parameters that all files have, workspace and windows, are explained in visitors.sql.
 
 WITH sessions AS
 (

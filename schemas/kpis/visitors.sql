@@ -1,8 +1,9 @@
 -- Distinct customers with at least one active touchpoint in the window.
--- 
+--
 -- Parameters of this and the other files: workspace, and windows: for each its name, its length and the distance of its
 -- marks in milliseconds, and the first and last mark to compute, as numbers of such distances since 1970. A window holds
 -- (mark - length, mark]. The last 7 days up to 10:00 UTC of 1 November 2026, say: [('7d', 604800000, 3600000, 498202, 498202)].
+-- Rows of a sum of 0, or of a denominator of 0, are none in kpis_current.
 
 WITH
     sessions AS

@@ -111,7 +111,8 @@ impl Tenant<'_> {
         self.system.settled();
     }
 
-    /// Checks with `tributary verify kpis` that every KPI is what SQL makes of all touchpoints, once all is settled.
+    /// Checks with `tributary verify kpis` that every KPI is what SQL makes of all touchpoints, once all is settled; where
+    /// there are none, that it says so.
     ///
     /// # Panics
     /// When one is not, with what the command has printed.
@@ -120,12 +121,18 @@ impl Tenant<'_> {
         let workspace = self.workspace();
         let all = [&["verify", "kpis", "--workspace", &workspace], arguments].concat();
         let output = self.system.job(&all);
-        assert!(
-            output.status.success(),
-            "KPIs of {workspace}: {}{}",
+        let (said, why) = (
             String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
+            String::from_utf8_lossy(&output.stderr),
         );
+        if self.count("touchpoints") == 0 {
+            assert!(
+                output.status.code() == Some(1) && why.contains("has no touchpoints"),
+                "KPIs of {workspace}, which is empty: {said}{why}"
+            );
+        } else {
+            assert!(output.status.success(), "KPIs of {workspace}: {said}{why}");
+        }
     }
 
     /// Rows of a query; `{w:String}` is the workspace.

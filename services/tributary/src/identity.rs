@@ -12,6 +12,7 @@ pub(crate) mod rules;
 
 use crate::clickhouse::ClickHouse;
 use crate::exit::Failure;
+use crate::workspace;
 use argument::{Argument, Found};
 use std::time::Duration;
 use tributary_contracts::framing::{self, Message as _};
@@ -119,7 +120,7 @@ pub(crate) fn run(options: &Options, config: &Config) -> Result<(), Failure> {
             .map_err(Failure::failed)?
             .complete(&mut config);
     }
-    let workspace = workspace(options.workspace.as_deref(), &config)?;
+    let workspace = workspace::named(options.workspace.as_deref(), &config)?;
     let clickhouse = ClickHouse::new(&config.clickhouse);
     let (note, entry) = match &options.action {
         Action::Log => return log::print(&clickhouse, &workspace.name, options.json),
@@ -194,23 +195,6 @@ impl Entry {
             })
             .collect()
     }
-}
-
-fn workspace<'c>(name: Option<&str>, config: &'c Config) -> Result<&'c Workspace, Failure> {
-    let Some(name) = name else {
-        return Ok(&config.workspaces[0]);
-    };
-    config.workspace(name).ok_or_else(|| {
-        let names: Vec<&str> = config
-            .workspaces
-            .iter()
-            .map(|workspace| workspace.name.as_str())
-            .collect();
-        Failure::usage(format!(
-            "--workspace: there is no workspace `{name}`; there are {}",
-            names.join(", ")
-        ))
-    })
 }
 
 fn pair_entry(

@@ -208,14 +208,10 @@ fn probe<'a>(
         if tried == PROBE_ROWS
             && let Some(reject) = &reject
         {
-            let field = if reject.field.is_empty() {
-                String::new()
-            } else {
-                format!("`{}` ", reject.field)
-            };
             return Err(Error::Usage(format!(
-                "none of the first {PROBE_ROWS} rows can be used, so the mapping is probably wrong. Line {}: {field}{}",
-                reject.line, reject.reason
+                "none of the first {PROBE_ROWS} rows can be used, so the mapping is probably wrong. Line {}: {}",
+                reject.line,
+                reject.what()
             )));
         }
     }

@@ -14,6 +14,7 @@ mod import;
 mod moment;
 mod simulate;
 mod verify;
+mod workspace;
 
 use clap::Parser;
 use cli::{Cli, Command};

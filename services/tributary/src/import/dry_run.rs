@@ -39,10 +39,7 @@ impl Import<'_> {
                             .write(&reject)
                             .map_err(|error| unwritable(rejects.path(), &error))?;
                     } else if summary.rejected <= SHOWN_REJECTS {
-                        display.say(&format!(
-                            "line {}: `{}` {}",
-                            reject.line, reject.field, reject.reason
-                        ));
+                        display.say(&format!("line {}: {}", reject.line, reject.what()));
                     }
                 }
             }

@@ -20,6 +20,16 @@ pub(super) struct Reject {
     pub(super) text: String,
 }
 
+impl Reject {
+    /// The field, if it is one, and what is wrong.
+    pub(super) fn what(&self) -> String {
+        match &*self.field {
+            "" => self.reason.clone(),
+            field => format!("`{field}` {}", self.reason),
+        }
+    }
+}
+
 /// A CSV file of rejected rows; it exists once there is one. It holds what customers' rows hold, so only its owner
 /// may read it.
 #[derive(Debug)]

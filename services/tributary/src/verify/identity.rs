@@ -8,6 +8,7 @@ mod truth;
 
 use crate::clickhouse::ClickHouse;
 use crate::exit::Failure;
+use crate::workspace;
 use measure::{Quality, measure};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -66,13 +67,11 @@ struct Row {
 
 /// Runs the check.
 pub(super) fn run(options: &Options, config: &Config) -> Result<(), Failure> {
-    let name = options.workspace.as_deref();
-    let workspace = name.unwrap_or(&config.workspaces[0].name);
-    let rules = config.workspace(workspace).unwrap_or(&config.workspace);
-    let types = rules.identity.types().map_err(Failure::usage)?;
+    let workspace = workspace::named(options.workspace.as_deref(), config)?;
+    let types = workspace.identity.types().map_err(Failure::usage)?;
     let truth = Truth::read(&options.truth, types)?;
     let clickhouse = ClickHouse::find(config)?;
-    let report = report(&truth, &clickhouse, workspace)?;
+    let report = report(&truth, &clickhouse, &workspace.name)?;
     if options.json {
         let json = serde_json::to_string_pretty(&report).map_err(Failure::failed)?;
         println!("{json}");

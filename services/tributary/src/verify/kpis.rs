@@ -5,6 +5,7 @@
 use crate::clickhouse::ClickHouse;
 use crate::exit::Failure;
 use crate::moment;
+use crate::workspace;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -40,7 +41,8 @@ Every mark of every window, whole and by dimension, is computed from touchpoints
 compared with kpis_current, both ways: what stands there and should not is a difference, too. What every mark costs grows
 with the touchpoints and the marks; with many millions of touchpoints take --at. What came within the last seconds may not
 be in both yet: wait until /settled says 200. Marks that `kpi.keep` lets go within ten minutes are left out.
-Exit codes: 0 all agree, 1 ClickHouse does not answer, 2 wrong usage, 3 there are differences.";
+Exit codes: 0 all agree, 1 ClickHouse does not answer or nothing is stored of the workspace, 2 wrong usage, 3 there are
+differences.";
 
 /// Marks that the clock has only just passed may not be published yet.
 const YOUNGEST: i64 = 10 * SECOND;
@@ -238,8 +240,7 @@ pub(super) fn run(options: &Options, config: &Config) -> Result<(), Failure> {
             Failure::usage(format!("--kpi: there is no `{name}`; there are {names}"))
         })?],
     };
-    let name = options.workspace.as_deref();
-    let workspace = name.unwrap_or(&config.workspaces[0].name);
+    let workspace = &workspace::named(options.workspace.as_deref(), config)?.name;
     let at = options.at.as_deref().map(moment::at).transpose()?;
     let at = at.map(jiff::Timestamp::as_millisecond);
     let now = || jiff::Timestamp::now().as_millisecond();
@@ -277,10 +278,25 @@ pub(super) fn run(options: &Options, config: &Config) -> Result<(), Failure> {
     } else {
         print!("{}", report.text());
     }
-    match report.kpis.iter().map(|kpi| kpi.differing).sum::<u64>() {
-        0 => Ok(()),
-        differing => Err(Failure::wrong(format!("{differing} values differ"))),
+    let sum = |of: fn(&Compared) -> u64| report.kpis.iter().map(of).sum::<u64>();
+    match (sum(|kpi| kpi.differing), sum(|kpi| kpi.marks)) {
+        // Whoever forgets to name the workspace should not read that all is well.
+        (0, 0) if is_empty(&clickhouse, workspace).map_err(Failure::failed)? => {
+            Err(Failure::failed(format!(
+                "workspace `{workspace}` has no touchpoints, so nothing was compared: name another with --workspace, and \
+                 with --config the configuration that it is in"
+            )))
+        }
+        (0, _) => Ok(()),
+        (differing, _) => Err(Failure::wrong(format!("{differing} values differ"))),
     }
+}
+
+/// Whether nothing was ever stored of a workspace.
+fn is_empty(clickhouse: &ClickHouse, workspace: &str) -> Result<bool, String> {
+    let sql = "SELECT 1 AS one FROM touchpoints WHERE workspace = {workspace:String} LIMIT 1";
+    let rows: Vec<serde_json::Value> = clickhouse.rows(sql, &[("workspace", workspace)])?;
+    Ok(rows.is_empty())
 }
 
 /// What is asked of each KPI, in their order, as many at once as there are cores, and at most four: the engine plans such a
