@@ -63,6 +63,7 @@ pub const ALL: &[Migration] = migrations![
     27 "0027_latest",
     28 "0028_rfm_of_profiles",
     29 "0029_rfm_by_rank",
+    30 "0030_comments",
 ];
 
 /// Why the database cannot be brought up to date.

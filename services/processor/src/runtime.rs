@@ -23,6 +23,7 @@ pub mod stage;
 mod transaction;
 mod worker;
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,6 +87,7 @@ pub fn spawn(
         metrics: metrics.of(name),
         readiness: readiness.check(name),
         shutdown: scope.shutdown(),
+        failed: RefCell::default(),
     };
     scope.spawn_thread(name, move || {
         worker.run();

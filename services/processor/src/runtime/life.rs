@@ -78,7 +78,7 @@ impl<'a> Life<'a> {
     pub(super) fn begin(worker: &'a Worker) -> Result<Self, Failure> {
         let options = &worker.options;
         let mut stage = (worker.factory)();
-        worker.readiness.not_ready("connecting to kafka");
+        worker.waits("connecting to kafka");
         // First of all: it ends the transaction that a predecessor left open.
         let producer = TransactionalProducer::open(&kafka_transaction::Options {
             kafka: options.kafka.clone(),
@@ -91,11 +91,11 @@ impl<'a> Life<'a> {
         })?;
         let mut store = Store::open(&options.folder.join(worker.name), options.cache_bytes)?;
         let member = Member::join(options, worker.name, stage.input())?;
-        worker.readiness.not_ready("waiting for partitions");
+        worker.waits("waiting for partitions");
         let partitions = assigned(worker, &member)?;
         let fence = member.fence()?;
 
-        worker.readiness.not_ready("restoring its state from kafka");
+        worker.waits("restoring its state from kafka");
         let keep_alive = || member.keep_alive();
         // Before the changelog's end is asked for: whatever these offsets are part of is written by then.
         let committed = member.committed(&partitions)?;
@@ -106,7 +106,7 @@ impl<'a> Life<'a> {
         let mut batch = Batch::default();
         let (mut side_input, mut snapshots) = (None, Snapshots::new(worker));
         if let Some(name) = stage.side_input() {
-            worker.readiness.not_ready("reading links");
+            worker.waits("reading links");
             let decided = decided_links(&committed);
             let restored = snapshots.restore(&mut *stage, &places, decided, &keep_alive)?;
             if restored.is_none() {
@@ -130,7 +130,7 @@ impl<'a> Life<'a> {
         keep_alive()?;
         member.resume(&partitions)?;
         tracing::info!(stage = worker.name, ?partitions, "at work");
-        worker.readiness.ready();
+        worker.works();
         Ok(Self {
             worker,
             stage,

@@ -1,5 +1,6 @@
 //! A stage's thread: one life after the other, until the process stops.
 
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -68,9 +69,27 @@ pub(super) struct Worker {
     pub(super) metrics: StageMetrics,
     pub(super) readiness: Check,
     pub(super) shutdown: Shutdown,
+    /// Why the last life ended, until another is at work.
+    pub(super) failed: RefCell<Option<String>>,
 }
 
 impl Worker {
+    /// Says what the life that begins is waiting for, and how the last one ended.
+    pub(super) fn waits(&self, what: &str) {
+        let failed = self.failed.borrow();
+        let failed = failed.as_deref();
+        self.readiness.not_ready(failed.map_or_else(
+            || what.to_owned(),
+            |failure| format!("{what}; before that: {failure}"),
+        ));
+    }
+
+    /// Says that a life is at work.
+    pub(super) fn works(&self) {
+        self.failed.take();
+        self.readiness.ready();
+    }
+
     pub(super) fn run(&self) {
         let mut pause = SHORTEST_PAUSE;
         while !self.shutdown.is_requested() {
@@ -83,6 +102,8 @@ impl Worker {
             self.metrics.restart(failure.reason());
             self.readiness
                 .not_ready(format!("starting again: {failure}"));
+            let is_failed = !matches!(failure, Failure::Rebalanced);
+            self.failed.replace(is_failed.then(|| failure.to_string()));
             if matches!(failure, Failure::Rebalanced) {
                 tracing::info!(stage = self.name, "partitions are assigned anew");
             } else {
