@@ -128,7 +128,7 @@ fn a_bad_single_event_gets_400_with_its_field_and_is_kept_too() {
 }
 
 #[test]
-fn an_event_too_large_in_a_batch_is_refused_alone() {
+fn an_event_too_large_is_refused_and_kept_alone_and_in_a_batch() {
     let world = World::start(|_| ());
     let large = format!(
         r#"{{"type":"page","userId":"u","properties":{{"a":"{}"}}}}"#,
@@ -145,13 +145,20 @@ fn an_event_too_large_in_a_batch_is_refused_alone() {
         "{json}"
     );
     assert_eq!(json["events"][1]["status"].as_str(), Some("accepted"));
-    let records = world.records("tributary.dead_letters", 1);
+    let alone = world.post("/v1/page", &large);
     assert_eq!(
-        framing::decode::<DeadLetter<'_>>(payload(&records[0]))
-            .unwrap()
-            .payload,
-        large.as_bytes()
+        (alone.status, alone.error().0.as_str()),
+        (413, "too_large"),
+        "{alone:?}"
     );
+    let records = world.records("tributary.dead_letters", 2);
+    for record in &records {
+        let letter: DeadLetter<'_> = framing::decode(payload(record)).unwrap();
+        assert_eq!(
+            (letter.reason, letter.payload),
+            ("too_large", large.as_bytes())
+        );
+    }
 }
 
 #[test]
@@ -162,7 +169,7 @@ fn a_request_that_is_wrong_as_a_whole_is_told_what_and_where() {
     let many = format!(r#"{{"batch":[{}0]}}"#, "0,".repeat(2_500));
     let large_event = format!(
         r#"{{"event":"e","userId":"u","properties":{{"a":"{}"}}}}"#,
-        "x".repeat(32_768)
+        "x".repeat(512_000)
     );
     let large_batch = format!(r#"{{"batch":[],"a":"{}"}}"#, "x".repeat(512_000));
     let bomb = gzip(&vec![b' '; 50_000_000]);
