@@ -23,6 +23,19 @@ impl Deref for Text<'_> {
     }
 }
 
+/// The text of a JSON string, or of a number its digits as sent: an id of more than a double holds stays the same id. None of
+/// another shape.
+pub(crate) fn text(json: &str) -> Option<serde_json::Result<Cow<'_, str>>> {
+    match json.as_bytes() {
+        [b'"', inner @ .., b'"'] if !inner.contains(&b'\\') => {
+            Some(Ok(Cow::Borrowed(&json[1..json.len() - 1])))
+        }
+        [b'"', ..] => Some(serde_json::from_str(json).map(Cow::Owned)),
+        [b'-' | b'0'..=b'9', ..] => Some(Ok(Cow::Borrowed(json))),
+        _ => None,
+    }
+}
+
 /// An object read as `T`; `T`'s default where there is none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Object<T>(pub(crate) T);
@@ -85,16 +98,8 @@ macro_rules! otherwise_default {
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let json = <&RawValue>::deserialize(deserializer)?.get();
-        let text = match json.as_bytes() {
-            [b'"', inner @ .., b'"'] if !inner.contains(&b'\\') => {
-                Cow::Borrowed(&json[1..json.len() - 1])
-            }
-            [b'"', ..] => Cow::Owned(serde_json::from_str(json).map_err(D::Error::custom)?),
-            // All digits: an id of more than a double holds stays the same id.
-            [b'-' | b'0'..=b'9', ..] => Cow::Borrowed(json),
-            _ => Cow::Borrowed(""),
-        };
-        Ok(Self(text))
+        let text = text(json).transpose().map_err(D::Error::custom)?;
+        Ok(Self(text.unwrap_or_default()))
     }
 }
 

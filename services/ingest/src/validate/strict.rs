@@ -8,24 +8,20 @@ use tributary_core::money::{Amount, ParseAmountError};
 use tributary_core::time::Timestamp;
 
 use super::LONGEST_NAME;
+use crate::lenient;
 use crate::normalise::time;
 use crate::refusal::{Reason, Refusal};
 
 /// A text, or a number as its digits.
 pub(super) fn text<'a>(raw: &'a RawValue, field: &'static str) -> Result<Cow<'a, str>, Refusal> {
-    let json = raw.get();
-    match json.as_bytes() {
-        [b'"', inner @ .., b'"'] if !inner.contains(&b'\\') => {
-            Ok(Cow::Borrowed(&json[1..json.len() - 1]))
-        }
-        [b'"', ..] => serde_json::from_str(json).map(Cow::Owned).map_err(|_| {
+    match lenient::text(raw.get()) {
+        Some(text) => text.map_err(|_| {
             Refusal::invalid(
                 field,
                 "holds an escape that is no character: send the text as UTF-8",
             )
         }),
-        [b'-' | b'0'..=b'9', ..] => Ok(Cow::Borrowed(json)),
-        _ => Err(Refusal::invalid(
+        None => Err(Refusal::invalid(
             field,
             "must be a text: put it in double quotes",
         )),

@@ -264,9 +264,7 @@ fn come_to(lines: &[OrderLine<'_>]) -> Option<Amount> {
     let amounts = lines
         .iter()
         .filter_map(|line| Some(line.price?.times(line.quantity)));
-    amounts.fold(None, |sum, amount| {
-        Some(sum.unwrap_or(Amount::ZERO) + amount)
-    })
+    amounts.reduce(|sum, amount| sum + amount)
 }
 
 /// What the lines of each product come to; a line without product is nobody's, one without price comes to nothing.

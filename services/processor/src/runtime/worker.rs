@@ -102,11 +102,11 @@ impl Worker {
             self.metrics.restart(failure.reason());
             self.readiness
                 .not_ready(format!("starting again: {failure}"));
-            let is_failed = !matches!(failure, Failure::Rebalanced);
-            self.failed.replace(is_failed.then(|| failure.to_string()));
             if matches!(failure, Failure::Rebalanced) {
+                self.failed.take();
                 tracing::info!(stage = self.name, "partitions are assigned anew");
             } else {
+                self.failed.replace(Some(failure.to_string()));
                 tracing::warn!(stage = self.name, reason = failure.reason(), %failure, "starting again from what is committed");
             }
             pause = match failure {
